@@ -1,0 +1,652 @@
+package future_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/channel-native/future"
+	"golang.org/x/sync/errgroup"
+)
+
+// adaptChan is one way to make a future of a channel of T.
+type adaptChan[E any] struct {
+	name string
+	wrap func(ctx context.Context, ch chan E) *future.Future[int]
+}
+
+var adaptChans = []adaptChan[int]{
+	{"WrapFuture(chan)", func(ctx context.Context, ch chan int) *future.Future[int] {
+		return future.WrapFuture[int](ctx, ch)
+	}},
+	{"WrapFuture(<-chan)", func(ctx context.Context, ch chan int) *future.Future[int] {
+		return future.WrapFuture[int](ctx, (<-chan int)(ch))
+	}},
+	{"EnsureFuture(chan)", func(ctx context.Context, ch chan int) *future.Future[int] {
+		return adaptEnsure(ctx, ch)
+	}},
+	{"EnsureFuture(<-chan)", func(ctx context.Context, ch chan int) *future.Future[int] {
+		return adaptEnsure(ctx, (<-chan int)(ch))
+	}},
+}
+
+var adaptOutcomeChans = []adaptChan[future.Outcome[int]]{
+	{"WrapFuture(chan)", func(ctx context.Context, ch chan future.Outcome[int]) *future.Future[int] {
+		return future.WrapFuture[int](ctx, ch)
+	}},
+	{"WrapFuture(<-chan)", func(ctx context.Context, ch chan future.Outcome[int]) *future.Future[int] {
+		return future.WrapFuture[int](ctx, (<-chan future.Outcome[int])(ch))
+	}},
+	{"EnsureFuture(chan)", func(ctx context.Context, ch chan future.Outcome[int]) *future.Future[int] {
+		return adaptEnsure(ctx, ch)
+	}},
+	{"EnsureFuture(<-chan)", func(ctx context.Context, ch chan future.Outcome[int]) *future.Future[int] {
+		return adaptEnsure(ctx, (<-chan future.Outcome[int])(ch))
+	}},
+}
+
+func adaptEnsure(ctx context.Context, src any) *future.Future[int] {
+	f, err := future.EnsureFuture[int](ctx, src)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// adaptEach runs test in a bubble for each way to adapt a channel.
+func adaptEach[E any](t *testing.T, ways []adaptChan[E], test func(*testing.T, adaptChan[E])) {
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, way) })
+		})
+	}
+}
+
+func TestD1_Identity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		p := future.NewPromise[int]()
+		task := obedient(t.Context())
+		done := future.FromResult(1)
+		failed := future.FromError[int](errE)
+		for _, ctx := range []context.Context{t.Context(), ended} {
+			for _, f := range []*future.Future[int]{&p.Future, task.Future, done, failed} {
+				if got := future.WrapFuture[int](ctx, f); got != f {
+					t.Errorf("WrapFuture(%v) is another future", f)
+				}
+				if got, err := future.EnsureFuture[int](ctx, f); got != f || err != nil {
+					t.Errorf("EnsureFuture(%v) = %v, %v", f, got, err)
+				}
+			}
+			if got := future.WrapFuture[int](ctx, p); got != &p.Future {
+				t.Error("WrapFuture(promise) is another future")
+			}
+			if got, err := future.EnsureFuture[int](ctx, p); got != &p.Future || err != nil {
+				t.Errorf("EnsureFuture(promise) = %v, %v", got, err)
+			}
+		}
+		synctest.Wait()
+		wantPending(t, &p.Future)
+		wantWatchers(t, 0, &p.Future)
+		task.wantUnasked(t)
+		wantValue(t, done, 1)
+		wantFailed(t, failed, errE)
+		task.Cancel()
+	})
+}
+
+func TestD2_IsFuture(t *testing.T) {
+	type likeness struct{ *future.Future[int] }
+	p := future.NewPromise[error]()
+	for _, c := range []struct {
+		v    any
+		want bool
+	}{
+		{future.FromResult(1), true},
+		{future.FromResult("x"), true},
+		{&p.Future, true},
+		{p, true},
+		{future.NewPromise[chan int](), true},
+		{future.Awaitable(future.FromResult(1)), true},
+		{nil, false},
+		{1, false},
+		{"x", false},
+		{func() (int, error) { return 0, nil }, false},
+		{make(chan int), false},
+		{struct{}{}, false},
+		{errE, false},
+		{t.Context(), false},
+	} {
+		if got := future.IsFuture(c.v); got != c.want {
+			t.Errorf("IsFuture(%T) = %t; want %t", c.v, got, c.want)
+		}
+	}
+	// These must not panic; what they are is a matter of taste.
+	future.IsFuture((*future.Future[int])(nil))
+	future.IsFuture((*future.Promise[int])(nil))
+	future.IsFuture(likeness{})
+	future.IsFuture(&likeness{})
+}
+
+func TestD3_EnsureFutureFunc(t *testing.T) {
+	type key struct{}
+	for _, c := range []struct {
+		name string
+		wrap func(ctx context.Context, fn func(context.Context) (int, error)) *future.Future[int]
+	}{
+		{"EnsureFuture(func(ctx))", func(ctx context.Context, fn func(context.Context) (int, error)) *future.Future[int] {
+			return adaptEnsure(ctx, fn)
+		}},
+		{"EnsureFuture(func())", func(ctx context.Context, fn func(context.Context) (int, error)) *future.Future[int] {
+			return adaptEnsure(ctx, func() (int, error) { return fn(ctx) })
+		}},
+		{"WrapFuture(func(ctx))", func(ctx context.Context, fn func(context.Context) (int, error)) *future.Future[int] {
+			return future.WrapFuture[int](ctx, fn)
+		}},
+		{"WrapFuture(func())", func(ctx context.Context, fn func(context.Context) (int, error)) *future.Future[int] {
+			return future.WrapFuture[int](ctx, func() (int, error) { return fn(ctx) })
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx := context.WithValue(t.Context(), key{}, "v")
+				var runs atomic.Int32
+				latch := make(chan struct{})
+				f := c.wrap(ctx, func(ctx context.Context) (int, error) {
+					runs.Add(1)
+					<-latch
+					if ctx.Value(key{}) != "v" {
+						return 0, errE
+					}
+					return 42, nil
+				})
+				synctest.Wait()
+				wantPending(t, f)
+				close(latch)
+				synctest.Wait()
+				wantValue(t, f, 42)
+				f.Await(ctx)
+				synctest.Wait()
+				if n := runs.Load(); n != 1 {
+					t.Errorf("the function ran %d times; want 1", n)
+				}
+
+				inline := c.wrap(future.WithExecutor(ctx, future.Inline), func(context.Context) (int, error) { return 0, errE1 })
+				wantFailed(t, inline, errE1)
+
+				f = c.wrap(ctx, func(context.Context) (int, error) { panic(errE) })
+				synctest.Wait()
+				var pe *future.PanicError
+				if !errors.As(f.Err(), &pe) || !errors.Is(f.Err(), errE) {
+					t.Errorf("after a panic: %v", f)
+				}
+				f = c.wrap(ctx, func(context.Context) (int, error) { runtime.Goexit(); return 0, nil })
+				synctest.Wait()
+				wantFailed(t, f, future.ErrGoexit)
+
+				ended, cancel := context.WithCancelCause(ctx)
+				cancel(errE2)
+				f = c.wrap(ended, func(context.Context) (int, error) { t.Error("ran in an ended context"); return 0, nil })
+				wantCancelled(t, f, errE2)
+			})
+		})
+	}
+	t.Run("cancel reaches the function", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := future.WrapFuture[int](t.Context(), func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, context.Cause(ctx)
+			})
+			synctest.Wait()
+			f.CancelCause(errE)
+			synctest.Wait()
+			if !errors.Is(f.Err(), errE) {
+				t.Errorf("after the cancel: %v", f)
+			}
+		})
+	})
+}
+
+type adaptOdd struct{ n int }
+
+func TestD3_EnsureFutureUnsupported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ran := func() { t.Error("started") }
+		ch := make(chan string, 1)
+		ch <- "mine"
+		for _, src := range []any{
+			adaptOdd{1},
+			&adaptOdd{2},
+			"x",
+			1,
+			ran,
+			func() int { ran(); return 0 },
+			func() (string, error) { ran(); return "", nil },
+			func(context.Context) error { ran(); return nil },
+			ch,
+			make(chan<- int),
+			future.FromResult("x"),
+			future.NewPromise[string](),
+			future.Outcome[int]{},
+		} {
+			f, err := future.EnsureFuture[int](t.Context(), src)
+			var te *future.TypeError
+			if !errors.As(err, &te) || !strings.Contains(err.Error(), fmt.Sprintf("%T", src)) {
+				t.Errorf("EnsureFuture(%T): error %v; want a *TypeError that names the type", src, err)
+			}
+			if f != nil {
+				t.Errorf("EnsureFuture(%T) gave a future beside the error: %v", src, f)
+			}
+		}
+		f, err := future.EnsureFuture[int](t.Context(), nil)
+		var te *future.TypeError
+		if !errors.As(err, &te) || !strings.Contains(err.Error(), "nil") || f != nil {
+			t.Errorf("EnsureFuture(nil) = %v, %v", f, err)
+		}
+		synctest.Wait()
+		if len(ch) != 1 {
+			t.Error("something was taken from a channel of another type")
+		}
+	})
+}
+
+func TestD10_ChannelWithAValue(t *testing.T) {
+	adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) {
+		ch := make(chan int, 2)
+		ch <- 1
+		ch <- 2
+		f := way.wrap(t.Context(), ch)
+		synctest.Wait()
+		wantValue(t, f, 1)
+		if len(ch) != 1 || <-ch != 2 {
+			t.Error("the second value is gone")
+		}
+
+		late := make(chan int)
+		f = way.wrap(t.Context(), late)
+		synctest.Wait()
+		wantPending(t, f)
+		late <- 3
+		synctest.Wait()
+		wantValue(t, f, 3)
+		select {
+		case late <- 4:
+			t.Error("the adapter took a second value")
+		default:
+		}
+
+		last := make(chan int, 1)
+		last <- 0
+		close(last)
+		f = way.wrap(t.Context(), last)
+		synctest.Wait()
+		wantValue(t, f, 0)
+	})
+}
+
+func TestD10_ManyAdaptersOfOneChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ch := make(chan int)
+		fs := make([]*future.Future[int], 10)
+		for i := range fs {
+			fs[i] = future.WrapFuture[int](t.Context(), ch)
+		}
+		for i := range fs {
+			ch <- i
+		}
+		synctest.Wait()
+		seen := map[int]bool{}
+		for _, f := range fs {
+			v, err := f.Result()
+			if err != nil || seen[v] {
+				t.Fatalf("%v: value %d, error %v", f, v, err)
+			}
+			seen[v] = true
+		}
+	})
+}
+
+func TestD11_ChannelClosedEmpty(t *testing.T) {
+	check := func(t *testing.T, f *future.Future[int], shut func()) {
+		shut()
+		synctest.Wait()
+		wantFailed(t, f, future.ErrNoValue)
+		if v, _ := f.Result(); v != 0 {
+			t.Errorf("value %d", v)
+		}
+	}
+	adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) {
+		late := make(chan int)
+		check(t, way.wrap(t.Context(), late), func() { close(late) })
+		shut := make(chan int, 3)
+		close(shut)
+		check(t, way.wrap(t.Context(), shut), func() {})
+	})
+	adaptEach(t, adaptOutcomeChans, func(t *testing.T, way adaptChan[future.Outcome[int]]) {
+		late := make(chan future.Outcome[int])
+		check(t, way.wrap(t.Context(), late), func() { close(late) })
+	})
+}
+
+func TestD12_NilChannel(t *testing.T) {
+	check := func(t *testing.T, f *future.Future[int]) {
+		synctest.Wait()
+		wantPending(t, f)
+		if !f.CancelCause(errE) {
+			t.Error("CancelCause() = false")
+		}
+		synctest.Wait()
+		wantCancelled(t, f, errE)
+		if f.Cancel() {
+			t.Error("second Cancel() = true")
+		}
+	}
+	adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) {
+		check(t, way.wrap(context.Background(), nil)) // a bubble ends only when the adapter's goroutine does
+	})
+	adaptEach(t, adaptOutcomeChans, func(t *testing.T, way adaptChan[future.Outcome[int]]) {
+		check(t, way.wrap(context.Background(), nil))
+	})
+}
+
+func TestD13_CancelAChannelAdapter(t *testing.T) {
+	check := func(t *testing.T, way adaptChan[int], settle bool) {
+		for i := range 200 {
+			ch := make(chan int, 1)
+			f := way.wrap(context.Background(), ch)
+			if settle {
+				synctest.Wait()
+			}
+			if !f.Cancel() {
+				t.Fatal("Cancel() = false")
+			}
+			ch <- i
+			synctest.Wait()
+			wantCancelled(t, f)
+			if len(ch) != 1 {
+				t.Fatalf("round %d: the cancelled adapter took the value", i)
+			}
+			if f.Cancel() {
+				t.Fatal("second Cancel() = true")
+			}
+		}
+	}
+	t.Run("waiting", func(t *testing.T) {
+		adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) { check(t, way, true) })
+	})
+	t.Run("just made", func(t *testing.T) {
+		adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) { check(t, way, false) })
+	})
+	t.Run("by its context", func(t *testing.T) {
+		adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			ch := make(chan int, 1)
+			f := way.wrap(ctx, ch)
+			synctest.Wait()
+			wantPending(t, f)
+			cancel(errE)
+			synctest.Wait()
+			ch <- 1
+			synctest.Wait()
+			wantCancelled(t, f, errE)
+			if len(ch) != 1 {
+				t.Error("the cancelled adapter took the value")
+			}
+		})
+	})
+	t.Run("by a deadline", func(t *testing.T) {
+		adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			f := way.wrap(ctx, make(chan int))
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if !errors.Is(f.Err(), context.DeadlineExceeded) || f.State() != future.Failed {
+				t.Errorf("after the deadline: %v", f)
+			}
+		})
+	})
+	t.Run("outcomes", func(t *testing.T) {
+		adaptEach(t, adaptOutcomeChans, func(t *testing.T, way adaptChan[future.Outcome[int]]) {
+			ch := make(chan future.Outcome[int], 1)
+			f := way.wrap(context.Background(), ch)
+			synctest.Wait()
+			f.Cancel()
+			ch <- future.Outcome[int]{Value: 1}
+			synctest.Wait()
+			wantCancelled(t, f)
+			if len(ch) != 1 {
+				t.Error("the cancelled adapter took the item")
+			}
+		})
+	})
+}
+
+// However a cancel and a send meet, the value is in the future or in the channel.
+func TestD13_CancelRacesASend(t *testing.T) {
+	for range 1000 {
+		ch := make(chan int, 1)
+		f := future.WrapFuture[int](context.Background(), ch)
+		sent := make(chan struct{})
+		go func() {
+			ch <- 1
+			close(sent)
+		}()
+		f.Cancel()
+		<-sent
+		<-f.Done()
+		switch f.State() {
+		case future.Succeeded:
+			wantValue(t, f, 1)
+		default:
+			wantCancelled(t, f)
+			if len(ch) != 1 {
+				t.Fatal("the adapter was cancelled, and the value is lost")
+			}
+		}
+	}
+}
+
+func TestD14_ChannelOfOutcomes(t *testing.T) {
+	adaptEach(t, adaptOutcomeChans, func(t *testing.T, way adaptChan[future.Outcome[int]]) {
+		ch := make(chan future.Outcome[int], 4)
+		ch <- future.Outcome[int]{Value: 7, Err: errE}
+		ch <- future.Outcome[int]{Value: 8}
+		ch <- future.Outcome[int]{}
+		f := way.wrap(t.Context(), ch)
+		synctest.Wait()
+		wantFailed(t, f, errE)
+		if v, _ := f.Result(); v != 0 {
+			t.Errorf("the value %d came along with the error", v)
+		}
+		f = way.wrap(t.Context(), ch)
+		synctest.Wait()
+		wantValue(t, f, 8)
+		f = way.wrap(t.Context(), ch)
+		synctest.Wait()
+		wantValue(t, f, 0)
+		if len(ch) != 0 {
+			t.Errorf("%d items left; want none", len(ch))
+		}
+	})
+	t.Run("as plain values", func(t *testing.T) {
+		type item = future.Outcome[int]
+		ch := make(chan item, 1)
+		ch <- item{Value: 1, Err: errE}
+		f := future.WrapFuture[item](t.Context(), ch)
+		<-f.Done()
+		wantValue(t, f, item{Value: 1, Err: errE})
+	})
+}
+
+func TestD15_Chan(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		settle func(*future.Promise[int])
+	}{
+		{"value", func(p *future.Promise[int]) { p.SetResult(42) }},
+		{"error", func(p *future.Promise[int]) { p.SetError(errE) }},
+		{"cancelled", func(p *future.Promise[int]) { p.CancelCause(errE2) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := future.NewPromise[int]()
+				later, other := future.Chan(&p.Future), future.Chan(&p.Future)
+				synctest.Wait()
+				select {
+				case o, ok := <-later:
+					t.Fatalf("received %v, %t from a pending future", o, ok)
+				default:
+				}
+				c.settle(p)
+				settled := future.Chan(&p.Future)
+				v, err := p.Result()
+				for _, ch := range []<-chan future.Outcome[int]{later, other, settled} {
+					if o, ok := <-ch; !ok || o.Value != v || o.Err != err {
+						t.Errorf("received %v, %t; want %v, %v", o, ok, v, err)
+					}
+					if o, ok := <-ch; ok {
+						t.Errorf("received a second outcome: %v", o)
+					}
+				}
+				future.Chan(&p.Future) // unread
+			})
+		})
+	}
+	t.Run("unread", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			future.Chan(&p.Future)
+			future.Chan(&future.NewPromise[int]().Future) // never settled
+			synctest.Wait()
+			p.SetResult(1)
+		})
+	})
+	t.Run("back and forth", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := future.WrapFuture[int](t.Context(), future.Chan(future.FromError[int](errE)))
+			synctest.Wait()
+			wantFailed(t, f, errE)
+		})
+	})
+}
+
+func TestD16_Errgroup(t *testing.T) {
+	ways := map[string]func(ctx context.Context, g *errgroup.Group) *future.Future[int]{
+		"WrapFuture": func(ctx context.Context, g *errgroup.Group) *future.Future[int] {
+			return future.WrapFuture[int](ctx, g)
+		},
+		"EnsureFuture": func(ctx context.Context, g *errgroup.Group) *future.Future[int] { return adaptEnsure(ctx, g) },
+	}
+	for name, wrap := range ways {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				wantValue(t, adaptAwait(wrap(t.Context(), new(errgroup.Group))), 0)
+
+				g, latch := new(errgroup.Group), make(chan struct{})
+				g.Go(func() error { <-latch; return nil })
+				f := wrap(t.Context(), g)
+				synctest.Wait()
+				wantPending(t, f)
+				close(latch)
+				wantValue(t, adaptAwait(f), 0)
+
+				g, latch = new(errgroup.Group), make(chan struct{})
+				g.Go(func() error { return errE })
+				g.Go(func() error { <-latch; return errE2 })
+				f = wrap(t.Context(), g)
+				synctest.Wait()
+				wantPending(t, f) // the first error is there, and a function still runs
+				close(latch)
+				wantFailed(t, adaptAwait(f), errE)
+			})
+		})
+	}
+}
+
+// adaptAwait gives f back when it is done.
+func adaptAwait[T any](f *future.Future[T]) *future.Future[T] {
+	<-f.Done()
+	return f
+}
+
+func TestD17_NoAutoFlatten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := future.NewPromise[int]()
+		task := future.Go(t.Context(), func(context.Context) (*future.Future[int], error) { return &p.Future, nil })
+		synctest.Wait()
+		wantValue(t, task, &p.Future)
+		wantPending(t, &p.Future)
+		wantWatchers(t, 0, &p.Future)
+
+		then := future.Then(t.Context(), task, func(context.Context, *future.Future[int]) (*future.Future[int], error) {
+			return &p.Future, nil
+		})
+		wrapped := future.WrapFuture[*future.Future[int]](t.Context(), func() (*future.Future[int], error) { return &p.Future, nil })
+		synctest.Wait()
+		wantValue(t, then, &p.Future)
+		wantValue(t, wrapped, &p.Future)
+		wantPending(t, &p.Future)
+	})
+}
+
+func TestD19_TasksAreNotSettable(t *testing.T) {
+	task := future.Go(t.Context(), func(context.Context) (int, error) { return 1, nil })
+	for _, f := range []any{task, future.FromResult(1), future.Gather(task), future.Shield(task)} {
+		typ := reflect.TypeOf(f)
+		for i := range typ.NumMethod() {
+			name := typ.Method(i).Name
+			if strings.HasPrefix(name, "Set") || strings.HasPrefix(name, "Complete") {
+				t.Errorf("%v has the method %s", typ, name)
+			}
+		}
+	}
+	// The control: it is by these names that a promise is settled.
+	typ := reflect.TypeFor[*future.Promise[int]]()
+	for _, name := range []string{"SetResult", "SetError", "Complete", "CompleteWith"} {
+		if _, ok := typ.MethodByName(name); !ok {
+			t.Errorf("%v has no method %s", typ, name)
+		}
+	}
+	<-task.Done()
+}
+
+func TestD21_ContextValuesIn(t *testing.T) {
+	type key struct{}
+	const n = 100
+	synctest.Test(t, func(t *testing.T) {
+		latch := make(chan struct{})
+		fs := make([]*future.Future[int], n)
+		wrapped := make([]*future.Future[int], n)
+		read := func(ctx context.Context) (int, error) {
+			<-latch // all of them run at once
+			v, _ := ctx.Value(key{}).(int)
+			return v, nil
+		}
+		for i := range n {
+			ctx := context.WithValue(t.Context(), key{}, i)
+			fs[i] = future.Go(ctx, read)
+			wrapped[i] = future.WrapFuture[int](ctx, read)
+		}
+		none := future.Go(t.Context(), func(ctx context.Context) (any, error) {
+			<-latch
+			return ctx.Value(key{}), nil
+		})
+		synctest.Wait()
+		close(latch)
+		synctest.Wait()
+		for i := range n {
+			wantValue(t, fs[i], i)
+			wantValue(t, wrapped[i], i)
+		}
+		wantValue(t, none, nil)
+	})
+}

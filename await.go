@@ -1,0 +1,118 @@
+package future
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// park blocks until c has settled or ctx ends, and returns ctx's error in that case.
+// When both are ready either may win; await decides.
+func park(ctx context.Context, c *cell) error {
+	if err := ctx.Err(); err != nil {
+		return contextError(ctx)
+	}
+	s := scopeOf(ctx)
+	if s != nil && s.cell == c {
+		return ErrCycle
+	}
+	return s.wait(ctx, c.done())
+}
+
+// wait blocks until ready is closed or ctx ends, and returns ctx's error in that
+// case. If ctx belongs to a task of an executor that bounds what runs, s is its
+// scope, and the task's slot is lent out meanwhile; s may be nil.
+func (s *scope) wait(ctx context.Context, ready <-chan struct{}) error {
+	lent := s != nil && s.place.lender != nil && s.cell.slot.lend(s.place.lender)
+	err := receive(ctx, ready)
+	if lent {
+		s.cell.slot.reclaim(s.place.lender)
+	}
+	return err
+}
+
+func receive(ctx context.Context, ready <-chan struct{}) error {
+	ended := ctx.Done()
+	if ended == nil {
+		<-ready
+		return nil
+	}
+	select {
+	case <-ready:
+		return nil
+	case <-ended:
+		return contextError(ctx)
+	}
+}
+
+// waitFor is wait with the scope that ctx belongs to.
+func waitFor(ctx context.Context, ready <-chan struct{}) error { return scopeOf(ctx).wait(ctx, ready) }
+
+// A slot is what a running task holds of a [Lender]: its right to run. Goroutines
+// that wait with the task's context count as the task: the first to park lends the
+// slot out, and the last to go on takes one again.
+type slot struct{ state atomic.Uint32 }
+
+const (
+	slotHeld       uint32 = 1 << 31 // the task runs on the lender
+	slotLent       uint32 = 1 << 30 // lent out, and not yet taken again
+	slotReclaiming uint32 = 1 << 29 // someone is about to take it again
+	slotParked     uint32 = slotReclaiming - 1
+)
+
+// lend reports false if there is no slot to lend: the task of this context does not
+// run, or has returned.
+func (s *slot) lend(l Lender) bool {
+	for {
+		old := s.state.Load()
+		if old&slotHeld == 0 {
+			return false
+		}
+		if s.state.CompareAndSwap(old, (old+1)|slotLent) {
+			if old&slotLent == 0 {
+				l.Lend()
+			}
+			return true
+		}
+	}
+}
+
+func (s *slot) reclaim(l Lender) {
+	for {
+		old := s.state.Load()
+		last := old&slotParked == 1 && old&(slotLent|slotReclaiming) == slotLent
+		next := old - 1
+		if last {
+			next |= slotReclaiming
+		}
+		if !s.state.CompareAndSwap(old, next) {
+			continue
+		}
+		if last {
+			l.Reclaim()
+			s.state.And(^(slotLent | slotReclaiming))
+		}
+		return
+	}
+}
+
+// enter is called when the task starts on the lender.
+func (s *slot) enter() { s.state.Or(slotHeld) }
+
+// leave is called when the task's function has returned. If another goroutine still
+// waits with its context, the slot is taken again in its stead.
+func (s *slot) leave(l Lender) {
+	for {
+		old := s.state.Load()
+		mine := old&(slotLent|slotReclaiming) == slotLent
+		next := old &^ slotHeld
+		if mine {
+			next &^= slotLent
+		}
+		if s.state.CompareAndSwap(old, next) {
+			if mine {
+				l.Reclaim()
+			}
+			return
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package future_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+
+	"github.com/channel-native/future"
+)
+
+// Where what is measured ends up, so that it is allocated as it is in programs: on the heap.
+var (
+	budgetPromise  *future.Promise[int]
+	budgetCallback *future.Callback
+	budgetDone     <-chan struct{}
+	budgetCall     *struct {
+		id int
+		future.Promise[int]
+	}
+)
+
+func budgetSkip(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates on its own account")
+	}
+}
+
+// budgetBytes returns the bytes that fn allocates per run.
+func budgetBytes(fn func()) float64 {
+	const runs = 10_000
+	fn()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		fn()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.TotalAlloc-before.TotalAlloc) / runs
+}
+
+// budgetWant asserts that fn makes at most limit allocations.
+func budgetWant(t *testing.T, what string, limit float64, fn func()) {
+	t.Helper()
+	if got := testing.AllocsPerRun(1000, fn); got > limit {
+		t.Errorf("%s: %v allocations; want at most %v", what, got, limit)
+	}
+}
+
+func budgetFresh() {
+	p := future.NewPromise[int]()
+	budgetPromise = p
+	p.SetResult(1)
+	if v, err := p.Result(); v != 1 || err != nil {
+		panic("not the result")
+	}
+}
+
+func TestBudget_Promise(t *testing.T) {
+	budgetSkip(t)
+	if got := testing.AllocsPerRun(1000, budgetFresh); got != 1 {
+		t.Errorf("a promise, completed and read: %v allocations; want 1", got)
+	}
+	if got := budgetBytes(budgetFresh); got > 64.5 {
+		t.Errorf("a promise, completed and read: %v bytes; want at most 64", got)
+	}
+	budgetWant(t, "a promise in a struct of the caller's", 1, func() {
+		call := new(struct {
+			id int
+			future.Promise[int]
+		})
+		budgetCall = call
+		call.SetResult(1)
+		if _, err := call.Await(context.Background()); err != nil {
+			panic(err)
+		}
+	})
+	budgetWant(t, "FromResult", 1, func() {
+		if _, err := future.FromResult(1).Result(); err != nil {
+			panic(err)
+		}
+	})
+}
+
+func TestBudget_SettledReads(t *testing.T) {
+	budgetSkip(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	task := future.Go(ctx, func(context.Context) (int, error) { return 1, nil })
+	<-task.Done()
+	cancelled := future.NewPromise[int]()
+	cancelled.CancelCause(errE)
+	linked := future.NewPromise[int]()
+	linked.CompleteWith(future.FromResult(1))
+	for name, f := range map[string]*future.Future[int]{
+		"FromResult": future.FromResult(1),
+		"FromError":  future.FromError[int](errE),
+		"Cancelled":  &cancelled.Future,
+		"Task":       task,
+		"Linked":     &linked.Future,
+	} {
+		t.Run(name, func(t *testing.T) {
+			budgetWant(t, "Await", 0, func() { _, _ = f.Await(context.Background()) })
+			budgetWant(t, "Await with a context", 0, func() { _, _ = f.Await(ctx) })
+			budgetWant(t, "Await with an ended context", 0, func() { _, _ = f.Await(ended) })
+			budgetWant(t, "Result", 0, func() { _, _ = f.Result() })
+			budgetWant(t, "Err", 0, func() { _ = f.Err() })
+			budgetWant(t, "IsDone", 0, func() { _ = f.IsDone() })
+			budgetWant(t, "State", 0, func() { _ = f.State() })
+			budgetWant(t, "Cancelled", 0, func() { _ = f.Cancelled() })
+			budgetWant(t, "Done", 0, func() { <-f.Done() })
+			budgetWant(t, "Cancel", 0, func() { f.Cancel() })
+		})
+	}
+	// Not even the first Done of a settled future makes a channel.
+	fresh := testing.AllocsPerRun(1000, budgetFresh)
+	budgetWant(t, "a promise, completed, and its Done", fresh, func() {
+		budgetFresh()
+		budgetDone = budgetPromise.Done()
+	})
+}
+
+func TestBudget_PendingReads(t *testing.T) {
+	budgetSkip(t)
+	p := future.NewPromise[int]()
+	budgetWant(t, "IsDone", 0, func() { _ = p.IsDone() })
+	budgetWant(t, "State", 0, func() { _ = p.State() })
+	budgetWant(t, "Result", 0, func() {
+		if _, err := p.Result(); !errors.Is(err, future.ErrInvalidState) {
+			panic(err)
+		}
+	})
+	budgetDone = p.Done()
+	budgetWant(t, "Done, once more", 0, func() { budgetDone = p.Done() })
+	budgetWant(t, "a promise and its Done", 2, func() {
+		budgetPromise = future.NewPromise[int]()
+		budgetDone = budgetPromise.Done()
+		budgetDone = budgetPromise.Done()
+	})
+}
+
+func TestBudget_Go(t *testing.T) {
+	budgetSkip(t)
+	cancellable, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for name, ctx := range map[string]context.Context{"Background": context.Background(), "WithCancel": cancellable} {
+		fn := func(context.Context) (int, error) { return 1, nil }
+		budgetWant(t, "Go and Await, "+name, 3, func() {
+			if v, err := future.Go(ctx, fn).Await(context.Background()); v != 1 || err != nil {
+				panic("not the result")
+			}
+		})
+	}
+}
+
+func TestBudget_Callback(t *testing.T) {
+	budgetSkip(t)
+	ctx := context.Background()
+	fn := func(context.Context, *future.Future[int]) {}
+	budgetWant(t, "a promise and its first callback", 2, func() {
+		budgetPromise = future.NewPromise[int]()
+		budgetCallback = budgetPromise.AddDoneCallback(ctx, fn)
+	})
+	p := future.NewPromise[int]()
+	budgetWant(t, "a callback of many", 1, func() { budgetCallback = p.AddDoneCallback(ctx, fn) })
+	q := future.NewPromise[int]()
+	budgetWant(t, "a callback, removed", 1, func() {
+		budgetCallback = q.AddDoneCallback(ctx, fn)
+		budgetCallback.Remove()
+	})
+}

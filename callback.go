@@ -1,0 +1,157 @@
+package future
+
+import (
+	"context"
+	"sync/atomic"
+	"unsafe"
+)
+
+// A Callback is the registration of a function by [Future.AddDoneCallback].
+type Callback struct {
+	node
+	ctx   context.Context
+	place *placement
+}
+
+// AddDoneCallback arranges for fn to be called once f is done, with ctx and f itself,
+// on the executor of ctx ([WithExecutor]; a goroutine by default). If f is done
+// already, fn is handed to the executor at once.
+//
+// The callbacks that were registered before f was done run in the order of their
+// registration, one after the other where they share an executor; those of others,
+// and those registered later, do not wait for them. Whoever settles f does not wait
+// for any of them, and waiters and derived futures are served first. Each runs
+// exactly once, unless removed: if the executor refuses or drops them they run on a
+// goroutine of their own. A panic is reported to the unhandled handler and the next one runs.
+// The end of ctx does not keep fn from being called.
+//
+// AddDoneCallback does not block and is safe for concurrent use. It panics if ctx or
+// fn is nil. It is not a reading of the failure of f (see [SetUnhandledHandler]).
+// asyncio: Future.add_done_callback.
+func (f *Future[T]) AddDoneCallback(ctx context.Context, fn func(context.Context, *Future[T])) *Callback {
+	if ctx == nil {
+		panic("future: AddDoneCallback: nil context")
+	}
+	if fn == nil {
+		panic("future: AddDoneCallback: nil function")
+	}
+	cb := &Callback{ctx: ctx, place: placementOf(ctx)}
+	cb.party, cb.src = callbackFunc[T](fn), &f.cell
+	if !cb.watch(0) {
+		cb.notify(&cb.node).run(nil)
+	}
+	return cb
+}
+
+// Remove takes the registration back. It reports true if the function will never be
+// called; false if it has been called or is about to be, or was removed before. It
+// takes constant time, does not block and is safe for concurrent use.
+//
+// It is asyncio's remove_done_callback, by registration instead of by function.
+func (cb *Callback) Remove() bool {
+	if !cb.unwatch(cb.src) {
+		return false
+	}
+	cb.release()
+	return true
+}
+
+// release drops what cb refers to, except for its source, which Remove needs.
+func (cb *Callback) release() { cb.party, cb.ctx, cb.place = nil, nil, nil }
+
+func (cb *Callback) caller() caller { return cb.party.(caller) }
+
+func (cb *Callback) run() {
+	cb.caller().call(cb.ctx, cb.src)
+	cb.release()
+}
+
+// callbackOf returns the callback whose registration n is: its first field.
+func callbackOf(n *node) *Callback { return (*Callback)(unsafe.Pointer(n)) }
+
+// A callbackFunc is the function of a callback as a party. A function fits into the
+// interface as it is, so that a registration is one allocation.
+type callbackFunc[T any] func(context.Context, *Future[T])
+
+type caller interface {
+	call(ctx context.Context, src *cell)
+	origin() origin
+}
+
+func (fn callbackFunc[T]) notify(n *node) (td todo) {
+	td.calls.push(n)
+	return td
+}
+
+func (callbackFunc[T]) abandon(error) list { return list{} }
+
+func (fn callbackFunc[T]) call(ctx context.Context, src *cell) { fn(ctx, futureOf[T](src)) }
+
+func (fn callbackFunc[T]) origin() origin { return origin{originOf[T]().future, codeOf(fn)} }
+
+// A batch is the callbacks of one future that go to one executor, as one task.
+type batch struct {
+	place   *placement
+	calls   list // in order
+	claimed atomic.Bool
+}
+
+// postCalls makes batches of the callbacks that are ready and hands them over. Those
+// of one future are next to each other.
+func (r *runner) postCalls() {
+	for r.calls.first != nil {
+		var batches []*batch
+		var byKey map[any]*batch // made for the second
+		src := r.calls.first.src
+		for r.calls.first != nil && r.calls.first.src == src {
+			n := r.calls.pop()
+			place := callbackOf(n).place
+			if place.mode == onTheSpot {
+				r.spot.push(n)
+				continue
+			}
+			var b *batch
+			if len(batches) > 0 && batches[0].place.same(place) {
+				b = batches[0]
+			} else {
+				b = byKey[place.key]
+			}
+			if b == nil {
+				b = &batch{place: place}
+				if len(batches) > 0 {
+					if byKey == nil {
+						byKey = make(map[any]*batch)
+					}
+					byKey[place.key] = b
+				}
+				batches = append(batches, b)
+			}
+			b.calls.push(n)
+		}
+		for _, b := range batches {
+			b.place.post(b)
+		}
+	}
+}
+
+// Run runs the callbacks.
+func (b *batch) Run() {
+	if b.claimed.CompareAndSwap(false, true) {
+		r := runner{spot: b.calls}
+		r.run()
+	}
+}
+
+// CancelCause is called by an executor that drops the batch.
+func (b *batch) CancelCause(error) bool {
+	dropped := !b.claimed.Load()
+	if dropped {
+		go b.Run()
+	}
+	return dropped
+}
+
+func (b *batch) refuse(error) { go b.Run() }
+
+// admission is not bounded by the contexts of the callbacks: they run in any case.
+func (b *batch) admission() context.Context { return context.Background() }

@@ -1,0 +1,958 @@
+package future_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/channel-native/future"
+)
+
+// callbackLog is what callbacks append to.
+type callbackLog struct {
+	mu  sync.Mutex
+	got []int
+}
+
+func (l *callbackLog) note(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.got = append(l.got, n)
+}
+
+// add returns a callback that notes n.
+func (l *callbackLog) add(n int) func(context.Context, *future.Future[int]) {
+	return func(context.Context, *future.Future[int]) { l.note(n) }
+}
+
+func (l *callbackLog) all() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.got)
+}
+
+// want asserts, inside a bubble, that exactly these callbacks ran, in this order.
+func (l *callbackLog) want(t *testing.T, want ...int) {
+	t.Helper()
+	synctest.Wait()
+	if got := l.all(); !slices.Equal(got, want) {
+		t.Fatalf("callbacks ran: %v; want %v", got, want)
+	}
+}
+
+type callbackKey struct{}
+
+// callbackLinear asserts that run, which does something 100,000 times, does not take time that grows with the square.
+// Linear work takes some ten milliseconds, or some hundred with the race detector; quadratic work, though each step
+// were no more than the look at a neighbour, many seconds. A machine that is busy with other things gets three chances.
+func callbackLinear(t *testing.T, run func(n int) time.Duration) {
+	t.Helper()
+	var took time.Duration
+	for range 3 {
+		if took = run(100_000); took < 2*time.Second {
+			return
+		}
+	}
+	t.Fatalf("took %v", took)
+}
+
+func TestB1_FIFOOnceAfterSettling(t *testing.T) {
+	for _, settle := range coreSettles {
+		t.Run(settle.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := future.NewPromise[int]()
+				var log callbackLog
+				for n := 1; n <= 3; n++ {
+					p.AddDoneCallback(t.Context(), log.add(n))
+				}
+				log.want(t)
+				if err := settle.do(p); err != nil {
+					t.Fatal(err)
+				}
+				log.want(t, 1, 2, 3)
+				settle.do(p)
+				p.Cancel()
+				log.want(t, 1, 2, 3)
+				if n := future.Watchers(p); n != 0 {
+					t.Fatalf("%d registrations left after the settle", n)
+				}
+			})
+		})
+	}
+	t.Run("Many", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			var log callbackLog
+			var want []int
+			for n := range 1000 {
+				want = append(want, n)
+				p.AddDoneCallback(t.Context(), log.add(n))
+			}
+			if n := future.Watchers(p); n != len(want) {
+				t.Fatalf("Watchers = %d; want %d", n, len(want))
+			}
+			p.SetResult(1)
+			log.want(t, want...)
+		})
+	})
+	t.Run("Task", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			gate := make(chan struct{})
+			f := future.Go(t.Context(), func(context.Context) (int, error) {
+				<-gate
+				return 1, nil
+			})
+			var log callbackLog
+			for n := 1; n <= 3; n++ {
+				f.AddDoneCallback(t.Context(), log.add(n))
+			}
+			log.want(t)
+			close(gate)
+			log.want(t, 1, 2, 3)
+		})
+	})
+	t.Run("Linked", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p, q := future.NewPromise[int](), future.NewPromise[int]()
+			var log callbackLog
+			p.AddDoneCallback(t.Context(), log.add(1))
+			p.CompleteWith(&q.Future)
+			p.AddDoneCallback(t.Context(), log.add(2))
+			log.want(t)
+			q.SetResult(1)
+			log.want(t, 1, 2)
+		})
+	})
+}
+
+func TestB2_Argument(t *testing.T) {
+	for _, settle := range coreSettles {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/late=%v", settle.name, late), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := future.NewPromise[int]()
+					if late {
+						settle.do(p)
+					}
+					calls := 0
+					p.AddDoneCallback(t.Context(), func(ctx context.Context, f *future.Future[int]) {
+						calls++
+						if f != &p.Future {
+							t.Errorf("the argument is %p; want the future %p", f, &p.Future)
+						}
+						if !f.IsDone() || f.State() != settle.state || f.Cancelled() != (settle.state == future.Cancelled) {
+							t.Errorf("in the callback: %v", f)
+						}
+						coreWantClosed(t, f.Done())
+						v, err := f.Await(ctx)
+						if got := coreOutcome(f); got != settle.want || v != got.Value || err != got.Err || f.Err() != got.Err {
+							t.Errorf("in the callback: %v; want %v", got, settle.want)
+						}
+					})
+					if !late {
+						settle.do(p)
+					}
+					synctest.Wait()
+					if calls != 1 {
+						t.Fatalf("%d calls; want 1", calls)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestB3_AddedAfterSettling(t *testing.T) {
+	for _, settle := range coreSettles {
+		t.Run(settle.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := future.NewPromise[int]()
+				settle.do(p)
+				var calls [3]atomic.Int32
+				for i := range calls {
+					c := p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { calls[i].Add(1) })
+					if c == nil {
+						t.Fatal("AddDoneCallback returned nil")
+					}
+					synctest.Wait()
+					if c.Remove() {
+						t.Fatal("Remove of a callback that has run returned true")
+					}
+				}
+				for i := range calls {
+					if n := calls[i].Load(); n != 1 {
+						t.Fatalf("callback %d ran %d times", i, n)
+					}
+				}
+				if n := future.Watchers(p); n != 0 {
+					t.Fatalf("%d registrations on a settled future", n)
+				}
+			})
+		})
+	}
+	t.Run("From", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var log callbackLog
+			future.FromResult(1).AddDoneCallback(t.Context(), log.add(1))
+			log.want(t, 1)
+			f := future.FromError[int](errE)
+			f.AddDoneCallback(t.Context(), log.add(2))
+			log.want(t, 1, 2)
+			_ = f.Err()
+		})
+	})
+}
+
+func TestB4_NoReentrancySurprise(t *testing.T) {
+	settles := append(coreSettles[:len(coreSettles):len(coreSettles)], struct {
+		name  string
+		do    func(*future.Promise[int]) error
+		state future.State
+		want  future.Outcome[int]
+	}{name: "CancelCause", do: func(p *future.Promise[int]) error {
+		p.CancelCause(errE)
+		return nil
+	}})
+	for _, settle := range settles {
+		t.Run(settle.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := future.NewPromise[int]()
+				var mu sync.Mutex
+				var ran []string
+				note := func(what string) func(context.Context, *future.Future[int]) {
+					return func(context.Context, *future.Future[int]) {
+						mu.Lock()
+						defer mu.Unlock()
+						ran = append(ran, what)
+					}
+				}
+				mu.Lock()
+				p.AddDoneCallback(t.Context(), note("pending"))
+				settle.do(p)
+				p.AddDoneCallback(t.Context(), note("settled"))
+				if len(ran) != 0 {
+					t.Fatal("a callback ran while its mutex was held")
+				}
+				mu.Unlock()
+				synctest.Wait()
+				slices.Sort(ran)
+				if !slices.Equal(ran, []string{"pending", "settled"}) {
+					t.Fatalf("ran %v", ran)
+				}
+			})
+		})
+	}
+	// The source settles on one stack, and the callbacks of what is linked to it run on another.
+	t.Run("Linked", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p, q := future.NewPromise[int](), future.NewPromise[int]()
+			p.CompleteWith(&q.Future)
+			var mu sync.Mutex
+			ran := false
+			p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) {
+				mu.Lock()
+				defer mu.Unlock()
+				ran = true
+			})
+			mu.Lock()
+			q.SetResult(1)
+			mu.Unlock()
+			synctest.Wait()
+			if !ran {
+				t.Fatal("the callback did not run")
+			}
+		})
+	})
+}
+
+// Callbacks run under no lock of the future: with Inline they run in the middle of the settle, and may use every
+// method of the future that they are on.
+func TestB4_CallbackUsesItsFuture(t *testing.T) {
+	inline := future.WithExecutor(context.Background(), future.Inline)
+	for _, settle := range coreSettles {
+		t.Run(settle.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := future.NewPromise[int]()
+				var log callbackLog
+				var self, later *future.Callback
+				self = p.AddDoneCallback(inline, func(ctx context.Context, f *future.Future[int]) {
+					if self.Remove() {
+						t.Error("Remove of the running callback returned true")
+					}
+					if f.Cancel() {
+						t.Error("Cancel of the settled future returned true")
+					}
+					if p.SetResult(9) == nil {
+						t.Error("SetResult of the settled future was accepted")
+					}
+					if p.CompleteWith(future.FromResult(9)) == nil {
+						t.Error("CompleteWith on the settled future was accepted")
+					}
+					_ = f.String()
+					_, _ = f.Await(ctx)
+					_ = future.Watchers(f)
+					p.AddDoneCallback(inline, log.add(2))
+					if later.Remove() {
+						log.note(3) // taken out before its turn: it does not log 3 itself
+					}
+					log.note(1)
+				})
+				later = p.AddDoneCallback(inline, log.add(3))
+				settle.do(p)
+				synctest.Wait()
+				got := log.all()
+				slices.Sort(got)
+				if !slices.Equal(got, []int{1, 2, 3}) {
+					t.Fatalf("ran %v; want each of 1, 2, 3 once", got)
+				}
+			})
+		})
+	}
+}
+
+func TestB6_RemoveIsPerRegistration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := future.NewPromise[int]()
+		calls := 0
+		fn := func(context.Context, *future.Future[int]) { calls++ }
+		var handles []*future.Callback
+		for range 6 {
+			handles = append(handles, p.AddDoneCallback(t.Context(), fn))
+		}
+		for i, c := range handles[:4] {
+			if !c.Remove() {
+				t.Fatalf("first Remove of %d returned false", i)
+			}
+			if c.Remove() {
+				t.Fatalf("second Remove of %d returned true", i)
+			}
+			if n := future.Watchers(p); n != 5-i {
+				t.Fatalf("%d registrations after %d removals", n, i+1)
+			}
+		}
+		p.SetResult(1)
+		synctest.Wait()
+		if calls != 2 {
+			t.Fatalf("%d calls; want 2", calls)
+		}
+		for i, c := range handles {
+			if c.Remove() {
+				t.Fatalf("Remove of %d after the settle returned true", i)
+			}
+		}
+	})
+	t.Run("All", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			var log callbackLog
+			for range 3 {
+				c1, c2 := p.AddDoneCallback(t.Context(), log.add(1)), p.AddDoneCallback(t.Context(), log.add(2))
+				if !c1.Remove() || !c2.Remove() || future.Watchers(p) != 0 {
+					t.Fatalf("%d registrations left", future.Watchers(p))
+				}
+			}
+			p.AddDoneCallback(t.Context(), log.add(3))
+			p.SetResult(1)
+			log.want(t, 3)
+		})
+	})
+}
+
+func TestB7_RemoveKeepsTheRestInOrder(t *testing.T) {
+	for _, c := range []struct {
+		remove []int
+		want   []int
+	}{
+		{[]int{1, 1}, []int{2, 3}},
+		{[]int{1, 2, 1}, []int{3}},
+		{[]int{3, 3}, []int{1, 2}},
+		{[]int{2}, []int{1, 3}},
+		{[]int{3, 2, 1, 1, 2, 3}, nil},
+	} {
+		t.Run(fmt.Sprint(c.remove), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := future.NewPromise[int]()
+				var log callbackLog
+				handles := make(map[int]*future.Callback)
+				for n := 1; n <= 3; n++ {
+					handles[n] = p.AddDoneCallback(t.Context(), log.add(n))
+				}
+				removed := make(map[int]bool)
+				for _, n := range c.remove {
+					if handles[n].Remove() == removed[n] {
+						t.Fatalf("Remove of %d returned %v", n, removed[n])
+					}
+					removed[n] = true
+				}
+				p.SetResult(1)
+				log.want(t, c.want...)
+			})
+		})
+	}
+	t.Run("EveryOther", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			var log callbackLog
+			var want []int
+			handles := make([]*future.Callback, 100)
+			for n := range handles {
+				handles[n] = p.AddDoneCallback(t.Context(), log.add(n))
+			}
+			for n, c := range handles {
+				if n%4 > 1 {
+					want = append(want, n)
+				} else if !c.Remove() {
+					t.Fatalf("Remove of %d returned false", n)
+				}
+			}
+			p.SetResult(1)
+			log.want(t, want...)
+		})
+	})
+	t.Run("MixedWithAdding", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			var log callbackLog
+			var want []int
+			type registration struct {
+				n int
+				c *future.Callback
+			}
+			var live []registration
+			rng := rand.New(rand.NewPCG(1, 2))
+			for n := range 2000 {
+				live = append(live, registration{n, p.AddDoneCallback(t.Context(), log.add(n))})
+				for len(live) > 0 && rng.IntN(5) < 2 {
+					i := rng.IntN(len(live))
+					if !live[i].c.Remove() {
+						t.Fatalf("Remove of %d returned false", live[i].n)
+					}
+					live = slices.Delete(live, i, i+1)
+				}
+				if w := future.Watchers(p); w != len(live) {
+					t.Fatalf("Watchers = %d; want %d", w, len(live))
+				}
+			}
+			for _, r := range live {
+				want = append(want, r.n)
+			}
+			p.SetResult(1)
+			log.want(t, want...)
+		})
+	})
+}
+
+// Remove against the settle: a callback runs or was removed, never both and never neither.
+func TestB7_RemoveRace(t *testing.T) {
+	for range 1000 {
+		p := future.NewPromise[int]()
+		var ran, removed [8]atomic.Bool
+		var handles [8]*future.Callback
+		var calls, wg sync.WaitGroup
+		for i := range handles {
+			calls.Add(1)
+			handles[i] = p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) {
+				if ran[i].Swap(true) {
+					t.Error("a callback ran twice")
+				}
+				calls.Done()
+			})
+		}
+		wg.Go(func() { p.SetResult(1) })
+		wg.Go(func() {
+			for i, c := range handles {
+				if c.Remove() {
+					removed[i].Store(true)
+					calls.Done()
+				}
+			}
+		})
+		wg.Wait()
+		calls.Wait() // hangs if a callback was lost, panics if one ran that was removed
+		for i := range handles {
+			if ran[i].Load() == removed[i].Load() {
+				t.Fatalf("callback %d: ran %v, removed %v", i, ran[i].Load(), removed[i].Load())
+			}
+		}
+	}
+}
+
+func TestB10_PanickingCallback(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("late=%v", late), func(t *testing.T) {
+			r := catchReports(t)
+			boom := errors.New("boom")
+			synctest.Test(t, func(t *testing.T) {
+				p := future.NewPromise[int]()
+				var log callbackLog
+				if late {
+					p.SetResult(1)
+				}
+				p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { panic(boom) })
+				p.AddDoneCallback(t.Context(), log.add(2))
+				if !late {
+					if err := p.SetResult(1); err != nil {
+						t.Fatal(err)
+					}
+				}
+				log.want(t, 2)
+				wantValue(t, &p.Future, 1)
+			})
+			got := coreReportsOf(r, boom)
+			if len(got) != 1 {
+				t.Fatalf("reports %v; want exactly one that carries %v", got, boom)
+			}
+			var pe *future.PanicError
+			if !errors.As(got[0].Err, &pe) || pe.Value != boom || len(pe.Stack) == 0 {
+				t.Fatalf("report %#v; want a PanicError with value and stack", got[0].Err)
+			}
+		})
+	}
+	t.Run("Several", func(t *testing.T) {
+		r := catchReports(t)
+		boom1, boom2 := errors.New("boom 1"), errors.New("boom 2")
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			var log callbackLog
+			p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { panic(boom1) })
+			p.AddDoneCallback(t.Context(), log.add(1))
+			p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { panic(boom2) })
+			p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { panic(nil) })
+			p.AddDoneCallback(t.Context(), log.add(2))
+			p.SetResult(1)
+			log.want(t, 1, 2)
+		})
+		if len(coreReportsOf(r, boom1)) != 1 || len(coreReportsOf(r, boom2)) != 1 {
+			t.Fatalf("reports %v; want each panic once", r.all())
+		}
+	})
+	t.Run("Inline", func(t *testing.T) {
+		r := catchReports(t)
+		boom := errors.New("boom")
+		inline := future.WithExecutor(context.Background(), future.Inline)
+		p := future.NewPromise[int]()
+		ran := 0
+		fail := func(context.Context, *future.Future[int]) { panic(boom) }
+		pass := func(context.Context, *future.Future[int]) { ran++ }
+		p.AddDoneCallback(inline, fail)
+		p.AddDoneCallback(inline, pass)
+		if err := p.SetResult(1); err != nil {
+			t.Fatal(err)
+		}
+		p.AddDoneCallback(inline, fail)
+		p.AddDoneCallback(inline, pass)
+		wantValue(t, &p.Future, 1)
+		if n := len(coreReportsOf(r, boom)); ran != 2 || n != 2 {
+			t.Fatalf("%d callbacks ran, %d reports; want 2 and 2", ran, n)
+		}
+	})
+	t.Run("Goexit", func(t *testing.T) {
+		for _, late := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				p := future.NewPromise[int]()
+				var log callbackLog
+				if late {
+					p.SetResult(1)
+				}
+				p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { runtime.Goexit() })
+				p.AddDoneCallback(t.Context(), log.add(2))
+				p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { runtime.Goexit() })
+				p.AddDoneCallback(t.Context(), log.add(4))
+				if !late {
+					p.SetResult(1)
+				}
+				synctest.Wait()
+				got := log.all()
+				slices.Sort(got)
+				if !slices.Equal(got, []int{2, 4}) {
+					t.Fatalf("after a Goexit ran %v; want 2 and 4", got)
+				}
+			})
+		}
+	})
+	// A panic in one callback is no outcome of the future, and reads of the future do not silence its report.
+	t.Run("AfterFailure", func(t *testing.T) {
+		r := catchReports(t)
+		boom := errors.New("boom")
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			p.AddDoneCallback(t.Context(), func(_ context.Context, f *future.Future[int]) {
+				_ = f.Err()
+				panic(boom)
+			})
+			p.SetError(errE)
+			synctest.Wait()
+			wantFailed(t, &p.Future, errE)
+		})
+		if got := coreReportsOf(r, boom); len(got) != 1 {
+			t.Fatalf("reports %v; want one", got)
+		}
+	})
+}
+
+func TestB12_SlowCallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, linked := future.NewPromise[int](), future.NewPromise[int]()
+		latch := make(chan struct{})
+		var log callbackLog
+		p.AddDoneCallback(t.Context(), func(ctx context.Context, f *future.Future[int]) {
+			<-latch
+			log.note(1)
+		})
+		p.AddDoneCallback(t.Context(), log.add(2))
+		linked.CompleteWith(&p.Future)
+		awaited := 0
+		go func() { awaited, _ = p.Await(context.Background()) }()
+		synctest.Wait()
+		p.SetResult(1)
+		p.AddDoneCallback(t.Context(), log.add(3))
+		log.want(t, 3)
+		coreWantClosed(t, p.Done())
+		wantValue(t, &linked.Future, 1)
+		if awaited != 1 {
+			t.Fatal("the waiter was held up by a callback")
+		}
+		p.AddDoneCallback(t.Context(), log.add(4))
+		log.want(t, 3, 4)
+		close(latch)
+		log.want(t, 3, 4, 1, 2)
+	})
+	t.Run("LateOneBlocks", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := future.FromResult(1)
+			latch := make(chan struct{})
+			var log callbackLog
+			f.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { <-latch })
+			f.AddDoneCallback(t.Context(), log.add(2))
+			log.want(t, 2)
+			close(latch)
+		})
+	})
+	t.Run("OtherExecutor", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			one := future.WithExecutor(t.Context(), future.NewSerial(future.Goroutines))
+			two := future.WithExecutor(t.Context(), future.NewSerial(future.Goroutines))
+			latch := make(chan struct{})
+			var log callbackLog
+			p.AddDoneCallback(one, func(context.Context, *future.Future[int]) { <-latch })
+			p.AddDoneCallback(one, log.add(1))
+			p.AddDoneCallback(two, log.add(2))
+			p.SetResult(1)
+			log.want(t, 2)
+			close(latch)
+			log.want(t, 2, 1)
+		})
+	})
+}
+
+func TestB13_ContextPerCallback(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("late=%v", late), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := future.NewPromise[int]()
+				if late {
+					p.SetResult(1)
+				}
+				var seen [3]any
+				for i := range seen {
+					ctx := context.WithValue(t.Context(), callbackKey{}, i)
+					p.AddDoneCallback(ctx, func(ctx context.Context, _ *future.Future[int]) {
+						seen[i] = ctx.Value(callbackKey{})
+					})
+				}
+				if !late {
+					// The settler is a task with values of its own.
+					future.Go(context.WithValue(t.Context(), callbackKey{}, "settler"), func(context.Context) (int, error) {
+						return 0, p.SetResult(1)
+					})
+				}
+				synctest.Wait()
+				if seen != [3]any{0, 1, 2} {
+					t.Fatalf("the callbacks saw %v; want 0, 1, 2", seen)
+				}
+			})
+		})
+	}
+	t.Run("Cancellation", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			var cause error
+			p.AddDoneCallback(ctx, func(ctx context.Context, _ *future.Future[int]) {
+				<-ctx.Done()
+				cause = context.Cause(ctx)
+			})
+			other := false
+			p.AddDoneCallback(t.Context(), func(ctx context.Context, _ *future.Future[int]) { other = ctx.Err() == nil })
+			p.SetResult(1)
+			synctest.Wait()
+			cancel(errE)
+			synctest.Wait()
+			if cause != errE || !other {
+				t.Fatalf("cause %v, the other context alive: %v; want E, true", cause, other)
+			}
+		})
+	})
+	// The executor of the context is there for the work that the callback starts.
+	t.Run("Executor", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := new(coreQueue)
+			p := future.NewPromise[int]()
+			var got future.Executor
+			p.AddDoneCallback(future.WithExecutor(t.Context(), q), func(ctx context.Context, _ *future.Future[int]) {
+				got = future.ExecutorFrom(ctx)
+			})
+			p.SetResult(1)
+			synctest.Wait()
+			q.run()
+			if got != q {
+				t.Fatalf("the callback's executor is %v; want %v", got, q)
+			}
+		})
+	})
+	// A context that has ended is a context: the registration asked for a call, not for its own end to be awaited.
+	t.Run("Ended", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			p := future.NewPromise[int]()
+			var log callbackLog
+			p.AddDoneCallback(ctx, log.add(1))
+			cancel()
+			p.AddDoneCallback(ctx, log.add(2))
+			p.SetResult(1)
+			log.want(t, 1, 2)
+			p.AddDoneCallback(ctx, log.add(3))
+			log.want(t, 1, 2, 3)
+		})
+	})
+}
+
+func TestB14_Scale(t *testing.T) {
+	coreShallow(t)
+	const n = 100_000
+	t.Run("Once", func(t *testing.T) {
+		for _, settle := range coreSettles[:3] {
+			p := future.NewPromise[int]()
+			var next, wrong atomic.Int32
+			var wg sync.WaitGroup
+			wg.Add(n)
+			for i := range n {
+				p.AddDoneCallback(context.Background(), func(_ context.Context, f *future.Future[int]) {
+					defer wg.Done() // a second call of one of them would make it panic
+					if next.Add(1) != int32(i+1) || f.Err() != settle.want.Err {
+						wrong.Add(1)
+					}
+				})
+			}
+			settle.do(p)
+			wg.Wait()
+			if wrong.Load() != 0 {
+				t.Fatalf("%s: %d callbacks ran out of order or saw another outcome", settle.name, wrong.Load())
+			}
+		}
+	})
+	t.Run("Linear", func(t *testing.T) {
+		callbackLinear(t, func(n int) time.Duration {
+			p := future.NewPromise[int]()
+			var wg sync.WaitGroup
+			fn := func(context.Context, *future.Future[int]) { wg.Done() }
+			wg.Add(n)
+			start := time.Now()
+			for range n {
+				p.AddDoneCallback(context.Background(), fn)
+			}
+			p.SetResult(1)
+			wg.Wait()
+			return time.Since(start)
+		})
+	})
+	t.Run("Linked", func(t *testing.T) {
+		q := future.NewPromise[int]()
+		linked := make([]future.Promise[int], n)
+		for i := range linked {
+			if err := linked[i].CompleteWith(&q.Future); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w := future.Watchers(q); w != n {
+			t.Fatalf("Watchers = %d; want %d", w, n)
+		}
+		q.SetError(errE)
+		for i := range linked {
+			<-linked[i].Done()
+			if err := linked[i].Err(); err != errE {
+				t.Fatalf("linked promise %d has %v; want exactly E", i, err)
+			}
+		}
+		wantFailed(t, &q.Future, errE)
+		if w := future.Watchers(q); w != 0 {
+			t.Fatalf("%d registrations left", w)
+		}
+	})
+	t.Run("Goroutines", func(t *testing.T) {
+		p := future.NewPromise[int]()
+		before := runtime.NumGoroutine()
+		for range 1000 {
+			p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) {})
+		}
+		if grown := runtime.NumGoroutine() - before; grown > 100 {
+			t.Fatalf("%d goroutines for 1000 registrations", grown)
+		}
+	})
+}
+
+func TestB16_NoRetention(t *testing.T) {
+	fn := func(context.Context, *future.Future[int]) { panic("a removed callback ran") }
+	check := func(t *testing.T, p *future.Promise[int], live int) {
+		t.Helper()
+		if n := future.Watchers(p); n != live {
+			t.Fatalf("%d registrations; want %d", n, live)
+		}
+	}
+	t.Run("AddRemove", func(t *testing.T) {
+		p := future.NewPromise[int]()
+		coreWantFlat(t, 1<<20, func() {
+			for range 1_000_000 {
+				if !p.AddDoneCallback(context.Background(), fn).Remove() {
+					t.Fatal("Remove returned false")
+				}
+			}
+		})
+		check(t, p, 0)
+	})
+	// Others that stay must not keep the slots of those that went: not one registered before them, not a window of
+	// them that moves on.
+	t.Run("BehindOneThatStays", func(t *testing.T) {
+		p := future.NewPromise[int]()
+		first := p.AddDoneCallback(context.Background(), fn)
+		coreWantFlat(t, 1<<20, func() {
+			for range 200_000 {
+				p.AddDoneCallback(context.Background(), fn).Remove()
+			}
+		})
+		check(t, p, 1)
+		first.Remove()
+	})
+	t.Run("Window", func(t *testing.T) {
+		p := future.NewPromise[int]()
+		var window [100]*future.Callback
+		for i := range window {
+			window[i] = p.AddDoneCallback(context.Background(), fn)
+		}
+		coreWantFlat(t, 1<<20, func() {
+			for i := range 200_000 {
+				c := &window[i%len(window)]
+				if !(*c).Remove() {
+					t.Fatal("Remove returned false")
+				}
+				*c = p.AddDoneCallback(context.Background(), fn)
+			}
+		})
+		check(t, p, len(window))
+		for _, c := range window {
+			c.Remove()
+		}
+		check(t, p, 0)
+	})
+	t.Run("Linked", func(t *testing.T) {
+		// The task outlives its cancellation, and so do not the registrations of the promises that were linked to it.
+		gate := make(chan struct{})
+		f := future.Go(context.Background(), func(context.Context) (int, error) {
+			<-gate
+			return 1, nil
+		})
+		coreWantFlat(t, 1<<20, func() {
+			for range 100_000 {
+				p := future.NewPromise[int]()
+				if err := p.CompleteWith(f); err != nil {
+					t.Fatal(err)
+				}
+				p.Cancel()
+			}
+		})
+		if n := future.Watchers(f); n != 0 {
+			t.Fatalf("%d registrations; want 0", n)
+		}
+		close(gate)
+		<-f.Done()
+	})
+	t.Run("RemoveIsConstantTime", func(t *testing.T) {
+		callbackLinear(t, func(n int) time.Duration {
+			p := future.NewPromise[int]()
+			handles := make([]*future.Callback, n)
+			for i := range handles {
+				handles[i] = p.AddDoneCallback(context.Background(), fn)
+			}
+			rand.Shuffle(n, func(i, j int) { handles[i], handles[j] = handles[j], handles[i] })
+			start := time.Now()
+			for _, c := range handles {
+				c.Remove()
+			}
+			return time.Since(start)
+		})
+	})
+	// What a removed callback captured, and what a callback that has run captured, is let go, although the future
+	// and the handle live on.
+	t.Run("Captures", func(t *testing.T) {
+		p := future.NewPromise[int]()
+		var collected atomic.Int32
+		add := func() *future.Callback {
+			big := new([1 << 10]byte)
+			runtime.AddCleanup(big, func(struct{}) { collected.Add(1) }, struct{}{})
+			return p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) { big[0]++ })
+		}
+		removed, stays := add(), add()
+		removed.Remove()
+		if !collect(func() bool { return collected.Load() == 1 }) {
+			t.Fatal("the captures of a removed callback were kept")
+		}
+		p.SetResult(1)
+		if !collect(func() bool { return collected.Load() == 2 }) {
+			t.Fatal("the captures of a callback that has run were kept")
+		}
+		late := add()
+		if !collect(func() bool { return collected.Load() == 3 }) {
+			t.Fatal("the captures of a late callback were kept")
+		}
+		r := catchReports(t)
+		panics := func() *future.Callback {
+			big := new([1 << 10]byte)
+			runtime.AddCleanup(big, func(struct{}) { collected.Add(1) }, struct{}{})
+			return p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) { panic(fmt.Errorf("%v: %w", big[0], errE1)) })
+		}()
+		if !collect(func() bool { return collected.Load() == 4 && len(coreReportsOf(r, errE1)) > 0 }) {
+			t.Fatal("the captures of a callback that panicked were kept")
+		}
+		runtime.KeepAlive(panics)
+		runtime.KeepAlive(removed)
+		runtime.KeepAlive(stays)
+		runtime.KeepAlive(late)
+		runtime.KeepAlive(p)
+	})
+}
+
+func TestB17_NilCallback(t *testing.T) {
+	p := future.NewPromise[int]()
+	wantPanic(t, "future: AddDoneCallback: ", func() { p.AddDoneCallback(context.Background(), nil) })
+	wantPanic(t, "future: AddDoneCallback: ", func() {
+		p.AddDoneCallback(coreNilCtx, func(context.Context, *future.Future[int]) {})
+	})
+	if n := future.Watchers(p); n != 0 {
+		t.Fatalf("%d registrations after two that were rejected", n)
+	}
+	p.SetResult(1)
+	wantPanic(t, "future: AddDoneCallback: ", func() { p.AddDoneCallback(context.Background(), nil) })
+	wantPanic(t, "future: AddDoneCallback: ", func() {
+		p.AddDoneCallback(coreNilCtx, func(context.Context, *future.Future[int]) {})
+	})
+	wantValue(t, &p.Future, 1)
+}

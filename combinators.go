@@ -1,0 +1,326 @@
+package future
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync/atomic"
+)
+
+// Gather returns the future of all values, in the order of futs, or of the first
+// failure: it fails as soon as one of futs does, with the very same error, and the
+// others run on. If one was cancelled it fails with an error that Is [ErrCancelled].
+// Gather() is done, with an empty slice. asyncio: gather.
+//
+// This and what follows holds for the other combinators of futures too. They do not block, are safe for
+// concurrent use and start no goroutine: they register with those of futs that are
+// pending, and deregister once these no longer matter to them, in constant time
+// each. If several of futs are done at the call, the first in order counts. Handing
+// a future over counts as reading its failure. Cancelling the derived future settles it at once and
+// cancels those of futs that are pending. They panic, before anything happens, if one of futs is nil.
+func Gather[T any](futs ...*Future[T]) *Future[[]T] {
+	values := make([]T, len(futs))
+	for i, f := range futs {
+		if f == nil || f.state.Load() < succeeded {
+			return gatherPending(values, futs, i)
+		}
+		values[i] = f.v
+	}
+	return FromResult(values)
+}
+
+type gather[T any] struct {
+	fanIn[[]T]
+	left   atomic.Int64 // as in barrier
+	values []T
+}
+
+// gatherPending goes on where futs[i] has not succeeded.
+func gatherPending[T any](values []T, futs []*Future[T], i int) *Future[[]T] {
+	checkFutures("Gather", futs[i:])
+	g := &gather[T]{values: values}
+	rest := futs[i:]
+	g.left.Store(int64(len(rest)) + 1)
+	td := watchAll(&g.fanIn, g, rest)
+	td.add(g.open())
+	td.add(g.countdown())
+	td.run(nil)
+	return &g.Future
+}
+
+func (g *gather[T]) notify(n *node) todo {
+	if n.src.state.Load() < succeeded {
+		return g.lose(failed, inputFailure(n.src, originOf[[]T]()))
+	}
+	return g.countdown()
+}
+
+func (g *gather[T]) countdown() todo {
+	if g.left.Add(-1) > 0 || !g.lockPending(0) {
+		return todo{}
+	}
+	nodes := g.takeLocked()
+	rest := g.values[len(g.values)-len(nodes):]
+	for i := range nodes {
+		rest[i] = futureOf[T](nodes[i].src).v
+	}
+	g.v, g.values = g.values, nil
+	return g.publish(succeeded)
+}
+
+// Settle returns the future of every outcome, in the order of futs. It waits for all
+// of them and never fails, though it can be cancelled. Settle() is done, with an empty slice. See [Gather] for
+// the rest. asyncio: gather(return_exceptions=True).
+func Settle[T any](futs ...*Future[T]) *Future[[]Outcome[T]] {
+	checkFutures("Settle", futs)
+	s := &settling[T]{}
+	s.left.Store(int64(len(futs)) + 1)
+	td := watchAll(&s.fanIn, s, futs)
+	td.add(s.open())
+	td.add(s.notify(nil))
+	td.run(nil)
+	return &s.Future
+}
+
+type settling[T any] struct {
+	fanIn[[]Outcome[T]]
+	left atomic.Int64 // as in barrier
+}
+
+func (s *settling[T]) notify(*node) todo {
+	if s.left.Add(-1) > 0 || !s.lockPending(0) {
+		return todo{}
+	}
+	nodes := s.takeLocked()
+	outcomes := make([]Outcome[T], len(nodes))
+	for i := range nodes {
+		f := futureOf[T](nodes[i].src)
+		outcomes[i].Value, outcomes[i].Err = f.v, f.cell.err()
+	}
+	s.v = outcomes
+	return s.publish(succeeded)
+}
+
+// FirstCompleted returns a future of the outcome of the first of futs to be done,
+// whatever it is. The others run on. Of no futures it fails with [ErrNoFutures]; if the first was
+// cancelled it fails with an error that Is [ErrCancelled]. See [Gather] for the rest.
+// asyncio: wait(return_when=FIRST_COMPLETED), of one result.
+func FirstCompleted[T any](futs ...*Future[T]) *Future[T] {
+	return first("FirstCompleted", futs, false)
+}
+
+// Race is FirstCompleted, and cancels the others when the first is done.
+func Race[T any](futs ...*Future[T]) *Future[T] { return first("Race", futs, true) }
+
+type race[T any] struct{ fanIn[T] }
+
+func first[T any](name string, futs []*Future[T], cancels bool) *Future[T] {
+	checkFutures(name, futs)
+	r := new(race[T])
+	r.cancels = cancels
+	if len(futs) == 0 {
+		r.fail(failed, newFailure(ErrNoFutures, originOf[T]()))
+		return &r.Future
+	}
+	for _, f := range futs { // before any is registered: the first in order wins
+		if f.isSettled() {
+			heedAll(futs)
+			td := r.won(f)
+			if cancels {
+				td.add(cancelAll(futs))
+			}
+			td.run(nil)
+			return &r.Future
+		}
+	}
+	td := watchAll(&r.fanIn, r, futs)
+	td.add(r.open())
+	td.run(nil)
+	return &r.Future
+}
+
+func cancelAll[T any](futs []*Future[T]) (td todo) {
+	for _, f := range futs {
+		_, more := f.cell.cancel(nil)
+		td.add(more)
+	}
+	return td
+}
+
+func (r *race[T]) notify(n *node) todo { return r.won(futureOf[T](n.src)) }
+
+func (r *race[T]) won(f *Future[T]) todo {
+	if f.state.Load() >= succeeded {
+		return r.win(f.v)
+	}
+	return r.lose(failed, inputFailure(&f.cell, originOf[T]()))
+}
+
+// FirstSucceeded returns a future of the value of the first of futs to succeed. The
+// others run on. If none does, it fails when the last has, with the errors of all, joined in
+// the order of futs (see [errors.Join]; of one future with the very same error). Of no futures it fails with
+// [ErrNoFutures]. See [Gather] for the rest.
+func FirstSucceeded[T any](futs ...*Future[T]) *Future[T] {
+	checkFutures("FirstSucceeded", futs)
+	s := new(successor[T])
+	if len(futs) == 0 {
+		s.fail(failed, newFailure(ErrNoFutures, originOf[T]()))
+		return &s.Future
+	}
+	for _, f := range futs {
+		if f.state.Load() >= succeeded {
+			heedAll(futs)
+			return FromResult(f.v)
+		}
+	}
+	s.left.Store(int64(len(futs)) + 1)
+	td := watchAll(&s.fanIn, s, futs)
+	td.add(s.open())
+	td.add(s.countdown())
+	td.run(nil)
+	return &s.Future
+}
+
+type successor[T any] struct {
+	fanIn[T]
+	left atomic.Int64 // as in barrier
+}
+
+func (s *successor[T]) notify(n *node) todo {
+	if n.src.state.Load() >= succeeded {
+		return s.win(futureOf[T](n.src).v)
+	}
+	return s.countdown()
+}
+
+func (s *successor[T]) countdown() todo {
+	if s.left.Add(-1) > 0 || !s.lockPending(0) {
+		return todo{}
+	}
+	nodes := s.takeLocked()
+	errs := make([]error, len(nodes))
+	for i := range nodes {
+		errs[i] = nodes[i].src.failure().err
+	}
+	return s.publishFailure(failed, newFailure(joined(errs), originOf[T]()))
+}
+
+// joined is errors.Join, but leaves one error as it is.
+func joined(errs []error) error {
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// all returns a future that succeeds when all of srcs have, and fails with the first
+// failure.
+func all(srcs ...*cell) *Future[struct{}] {
+	b := new(barrier[struct{}])
+	b.left.Store(int64(len(srcs)) + 1)
+	b.prepare(b, len(srcs))
+	var td todo
+	for i, src := range srcs {
+		td.add(b.watchOne(&b.nodes[i], src))
+	}
+	td.add(b.open())
+	td.add(b.countdown())
+	td.run(nil)
+	return &b.Future
+}
+
+// CancelAll cancels each of futs, as their Cancel does, and returns how many of these
+// calls reported true. It does not wait for work to stop. It panics, before it
+// cancels any, if one of futs is nil.
+func CancelAll[F Awaitable](futs ...F) int {
+	checkAwaitables("CancelAll", futs)
+	n := 0
+	for _, f := range futs {
+		if f.Cancel() {
+			n++
+		}
+	}
+	return n
+}
+
+// checkAwaitables panics if one of futs is nil.
+func checkAwaitables[F Awaitable](name string, futs []F) {
+	for _, f := range futs {
+		if v := reflect.ValueOf(f); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+			panic("future: " + name + ": nil future")
+		}
+	}
+}
+
+// Map calls fn with each of items, no more than limit at a time, and returns the
+// future of the results, in the order of items. The next call starts as one ends.
+//
+// The calls run on the executor of ctx, by limit tasks or fewer that take the items in
+// order; never on the caller's goroutine, unless that executor is [Inline]. As soon as one
+// fails, so does the future, with the very same error; the contexts of the running calls are cancelled, and
+// those that have not started never start. Cancelling the future does the same, and so does the end of
+// ctx, though only once the running calls have returned.
+//
+// Map of no items is done, with an empty slice. It does not block. It panics if ctx
+// or fn is nil or limit is below 1.
+func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Context, A) (B, error)) *Future[[]B] {
+	switch {
+	case ctx == nil:
+		panic("future: Map: nil context")
+	case fn == nil:
+		panic("future: Map: nil function")
+	case limit < 1:
+		panic("future: Map: limit below 1")
+	}
+	results := make([]B, len(items))
+	if len(items) == 0 {
+		return FromResult(results)
+	}
+	var next atomic.Int64
+	take := func(ctx context.Context) (struct{}, error) {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(items) {
+				return struct{}{}, nil
+			}
+			if ctx.Err() != nil {
+				return struct{}{}, contextError(ctx)
+			}
+			v, err := fn(ctx, items[i])
+			if err != nil {
+				return struct{}{}, err
+			}
+			results[i] = v
+		}
+	}
+	m := &mapping[B]{ctx: ctx}
+	m.result, m.cancels = results, true
+	hands := make([]*task[struct{}], min(limit, len(items)))
+	tasks := make([]*Future[struct{}], len(hands))
+	for i := range hands {
+		hands[i] = newTask(ctx, take)
+		tasks[i] = &hands[i].Future
+	}
+	m.left.Store(int64(len(tasks)) + 1)
+	td := watchAll(&m.fanIn, m, tasks)
+	td.add(m.open())
+	td.add(m.countdown())
+	td.run(nil)
+	for _, t := range hands {
+		t.post()
+	}
+	return &m.Future
+}
+
+// A mapping is the future of Map: a barrier of the tasks that take the items.
+type mapping[B any] struct {
+	barrier[[]B]
+	ctx context.Context
+}
+
+func (m *mapping[B]) notify(n *node) todo {
+	if stateOf(n.src.state.Load()) == Cancelled && m.ctx.Err() != nil {
+		return m.lose(endedBy(m.ctx, originOf[[]B]()))
+	}
+	return m.barrier.notify(n)
+}

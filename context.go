@@ -1,0 +1,281 @@
+package future
+
+import (
+	"context"
+	"time"
+)
+
+// WithExecutor returns a context whose executor is ex: what Go, AddDoneCallback,
+// Then and their kin run with that context, and with contexts derived from it, runs
+// there. It panics if ctx or ex is nil.
+func WithExecutor(ctx context.Context, ex Executor) context.Context {
+	if ctx == nil {
+		panic("future: WithExecutor: nil context")
+	}
+	if ex == nil {
+		panic("future: WithExecutor: nil executor")
+	}
+	return newPlacement(ctx, ex)
+}
+
+// ExecutorFrom returns the executor of ctx: that of the nearest WithExecutor, or
+// [Goroutines]. It is never nil. It panics if ctx is nil.
+// asyncio: Future.get_loop, asyncio.get_running_loop.
+func ExecutorFrom(ctx context.Context) Executor {
+	if ctx == nil {
+		panic("future: ExecutorFrom: nil context")
+	}
+	return placementOf(ctx).executor
+}
+
+// WithTimeout returns a future of the outcome of f, or, if f is not done when d has
+// passed, of the error [ErrTimeout]. It then cancels f, with ErrTimeout as the cause, and settles without waiting
+// for f to stop: to wait until cancelled work has stopped, await the task itself, or
+// use a [Group]. WithTimeout(Shield(f), d) is the form that leaves the work running.
+//
+// The outcome of an f that is done counts, also at the deadline, and for a d of 0 or
+// less. Cancelling the derived future cancels f. A state Cancelled is passed on. The
+// timer is stopped when it is no longer needed; there is one, and no goroutine. Handing f over counts as reading
+// its failure. WithTimeout does not block, is safe for concurrent use and panics if f is nil.
+// asyncio: wait_for, timeout.
+func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
+	if f == nil {
+		panic("future: WithTimeout: nil future")
+	}
+	return limited(f, d)
+}
+
+// WithDeadline is WithTimeout with a point in time. asyncio: timeout_at.
+func WithDeadline[T any](f *Future[T], t time.Time) *Future[T] {
+	if f == nil {
+		panic("future: WithDeadline: nil future")
+	}
+	return limited(f, time.Until(t))
+}
+
+func limited[T any](f *Future[T], d time.Duration) *Future[T] {
+	l := new(limit[T])
+	switch {
+	case !l.follows(f, l, heeded):
+	case d <= 0:
+		l.cut(ErrTimeout, failed, newFailure(ErrTimeout, originOf[T]())).run(nil)
+	default:
+		l.startTimer(d)
+	}
+	return &l.Future
+}
+
+// WithContext returns a future of the outcome of f that is cancelled, and f with it,
+// when ctx ends; if that was a deadline that passed, it has failed with an error that Is
+// [context.DeadlineExceeded]. The outcome of an f that is done counts, also if ctx
+// has ended before. See [WithTimeout] for the rest. It panics if ctx or f is nil.
+func WithContext[T any](ctx context.Context, f *Future[T]) *Future[T] {
+	check("WithContext", ctx, f != nil, true)
+	b := new(bounded[T])
+	switch {
+	case !b.follows(f, b, heeded):
+	case ctx.Err() != nil:
+		b.end(ctx).run(nil)
+	case ctx.Done() != nil:
+		b.keep(context.AfterFunc(ctx, func() { b.end(ctx).run(unplaced) }))
+	}
+	return &b.Future
+}
+
+// Shield returns a future of the outcome of f whose cancellation leaves f alone: it
+// settles the shield only. Cancelling f cancels the shield. An f that fails after its
+// shields were cancelled counts as unread. Shield does not block, is safe for concurrent use and
+// panics if f is nil. asyncio: shield.
+func Shield[T any](f *Future[T]) *Future[T] {
+	if f == nil {
+		panic("future: Shield: nil future")
+	}
+	s := new(shield[T])
+	s.follows(f, s, 0)
+	return &s.Future
+}
+
+// After returns a future of the time at which d has passed. If d is 0 or less it is
+// done. Cancelling it stops its timer. After does not block. asyncio: sleep.
+func After(d time.Duration) *Future[time.Time] {
+	if d <= 0 {
+		return FromResult(time.Now())
+	}
+	a := new(alarm)
+	a.party = a
+	a.Future.cell.role = &a.role
+	timer := time.AfterFunc(d, func() { a.succeed(time.Now()).run(unplaced) })
+	a.mu.Lock()
+	a.timer = timer
+	a.mu.Unlock()
+	return &a.Future
+}
+
+type alarm struct {
+	Future[time.Time]
+	role
+	timer *time.Timer // guarded by mu
+}
+
+func (a *alarm) notify(*node) todo { panic("unreachable") }
+
+func (a *alarm) abandon(error) list {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.timer.Stop()
+	return list{}
+}
+
+// A proxy is a future that takes over the outcome of one source.
+type proxy[T any] struct {
+	Future[T]
+	node // on the source; src, guarded by mu, is nil once it was taken over
+}
+
+// follows registers p, of which self is the party, on f. It reports false if p has
+// settled, because f has.
+func (p *proxy[T]) follows(f *Future[T], self party, flag uint32) bool {
+	p.party, p.src = self, &f.cell
+	p.Future.cell.role = &p.node.role
+	if p.watch(flag) {
+		return true
+	}
+	p.src = nil
+	p.follow(f)
+	return false
+}
+
+func (p *proxy[T]) notify(*node) todo {
+	p.mu.Lock()
+	src := p.src
+	p.src = nil
+	if p.isSettled() {
+		p.mu.Unlock()
+		return todo{}
+	}
+	return p.followLocked(futureOf[T](src))
+}
+
+func (p *proxy[T]) abandon(error) (stop list) {
+	p.mu.Lock()
+	src := p.src
+	p.mu.Unlock()
+	if src != nil && p.unwatch(src) {
+		stop.push(&p.node)
+	}
+	return stop
+}
+
+// cut cancels the source for cause and settles p as given, unless the source turns
+// out to be done: then its outcome is what counts.
+func (p *proxy[T]) cut(cause error, s uint32, fl *failure) todo {
+	if !p.lockPending(0) {
+		return todo{}
+	}
+	src := p.src
+	p.mu.Unlock()
+	if !p.unwatch(src) {
+		return todo{} // notify is about to settle p
+	}
+	stopped, td := src.cancel(cause)
+	if !stopped {
+		td.add(p.notify(&p.node))
+	} else if p.lockPending(0) {
+		p.src = nil
+		td.add(p.publishFailure(s, fl))
+	}
+	return td
+}
+
+// A limit is a proxy with a timer.
+type limit[T any] struct {
+	proxy[T]
+	timer *time.Timer // guarded by mu; nil once stopped
+}
+
+func (l *limit[T]) startTimer(d time.Duration) {
+	timer := time.AfterFunc(d, l.expire)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.isSettled() {
+		timer.Stop()
+	} else {
+		l.timer = timer
+	}
+}
+
+func (l *limit[T]) stopTimer() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+}
+
+// expire is called by the timer, on a goroutine of its own.
+func (l *limit[T]) expire() {
+	l.cut(ErrTimeout, failed, newFailure(ErrTimeout, originOf[T]())).run(unplaced)
+}
+
+func (l *limit[T]) notify(n *node) todo {
+	l.stopTimer()
+	return l.proxy.notify(n)
+}
+
+func (l *limit[T]) abandon(cause error) list {
+	l.stopTimer()
+	return l.proxy.abandon(cause)
+}
+
+// A bounded future is a proxy with a registration on a context.
+type bounded[T any] struct {
+	proxy[T]
+	stop func() bool // ends the registration. Guarded by mu; nil once called
+}
+
+func (b *bounded[T]) keep(stop func() bool) {
+	if b.lockPending(0) {
+		b.stop = stop
+		b.mu.Unlock()
+	} else {
+		stop()
+	}
+}
+
+func (b *bounded[T]) release() {
+	b.mu.Lock()
+	stop := b.stop
+	b.stop = nil
+	b.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+func (b *bounded[T]) end(ctx context.Context) todo {
+	s, fl := endedBy(ctx, originOf[T]())
+	return b.cut(fl.err, s, fl)
+}
+
+func (b *bounded[T]) notify(n *node) todo {
+	b.release()
+	return b.proxy.notify(n)
+}
+
+func (b *bounded[T]) abandon(cause error) list {
+	b.release()
+	return b.proxy.abandon(cause)
+}
+
+type shield[T any] struct{ proxy[T] }
+
+// abandon leaves the source alone.
+func (s *shield[T]) abandon(cause error) list {
+	if pending := s.proxy.abandon(cause); pending.first != nil {
+		s.mu.Lock()
+		s.src = nil
+		s.mu.Unlock()
+	}
+	return list{}
+}

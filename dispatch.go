@@ -1,0 +1,209 @@
+package future
+
+// A todo is what a settle leaves to be done once its lock is released. Settling a
+// future never calls anybody: it returns whom to tell, and so do those who are told,
+// so that a chain of any length is a loop and no lock is held meanwhile.
+type todo struct {
+	ready list // nodes whose source has settled: to be notified
+	work  list // nodes of workers that have the caller's code to run
+	calls list // nodes of callbacks
+}
+
+func (td *todo) add(more todo) {
+	td.ready.concat(more.ready)
+	td.work.concat(more.work)
+	td.calls.concat(more.calls)
+}
+
+func (td *todo) isEmpty() bool { return *td == todo{} }
+
+// A worker is a party with the caller's code to run: a task, or a stage of a chain.
+type worker interface {
+	job
+	// work runs the code, settles the future and returns what follows.
+	work() todo
+	// crash settles the future of a worker whose code panicked or called Goexit.
+	crash(err error) todo
+	scope() *scope
+}
+
+// run does what td says. It is called once by whoever settled a future, with no lock
+// held; on is where it is called from: the executor whose goroutine this is, or nil
+// for a goroutine of the caller's.
+func (td todo) run(on *placement) {
+	if td.isEmpty() {
+		return
+	}
+	r := runner{todo: td, on: on}
+	r.run()
+}
+
+// A runner runs workers, and whatever becomes ready by it, on the current goroutine
+// for as long as it may.
+type runner struct {
+	todo
+	on    *placement
+	begun *cell // of the worker that the executor was handed, if it may ask the run to stop
+	local list  // workers to be run here, on the spot or because they go on where their source ran
+	spot  list  // callbacks to be run here, on the spot
+	// Whose code is running: at most one of the two.
+	cur  worker
+	call *Callback
+}
+
+func (r *runner) run() {
+	for !r.drive() {
+	}
+}
+
+// drive reports whether nothing is left to do. After a panic in the caller's code,
+// which it contains, there may be. One deferred call serves all that a runner runs.
+func (r *runner) drive() (done bool) {
+	defer r.rescue(&done)
+	for {
+		if r.cur != nil {
+			r.work1()
+		}
+		r.propagate()
+		if n := r.local.pop(); n != nil {
+			r.cur = n.party.(worker)
+			if r.begun != nil {
+				r.begun.goOn(n)
+			}
+		} else if n := r.spot.pop(); n != nil {
+			r.call = callbackOf(n)
+			r.call.run()
+			r.call = nil
+		} else {
+			if r.begun != nil {
+				r.begun.goOn(nil)
+			}
+			return true
+		}
+	}
+}
+
+// runTask runs w, which an executor was handed.
+func runTask(w worker) {
+	s := w.scope()
+	r := runner{cur: w, on: s.place}
+	if s.place.mode == elsewhere {
+		r.begun = s.cell
+	}
+	r.run()
+}
+
+// goOn notes the stage that goes on in the run that began with c. For the executor, which knows
+// only c, the run is one task, and asking that to stop has to reach whoever runs. c
+// has settled by then, and has no other use for its list.
+func (c *cell) goOn(n *node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isSettled() {
+		c.watchers.first = n
+	}
+}
+
+// cancelRun cancels c, as the future of the task that an executor was handed, or if
+// that is done, what goes on in its run.
+func (c *cell) cancelRun(cause error) bool {
+	ok, td := c.cancel(cause)
+	if !ok {
+		c.mu.Lock()
+		n := c.watchers.first
+		c.mu.Unlock()
+		if n == nil {
+			return false
+		}
+		ok, td = n.party.(worker).scope().cell.cancel(cause)
+	}
+	td.run(nil)
+	return ok
+}
+
+// work1 runs the current worker.
+func (r *runner) work1() {
+	var td todo
+	if r.on == nil || r.on.lender == nil {
+		td = r.cur.work()
+	} else {
+		slot := &r.cur.scope().cell.slot
+		slot.enter()
+		td = r.cur.work()
+		slot.leave(r.on.lender)
+	}
+	r.cur = nil
+	r.add(td)
+}
+
+// propagate tells everybody who is to be told, and hands over what is to run.
+func (r *runner) propagate() {
+	for n := r.ready.pop(); n != nil; n = r.ready.pop() {
+		r.add(n.notify(n))
+	}
+	if r.calls.first != nil {
+		r.postCalls()
+	}
+	if r.work.first != nil {
+		r.postWork()
+	}
+}
+
+// postWork hands each worker that is ready to its executor. If all that may run here
+// is one worker, it goes on where its source ran; with company each is a task of its
+// own, but for the first, which starts when the others have been handed over.
+func (r *runner) postWork() {
+	var keep *node
+	for n := r.work.pop(); n != nil; n = r.work.pop() {
+		w := n.party.(stager)
+		switch p := w.scope().place; {
+		case p.mode == onTheSpot:
+			r.local.push(n)
+		case keep == nil && p.same(r.on):
+			keep = n
+		default:
+			w.posted()
+			p.post(w)
+		}
+	}
+	if keep == nil {
+		return
+	}
+	if r.local.first == nil && r.spot.first == nil {
+		r.local.push(keep)
+	} else { // what runs on the spot may take its time
+		w := keep.party.(stager)
+		w.posted()
+		w.scope().place.post(w)
+	}
+}
+
+// rescue contains a panic. If the caller's code called runtime.Goexit instead, it
+// lets the goroutine go and leaves the rest to another.
+func (r *runner) rescue(done *bool) {
+	if *done {
+		return
+	}
+	v := recover()
+	err := ErrGoexit
+	if v != nil {
+		err = newPanicError(v)
+	}
+	if r.cur != nil {
+		if r.on != nil && r.on.lender != nil {
+			r.cur.scope().cell.slot.leave(r.on.lender)
+		}
+		r.add(r.cur.crash(err))
+	} else {
+		if v != nil {
+			report(Unhandled{err, r.call.caller().origin().String()})
+		}
+		r.call.release()
+	}
+	r.cur, r.call = nil, nil
+	if v == nil {
+		rest := &runner{todo: r.todo, spot: r.spot}
+		rest.work.concat(r.local)
+		go rest.run()
+	}
+}

@@ -1,0 +1,158 @@
+package future
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// The errors that an operation of this package can fail with. Test for them with
+// [errors.Is]: some come with more detail than the sentinel.
+var (
+	// ErrInvalidState is returned by Result and Err of a pending future, and by a
+	// settle call on a promise that has settled already or was handed to
+	// CompleteWith. The text names the state. asyncio: InvalidStateError.
+	ErrInvalidState = errors.New("future: invalid state")
+
+	// ErrCancelled is the error of a cancelled future. It also Is
+	// [context.Canceled], and where there is a cause the error Is the cause too.
+	// asyncio: CancelledError.
+	ErrCancelled error = cancelledError{}
+
+	// ErrTimeout is the error of a future that did not settle in time. It also Is
+	// [context.DeadlineExceeded] and has a method Timeout() bool that returns true.
+	// asyncio: TimeoutError.
+	ErrTimeout error = timeoutError{}
+
+	// ErrNoFutures is what the first of no futures fails with.
+	ErrNoFutures = errors.New("future: no futures given")
+
+	// ErrNoValue is what an adapted channel fails with that was closed empty.
+	ErrNoValue = errors.New("future: channel closed without a value")
+
+	// ErrGoexit is the error of a future whose function called [runtime.Goexit],
+	// as t.FailNow does.
+	ErrGoexit = errors.New("future: function called runtime.Goexit")
+
+	// ErrCycle is the error of a future that was made to wait for itself.
+	ErrCycle = errors.New("future: future waits for itself")
+
+	errNilError  = errors.New("future: SetError: nil error; use SetResult to succeed")
+	errNilFuture = errors.New("future: ThenFuture: function returned a nil future")
+	errPending   = fmt.Errorf("%w: pending", ErrInvalidState)
+)
+
+// A PanicError is the error of a future whose function panicked. The panic is
+// contained: it ends neither the goroutine nor the process.
+type PanicError struct {
+	Value any    // what the function panicked with
+	Stack []byte // the goroutine's stack at the panic, as debug.Stack formats it
+}
+
+func newPanicError(v any) *PanicError { return &PanicError{v, debug.Stack()} }
+
+// Error returns the panic value and the stack.
+func (e *PanicError) Error() string {
+	v := e.Value
+	if IsFuture(v) { // its own future, maybe, whose text would be that of this error
+		v = fmt.Sprintf("%T", v)
+	}
+	return fmt.Sprintf("future: function panicked: %v\n\n%s", v, e.Stack)
+}
+
+// Unwrap returns the panic value if it is an error, and nil otherwise.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+type cancelledError struct{}
+
+func (cancelledError) Error() string        { return "future: cancelled" }
+func (cancelledError) Is(target error) bool { return target == context.Canceled }
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "future: timed out" }
+func (timeoutError) Timeout() bool        { return true }
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// A detailedError is a sentinel (ErrCancelled, or the error of a context) together
+// with what brought it about.
+type detailedError struct {
+	kind   error
+	detail []error // not empty
+}
+
+func (e *detailedError) Error() string {
+	text := e.kind.Error()
+	for _, d := range e.detail {
+		text += ": " + d.Error()
+	}
+	return text
+}
+
+func (e *detailedError) Unwrap() []error { return append([]error{e.kind}, e.detail...) }
+
+// plainCancellation is the failure of all that were cancelled without a cause.
+var plainCancellation = newFailure(ErrCancelled, origin{})
+
+// cancellation is the failure of a future that was cancelled for cause (nil: for
+// none), and whose function, if it ran, answered with err. Nothing that says more
+// than that it was cancelled is lost.
+func cancellation(cause, err error) *failure {
+	var detail []error
+	for _, e := range [...]error{cause, err} {
+		if e == nil || e == context.Canceled || e == ErrCancelled {
+			continue
+		}
+		if len(detail) == 1 && errors.Is(e, detail[0]) {
+			detail = nil // e says it all
+		}
+		detail = append(detail, e)
+	}
+	switch {
+	case detail == nil:
+		return plainCancellation
+	case len(detail) == 1 && errors.Is(detail[0], ErrCancelled):
+		return newFailure(detail[0], origin{})
+	default:
+		return newFailure(&detailedError{ErrCancelled, detail}, origin{})
+	}
+}
+
+// contextError is the error of the ended context ctx: it Is ctx.Err() and Is
+// context.Cause(ctx).
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	switch {
+	case cause == nil || cause == err:
+		return err
+	case errors.Is(cause, err):
+		return cause
+	default:
+		return &detailedError{err, []error{cause}}
+	}
+}
+
+// endedBy is what becomes of a future whose parent context ended before its
+// function could run: it is cancelled, or has failed if a deadline passed.
+func endedBy(ctx context.Context, o origin) (state uint32, fl *failure) {
+	if ctx.Err() == context.Canceled {
+		return cancelled, cancellation(context.Cause(ctx), nil)
+	}
+	return failed, newFailure(contextError(ctx), o)
+}
+
+// A TypeError is the error of EnsureFuture for a value of a type that it cannot
+// turn into the future asked for.
+type TypeError struct {
+	Got  string // the dynamic type of the value, as %T prints it
+	Want string // the type of the future that was asked for
+}
+
+// Error names both types.
+func (e *TypeError) Error() string {
+	return fmt.Sprintf("future: EnsureFuture: cannot make a %s of a value of type %s", e.Want, e.Got)
+}

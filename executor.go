@@ -1,0 +1,396 @@
+package future
+
+import (
+	"context"
+	"reflect"
+	"sync"
+)
+
+// A Task is a piece of work that an [Executor] is handed. The tasks that this
+// package hands out tolerate executors that call Run twice, or after CancelCause.
+type Task interface {
+	// Run does the work on the calling goroutine. It is to be called at most once.
+	// It does not panic; if the work calls runtime.Goexit, so does Run.
+	Run()
+	// CancelCause asks the work to stop. Before Run it settles the task as
+	// cancelled, and a later Run does nothing. cause may be nil. It does not block,
+	// and reports whether it changed anything.
+	CancelCause(cause error) bool
+}
+
+// A TaskFunc is a plain function as a [Task]. A panic is reported to the unhandled
+// handler. CancelCause does nothing: a plain function has no result to settle and no
+// context to end.
+type TaskFunc func()
+
+// Run calls f.
+func (f TaskFunc) Run() {
+	defer func() {
+		if v := recover(); v != nil {
+			report(Unhandled{newPanicError(v), origin{future: new(TaskFunc), fn: codeOf(f)}.String()})
+		}
+	}()
+	f()
+}
+
+// CancelCause returns false.
+func (f TaskFunc) CancelCause(error) bool { return false }
+
+// An Executor decides where and when tasks run. Implementations must be safe for
+// concurrent use; they need not be comparable.
+//
+// Two optional interfaces refine it. An executor whose Execute can wait should also
+// have the method
+//
+//	TryExecute(Task) error
+//
+// which refuses instead of waiting: settling a future never waits for an executor,
+// and uses it. What TryExecute refuses is handed to Execute on a goroutine of its
+// own. And an executor that bounds how much runs at once can be a [Lender].
+type Executor interface {
+	// Execute arranges for task.Run to be called, or returns an error and never
+	// calls it. ctx bounds the wait for admission. An executor that accepted a task
+	// and will not run it after all calls CancelCause instead.
+	Execute(ctx context.Context, task Task) error
+}
+
+// A Lender is an [Executor] that bounds how many tasks run at once, and whose bound
+// leaves out those that are parked.
+//
+// When a task that runs on a Lender is about to park in this package, in Await, Wait,
+// AsCompleted or Group.Wait, with its own context, Lend is called on its goroutine,
+// and Reclaim once the wait is over; Reclaim returns when the task may go on. So a task may
+// wait for another task of the same executor without taking the room that it needs.
+type Lender interface {
+	Executor
+	Lend()
+	Reclaim()
+}
+
+// ExecutorFunc makes an [Executor] of a function, and so of any other pool, in one
+// line. The function must not wait: it may be called on the goroutine that settles
+// a future. See [Executor] for executors that do wait.
+type ExecutorFunc func(ctx context.Context, task Task) error
+
+// Execute calls f.
+func (f ExecutorFunc) Execute(ctx context.Context, task Task) error { return f(ctx, task) }
+
+// Goroutines runs each task on a goroutine of its own. It never refuses. It is what
+// runs the tasks of a context without an executor.
+var Goroutines Executor = goroutines{}
+
+type goroutines struct{}
+
+func (goroutines) Execute(_ context.Context, task Task) error {
+	go task.Run()
+	return nil
+}
+
+// Inline runs each task on the spot, on the goroutine that hands it over: Go runs its
+// function before it returns, SetResult the callbacks and continuations of the
+// promise. No lock of this package is held meanwhile. It is for code that knows
+// what it does: short functions that take no lock which a caller of SetResult may hold.
+var Inline Executor = inline{}
+
+type inline struct{}
+
+func (inline) Execute(_ context.Context, task Task) error {
+	task.Run()
+	return nil
+}
+
+// NewSerial returns an executor that runs one task at a time, in the order in which
+// they were handed over, on the executor on: asyncio's loop.call_soon. While there
+// is work it occupies on with one task of its own. A task that blocks, also one
+// that awaits, holds up those behind it; waiting there for one of these deadlocks
+// until the context of the wait ends.
+//
+// If on refuses, the submitter that asked it gets the refusal, and the others who have
+// handed over tasks meanwhile keep their places: on is asked again for them, and if it
+// refuses again their futures fail with that error. A settle is never refused: it keeps its place too. A
+// serial executor keeps no goroutine and needs no closing. It panics if on is nil.
+func NewSerial(on Executor) Executor {
+	if on == nil {
+		panic("future: NewSerial: nil executor")
+	}
+	s := &serial{on: on}
+	if _, ok := on.(Lender); ok {
+		return &lendingSerial{s}
+	}
+	return s
+}
+
+type serial struct {
+	on Executor
+
+	mu      sync.Mutex
+	queue   []Task // in order
+	current Task   // the one that runs
+	runs    *drain // by which it runs
+	active  bool   // a drain has been, or is being, handed to on
+}
+
+func (s *serial) Execute(ctx context.Context, task Task) error {
+	if !s.enqueue(task) {
+		return nil
+	}
+	err := s.on.Execute(ctx, &drain{serial: s})
+	if err != nil {
+		s.drop() // the one refused
+		s.again()
+	}
+	return err
+}
+
+// drop drops the first in the queue.
+func (s *serial) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue[0] = nil
+	s.queue = s.queue[1:]
+}
+
+// TryExecute never refuses, so that what settles keeps its order: it is the serial
+// executor that waits for room.
+func (s *serial) TryExecute(task Task) error {
+	if !s.enqueue(task) {
+		return nil
+	}
+	if try, ok := s.on.(tryExecutor); !ok {
+		s.start() // does not wait
+	} else if try.TryExecute(&drain{serial: s}) != nil {
+		go s.start()
+	}
+	return nil
+}
+
+// enqueue reports whether s was idle, so that the caller has to see to a drain.
+func (s *serial) enqueue(task Task) (start bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, task)
+	start = !s.active
+	s.active = true
+	return start
+}
+
+// again sees to another drain after one has failed to run all of the queue.
+func (s *serial) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.runs = nil, nil
+	s.active = len(s.queue) > 0
+	if s.active {
+		go s.start()
+	}
+}
+
+// start hands a drain to on, and may wait for that.
+func (s *serial) start() {
+	err := s.on.Execute(context.Background(), &drain{serial: s})
+	if err == nil {
+		return
+	}
+	for _, t := range s.takeAll() {
+		if j, ok := t.(job); ok {
+			j.refuse(err)
+		} else {
+			t.CancelCause(err)
+		}
+	}
+}
+
+// takeAll empties the queue, of which on will run nothing, and leaves s idle.
+func (s *serial) takeAll() []Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	queue := s.queue
+	s.queue, s.active = nil, false
+	return queue
+}
+
+// takeCarried empties the queue of d, and returns the task that it runs as well. If d
+// does not run, there is nothing.
+func (s *serial) takeCarried(d *drain) []Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.runs != d {
+		return nil
+	}
+	carried := append([]Task{s.current}, s.queue...)
+	s.queue = nil
+	return carried
+}
+
+// take returns the next task for d to run, or nil, and s idle, if there is none.
+func (s *serial) take(d *drain) Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		s.queue, s.current, s.runs, s.active = nil, nil, nil, false
+		return nil
+	}
+	s.current, s.runs = s.queue[0], d
+	s.queue[0] = nil
+	s.queue = s.queue[1:]
+	return s.current
+}
+
+// A drain is the one task that a serial executor has on the executor below.
+type drain struct {
+	*serial
+	once sync.Once
+}
+
+func (d *drain) Run() { d.once.Do(d.run) }
+
+func (d *drain) run() {
+	returned := false
+	defer func() {
+		if !returned { // Goexit ends this goroutine, not the queue
+			d.again()
+		}
+	}()
+	for t := d.take(d); t != nil; t = d.take(d) {
+		t.Run()
+	}
+	returned = true
+}
+
+// CancelCause passes on that on will not run what it accepted, or, while d runs, that it wants
+// all that d carries to stop.
+func (d *drain) CancelCause(cause error) bool {
+	var tasks []Task
+	accepted := true
+	d.once.Do(func() {
+		accepted = false
+		tasks = d.takeAll()
+	})
+	if accepted {
+		tasks = d.takeCarried(d)
+	}
+	cancelled := false
+	for _, t := range tasks {
+		cancelled = t.CancelCause(cause) || cancelled
+	}
+	return cancelled
+}
+
+// A lendingSerial is a serial executor on a Lender, whose tasks hold a slot there.
+type lendingSerial struct{ *serial }
+
+func (s *lendingSerial) Lend()    { s.on.(Lender).Lend() }
+func (s *lendingSerial) Reclaim() { s.on.(Lender).Reclaim() }
+
+type tryExecutor interface{ TryExecute(Task) error }
+
+// A placement is an executor as a context carries it, with what is to be known of it
+// looked up once.
+type placement struct {
+	context.Context
+	executor Executor
+	mode     mode
+	key      any         // equal for equal executors; one that cannot be compared is equal to nothing
+	try      tryExecutor // nil if the executor has none
+	lender   Lender      // nil if it is none
+}
+
+type mode uint8
+
+const (
+	elsewhere mode = iota // an executor that this package knows nothing of
+	spawn                 // Goroutines
+	onTheSpot             // Inline
+)
+
+// unplaced is the placement of contexts without an executor.
+var unplaced = newPlacement(context.Background(), goroutines{})
+
+func newPlacement(ctx context.Context, ex Executor) *placement {
+	p := &placement{Context: ctx, executor: ex, key: ex}
+	switch ex.(type) {
+	case goroutines:
+		p.mode = spawn
+	case inline:
+		p.mode = onTheSpot
+	default:
+		if !reflect.ValueOf(ex).Comparable() {
+			p.key = p
+		}
+		p.try, _ = ex.(tryExecutor)
+		p.lender, _ = ex.(Lender)
+	}
+	return p
+}
+
+type placementKey struct{}
+
+// Value makes a placement a context: the one in which it is found.
+func (p *placement) Value(key any) any {
+	if key == (placementKey{}) {
+		return p
+	}
+	return p.Context.Value(key)
+}
+
+// placementOf returns the placement of ctx.
+func placementOf(ctx context.Context) *placement {
+	switch c := ctx.(type) {
+	case *placement:
+		return c
+	case *scope:
+		return c.place
+	}
+	if p, ok := ctx.Value(placementKey{}).(*placement); ok {
+		return p
+	}
+	return unplaced
+}
+
+// same reports whether p and q (nil: none) are the same executor, as far as can be told.
+func (p *placement) same(q *placement) bool { return p == q || q != nil && p.key == q.key }
+
+// execute hands task to the executor of p, which may wait. An executor that panics
+// has refused.
+func (p *placement) execute(ctx context.Context, task Task) (err error) {
+	defer containRefusal(&err)
+	return p.executor.Execute(ctx, task)
+}
+
+func (p *placement) tryExecute(task Task) (err error) {
+	defer containRefusal(&err)
+	return p.try.TryExecute(task)
+}
+
+func containRefusal(err *error) {
+	if v := recover(); v != nil {
+		*err = newPanicError(v)
+	}
+}
+
+// A job is a task that a settle hands over.
+type job interface {
+	Task
+	// admission is the context that bounds the wait for room.
+	admission() context.Context
+	// refuse is called if the executor did not take the job.
+	refuse(err error)
+}
+
+// post hands j to the executor of p, which is not onTheSpot, without waiting.
+func (p *placement) post(j job) {
+	switch {
+	case p.mode == spawn:
+		go j.Run()
+	case p.try == nil:
+		if err := p.execute(j.admission(), j); err != nil {
+			j.refuse(err)
+		}
+	case p.tryExecute(j) != nil:
+		go func() {
+			if err := p.execute(j.admission(), j); err != nil {
+				j.refuse(err)
+			}
+		}()
+	}
+}

@@ -1,0 +1,92 @@
+// Package flight shares one running call among all callers who want the same thing,
+// as x/sync's singleflight does, with futures: each caller has one of its own, may
+// give up without touching the others, and the call is cancelled when nobody is left
+// who wants it.
+package flight
+
+import (
+	"context"
+	"sync"
+
+	"github.com/channel-native/future"
+)
+
+// A Group is a set of calls in flight, by key. The zero Group is ready to use. It must not be
+// copied after first use. It keeps nothing of calls that are done.
+type Group[K comparable, V any] struct {
+	mu    sync.Mutex
+	calls map[K]*call[V]
+}
+
+// A call is one run of a function, and how many callers want its result.
+type call[V any] struct {
+	result  *future.Promise[V]
+	callers int // guarded by the group's mu
+}
+
+var inline = future.WithExecutor(context.Background(), future.Inline)
+
+// Go returns a future of what fn returns. If a call with this key is running, fn is
+// not called, and the future is of that call. Otherwise fn is run on the executor of
+// ctx as by [future.Go], with the values of ctx; its context ends when all callers have gone.
+//
+// Each caller has a future of its own. It is cancelled by its Cancel, and when ctx
+// ends (a deadline that passes makes it fail), and that touches no other caller. When the last
+// caller has gone in this way the call is cancelled, and who comes then, while it is still ending, gets
+// a fresh one. Panics and Goexit in fn fail all callers alike ([future.PanicError], [future.ErrGoexit]).
+//
+// If ctx has ended already, fn is not called. Go does not block, is safe for concurrent use and panics if ctx
+// or fn is nil.
+func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V, error)) *future.Future[V] {
+	if ctx == nil {
+		panic("flight: Go: nil context")
+	}
+	if fn == nil {
+		panic("flight: Go: nil function")
+	}
+	if ctx.Err() != nil {
+		return future.Go(ctx, fn) // which does not call it
+	}
+	c, first := g.join(key)
+	mine := future.WithContext(ctx, future.Shield(&c.result.Future))
+	mine.AddDoneCallback(inline, func(context.Context, *future.Future[V]) { g.leave(key, c) })
+	if first {
+		// Not future.Go: what waits for admission must not be this caller, but the
+		// call, until the last caller has gone.
+		c.result.CompleteWith(future.Then(context.WithoutCancel(ctx), ready,
+			func(ctx context.Context, _ struct{}) (V, error) { return fn(ctx) }))
+	}
+	return mine
+}
+
+var ready = future.FromResult(struct{}{})
+
+// join returns the call in flight for key, made if there is none, and counts the caller.
+func (g *Group[K, V]) join(key K) (c *call[V], first bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c = g.calls[key]
+	if c == nil || c.result.IsDone() { // leave has not come round to it yet
+		if g.calls == nil {
+			g.calls = make(map[K]*call[V])
+		}
+		c, first = &call[V]{result: future.NewPromise[V]()}, true
+		g.calls[key] = c
+	}
+	c.callers++
+	return c, first
+}
+
+// leave is called when a caller's future is done: the call is, or the caller gave up.
+func (g *Group[K, V]) leave(key K, c *call[V]) {
+	g.mu.Lock()
+	c.callers--
+	last := c.callers == 0
+	if (last || c.result.IsDone()) && g.calls[key] == c {
+		delete(g.calls, key)
+	}
+	g.mu.Unlock()
+	if last {
+		c.result.Cancel()
+	}
+}

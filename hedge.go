@@ -1,0 +1,155 @@
+package future
+
+import (
+	"context"
+	"time"
+)
+
+// Hedge runs fn up to attempts times, and returns a future of the first success. The
+// first attempt starts at once; each further one delay after the one before it, or at once
+// when all that are running have failed. When one has succeeded the others are
+// cancelled; the context of the winner is not, also not later. If all fail, the error is theirs, joined
+// in the order of the attempts (see [errors.Join]; of one attempt the very same error).
+//
+// Attempts count from 0. They are tasks, as of [Go], on the executor of ctx; when ctx ends no
+// further one starts. Cancelling the future settles it at once and cancels the running
+// attempts. Hedge does not block. It panics if ctx or fn is nil or attempts is below 1.
+func Hedge[T any](ctx context.Context, delay time.Duration, attempts int, fn func(ctx context.Context, attempt int) (T, error)) *Future[T] {
+	switch {
+	case ctx == nil:
+		panic("future: Hedge: nil context")
+	case fn == nil:
+		panic("future: Hedge: nil function")
+	case attempts < 1:
+		panic("future: Hedge: attempts below 1")
+	}
+	h := &hedge[T]{ctx: ctx, delay: max(delay, 0), max: attempts, fn: fn}
+	h.party = h
+	h.Future.cell.role = &h.role
+	h.startFrom(0)
+	return &h.Future
+}
+
+type hedge[T any] struct {
+	Future[T]
+	role
+	delay time.Duration
+	max   int
+
+	// Guarded by mu until settled.
+	ctx      context.Context
+	fn       func(context.Context, int) (T, error)
+	attempts []*attempt[T] // those that were started, in order
+	failures int
+	timer    *time.Timer // for the next attempt
+}
+
+// An attempt is a task and the hedge's registration on it.
+type attempt[T any] struct {
+	task[T]
+	watcher node
+	hedge   *hedge[T]
+}
+
+// startFrom starts attempt i, unless it was started before, and those that are to
+// start with it.
+func (h *hedge[T]) startFrom(i int) {
+	for a := h.next(i); a != nil; a = h.next(i) {
+		a.post()
+		if h.delay > 0 {
+			return
+		}
+		i++
+	}
+}
+
+// next makes attempt i and sets the timer for the one after it.
+func (h *hedge[T]) next(i int) *attempt[T] {
+	if !h.lockPending(0) {
+		return nil
+	}
+	defer h.mu.Unlock()
+	if i != len(h.attempts) || i == h.max || i > 0 && h.ctx.Err() != nil {
+		return nil
+	}
+	a, fn := &attempt[T]{hedge: h}, h.fn
+	a.init(h.ctx, func(ctx context.Context) (T, error) { return fn(ctx, i) })
+	a.watcher.party, a.watcher.src = a, &a.Future.cell
+	a.watcher.watch(heeded) // the task has not started, so it is pending
+	h.attempts = append(h.attempts, a)
+	h.stopTimerLocked()
+	if h.delay > 0 && i+1 < h.max {
+		h.timer = time.AfterFunc(h.delay, func() { h.startFrom(i + 1) })
+	}
+	return a
+}
+
+func (h *hedge[T]) stopTimerLocked() {
+	if h.timer != nil {
+		h.timer.Stop()
+		h.timer = nil
+	}
+}
+
+// takeLocked drops what h has no more use for, and returns the attempts. h.mu is held.
+func (h *hedge[T]) takeLocked() []*attempt[T] {
+	attempts := h.attempts
+	h.stopTimerLocked()
+	h.ctx, h.fn, h.attempts = nil, nil, nil
+	return attempts
+}
+
+// notify is called when a is done.
+func (a *attempt[T]) notify(*node) todo {
+	h := a.hedge
+	if !h.lockPending(0) {
+		return todo{}
+	}
+	if a.State() == Succeeded {
+		h.v = a.v
+		losers := h.takeLocked()
+		td := h.publish(succeeded)
+		td.cancelSources(running(losers), nil)
+		return td
+	}
+	h.failures++
+	started := len(h.attempts)
+	switch {
+	case h.failures < started:
+	case h.ctx.Err() != nil:
+		s, fl := endedBy(h.ctx, originOf[T]())
+		h.takeLocked()
+		return h.publishFailure(s, fl)
+	case started < h.max:
+		h.mu.Unlock()
+		h.startFrom(started)
+		return todo{}
+	default:
+		errs := make([]error, started)
+		for i, a := range h.takeLocked() {
+			errs[i] = a.failure().err
+		}
+		return h.publishFailure(failed, newFailure(joined(errs), originOf[T]()))
+	}
+	h.mu.Unlock()
+	return todo{}
+}
+
+// running takes the hedge off attempts, and returns the nodes of those that are not done.
+func running[T any](attempts []*attempt[T]) (pending list) {
+	for _, a := range attempts {
+		if a.watcher.unwatch(&a.Future.cell) {
+			pending.push(&a.watcher)
+		}
+	}
+	return pending
+}
+
+func (h *hedge[T]) notify(*node) todo { panic("unreachable") }
+
+func (h *hedge[T]) abandon(error) list {
+	h.mu.Lock()
+	attempts := h.takeLocked()
+	h.mu.Unlock()
+	return running(attempts)
+}

@@ -1,0 +1,116 @@
+package future
+
+import "sync"
+
+// CompleteWith hands the fate of the promise to src: it will have src's outcome.
+// From now on it refuses SetResult and its kin, while it is still pending. Cancel
+// travels both ways: if src is cancelled so is the promise; if the promise is
+// cancelled it settles at once and src is cancelled after it. If src is done already,
+// so is the promise on return.
+//
+// It is refused with an error that Is [ErrInvalidState] if the promise has settled or
+// was handed over before; src is then cancelled, if the promise was cancelled, so that
+// no work is left running that nobody will see. It is refused with [ErrCycle], and the promise
+// stays as it is, if src is the promise itself or is to be completed with it.
+// CompleteWith does not block. It panics if src is nil.
+func (p *Promise[T]) CompleteWith(src *Future[T]) error {
+	if src == nil {
+		panic("future: CompleteWith: nil future")
+	}
+	td, err := p.link(src)
+	td.run(nil)
+	return err
+}
+
+func (p *Promise[T]) link(src *Future[T]) (td todo, err error) {
+	linking.Lock()
+	defer linking.Unlock()
+	tail := tailOf(&src.cell)
+	if tail == &p.cell && !p.isSettled() {
+		return todo{}, ErrCycle
+	}
+	if !p.lockPending(linked) {
+		if p.Cancelled() {
+			_, td = src.cell.cancel(p.failure().err)
+		}
+		return td, p.refusal()
+	}
+	if src.isSettled() {
+		src.heed()
+		return p.followLocked(src), nil
+	}
+	p.set(linked)
+	p.mu.Unlock()
+	return p.adopt(src, tail), nil
+}
+
+// linking is held while a promise is linked, so that of two links that would close a
+// cycle one sees the other.
+var linking sync.Mutex
+
+// tailOf follows the links from c to the future that all of them wait for.
+// linking is held.
+func tailOf(c *cell) *cell {
+	first := tailLink(c)
+	if first == nil {
+		return c
+	}
+	for next := first; next != nil; next = tailLink(c) {
+		c = *next
+	}
+	*first = c // the next one who comes this way has one step to go
+	return c
+}
+
+// tailLink returns where the tail of c is kept, or nil if c follows no other future.
+// linking is held.
+func tailLink(c *cell) **cell {
+	if !c.lockPending(0) {
+		return nil
+	}
+	defer c.mu.Unlock()
+	if c.role == nil {
+		return nil
+	}
+	if l, ok := c.role.party.(interface{ tailLink() **cell }); ok {
+		return l.tailLink()
+	}
+	return nil
+}
+
+// A follower makes a promise follow another future.
+type follower[T any] struct {
+	node
+	to   *Future[T]
+	tail *cell // what src waits for, as far as is known; guarded by linking
+}
+
+func (fw *follower[T]) tailLink() **cell { return &fw.tail }
+
+func (fw *follower[T]) notify(n *node) todo { return fw.to.follow(futureOf[T](n.src)) }
+
+func (fw *follower[T]) abandon(error) (stop list) {
+	if fw.unwatch(fw.src) {
+		stop.push(&fw.node)
+	}
+	return stop
+}
+
+// adopt makes f follow src, and cancel src when f is cancelled. If f was cancelled
+// before, so is src.
+func (f *Future[T]) adopt(src *Future[T], tail *cell) (td todo) {
+	fw := &follower[T]{to: f, tail: tail}
+	fw.party, fw.src = fw, &src.cell
+	if !fw.watch(heeded) {
+		return f.follow(src)
+	}
+	if f.lockPending(0) {
+		f.cell.role = &fw.role
+		f.mu.Unlock()
+		return todo{}
+	}
+	if fw.unwatch(&src.cell) { // otherwise it was src that settled f
+		_, td = src.cell.cancel(f.failure().err)
+	}
+	return td
+}

@@ -1,0 +1,174 @@
+package future
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// A scope is the context that the function of a task or a stage gets.
+//
+// It lies inside the future's own allocation and is nothing but a view of its parent
+// until somebody asks for Done, derives a context from it, or cancels it. Only then
+// it gets a context of package context of its own, so that what is derived from it,
+// also through values and foreign wrappers, attaches without a goroutine, and
+// context.Cause works. That one hears of the parent's end through context.AfterFunc, not as
+// its child: a child could be taken off the parent only by cancelling it, and the
+// return of the function must do the one and not the other.
+//
+// The future that a scope lies in keeps the parent context alive, as the values stay
+// readable to whoever still holds the context after the function has returned.
+type scope struct {
+	parent context.Context
+	place  *placement
+	cell   *cell // the future's
+	live   atomic.Pointer[liveScope]
+}
+
+type liveScope struct {
+	context.Context
+	cancel context.CancelCauseFunc
+	stop   func() bool // nil if the parent never ends
+}
+
+type scopeKey struct{}
+
+// scopeOf returns the scope of the task that ctx belongs to, or nil.
+func scopeOf(ctx context.Context) *scope {
+	if s, ok := ctx.(*scope); ok {
+		return s
+	}
+	s, _ := ctx.Value(scopeKey{}).(*scope)
+	return s
+}
+
+func (s *scope) Deadline() (time.Time, bool) { return s.parent.Deadline() }
+
+func (s *scope) Done() <-chan struct{} { return s.open().Done() }
+
+func (s *scope) Err() error {
+	if l := s.live.Load(); l != nil {
+		return l.Err()
+	}
+	if s.cell.isSettled() {
+		return nil // the function has returned: what becomes of the parent is no longer passed on
+	}
+	return s.parent.Err()
+}
+
+func (s *scope) Value(key any) any {
+	switch key.(type) {
+	case scopeKey:
+		return s
+	case placementKey:
+		return s.place
+	}
+	if l := s.live.Load(); l != nil {
+		return l.Value(key)
+	}
+	return s.parent.Value(key)
+}
+
+// AfterFunc is what package context looks for in a context of another package.
+func (s *scope) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(s.open(), f) }
+
+func (s *scope) String() string { return "future.Go" }
+
+func (s *scope) open() *liveScope {
+	if l := s.live.Load(); l != nil {
+		return l
+	}
+	l := newLiveScope(s.parent, s.cell.isSettled())
+	if !s.live.CompareAndSwap(nil, l) {
+		l.detach()
+		return s.live.Load()
+	}
+	if s.cell.isSettled() {
+		l.detach() // end did not see l
+	}
+	return l
+}
+
+func newLiveScope(parent context.Context, ended bool) *liveScope {
+	l := new(liveScope)
+	switch {
+	case ended:
+		l.Context, l.cancel = context.WithCancelCause(context.WithoutCancel(parent))
+	case parent.Done() == nil || parent.Err() != nil:
+		l.Context, l.cancel = context.WithCancelCause(parent)
+	default:
+		b := &bridge{Context: parent}
+		l.Context, l.cancel = context.WithCancelCause(b)
+		l.stop = b.stop
+	}
+	return l
+}
+
+func (l *liveScope) detach() {
+	if l.stop != nil {
+		l.stop()
+	}
+}
+
+// end is called when the function has returned.
+func (s *scope) end() {
+	if l := s.live.Load(); l != nil {
+		l.detach()
+	}
+}
+
+// cancel asks whoever works with the scope to stop.
+// The end of the parent, if that has come before, is what counts.
+func (s *scope) cancel(cause error) {
+	if cause == nil {
+		cause = ErrCancelled
+	}
+	if s.parent.Err() != nil {
+		if !s.cell.isSettled() {
+			return // it is being passed on
+		}
+		cause = context.Cause(s.parent)
+	}
+	s.open().cancel(cause)
+}
+
+// verdict says what becomes of the future if the function answered with err, not nil.
+func (s *scope) verdict(err error, o origin) (uint32, *failure) {
+	asked := s.Err() == context.Canceled && errors.Is(err, context.Canceled)
+	switch {
+	case asked:
+		return cancelled, cancellation(context.Cause(s), err)
+	case errors.Is(err, ErrCancelled):
+		return cancelled, newFailure(err, o)
+	default:
+		return failed, newFailure(err, o)
+	}
+}
+
+// refusal says what becomes of the future if its code will not run: err is why the
+// executor refused it, or nil if only the end of the parent can be the reason.
+func (s *scope) refusal(err error, o origin) (uint32, *failure) {
+	if ended := s.parent.Err(); ended != nil && (err == nil || errors.Is(err, ended)) {
+		return endedBy(s.parent, o)
+	}
+	return failed, newFailure(err, o)
+}
+
+// A bridge stands between a scope's own context and its parent. Package context
+// takes it for a foreign context with an AfterFunc method, since its Done channel
+// is not that of the parent.
+type bridge struct {
+	context.Context
+	stop func() bool
+}
+
+// never is polled and compared by package context, but nobody waits for it.
+var never = make(chan struct{})
+
+func (b *bridge) Done() <-chan struct{} { return never }
+
+func (b *bridge) AfterFunc(f func()) (stop func() bool) {
+	b.stop = context.AfterFunc(b.Context, f)
+	return b.stop
+}

@@ -1,0 +1,264 @@
+package future_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/channel-native/future"
+)
+
+func TestI1_PassThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ps, fs := combPromises(2)
+		ok, bad, twice := future.Shield(fs[0]), future.Shield(fs[1]), future.Shield(future.Shield(fs[0]))
+		synctest.Wait()
+		wantPending(t, ok)
+		wantPending(t, twice)
+		ps[0].SetResult(42)
+		ps[1].SetError(errE)
+		synctest.Wait()
+		wantValue(t, ok, 42)
+		wantValue(t, twice, 42)
+		wantFailed(t, bad, errE)
+	})
+}
+
+func TestI2_InnerCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, task := future.NewPromise[int](), obedient(t.Context())
+		a, b := future.Shield(&p.Future), future.Shield(task.Future)
+		p.CancelCause(errE)
+		task.Cancel()
+		synctest.Wait()
+		wantCancelled(t, a, errE)
+		wantCancelled(t, b)
+		if a.Err() != p.Err() || b.Err() != task.Err() {
+			t.Errorf("errors %v and %v; want the very errors %v and %v", a.Err(), b.Err(), p.Err(), task.Err())
+		}
+	})
+}
+
+func TestI3_OuterCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := obedient(t.Context())
+		outer, other := future.Shield(task.Future), future.Shield(task.Future)
+		calls := countCalls(outer)
+		if !outer.CancelCause(errE) {
+			t.Error("CancelCause() = false")
+		}
+		wantCancelled(t, outer, errE)
+		wantWatchers(t, 1, task.Future)
+		if !other.Cancel() || other.Cancel() {
+			t.Error("Cancel is true once")
+		}
+		synctest.Wait()
+		task.wantUnasked(t)
+		wantWatchers(t, 0, task.Future)
+		task.finish(42, nil)
+		synctest.Wait()
+		wantValue(t, task.Future, 42)
+		wantCancelled(t, outer, errE)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("callback ran %d times; want 1", n)
+		}
+	})
+}
+
+func TestI3_CancelRacesTheInner(t *testing.T) {
+	for range 500 {
+		p := future.NewPromise[int]()
+		outer := future.Shield(&p.Future)
+		set := make(chan error)
+		go func() { set <- p.SetResult(1) }()
+		cancelled := outer.Cancel()
+		if err := <-set; err != nil {
+			t.Fatalf("SetResult behind the shield: %v", err)
+		}
+		<-outer.Done()
+		if cancelled {
+			wantCancelled(t, outer)
+		} else {
+			wantValue(t, outer, 1)
+		}
+		wantValue(t, &p.Future, 1)
+		wantWatchers(t, 0, &p.Future)
+	}
+}
+
+func TestI4_DoneInner(t *testing.T) {
+	p := future.NewPromise[int]()
+	p.CancelCause(errE1)
+	wantValue(t, future.Shield(future.FromResult(42)), 42)
+	wantFailed(t, future.Shield(future.FromError[int](errE)), errE)
+	wantCancelled(t, future.Shield(&p.Future), errE1)
+	if future.Shield(future.FromResult(1)).Cancel() {
+		t.Error("cancelled what is done")
+	}
+}
+
+func TestI5_EffectOnAChain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		latch := make(chan struct{})
+		task := future.Go(t.Context(), func(ctx context.Context) (int, error) {
+			runs.Add(1)
+			select {
+			case <-latch:
+				return 42, nil
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		})
+		shield := future.Shield(task)
+		d := future.Then(t.Context(), shield, func(context.Context, int) (int, error) {
+			t.Error("the continuation ran")
+			return 0, nil
+		})
+		synctest.Wait()
+		if !d.Cancel() {
+			t.Error("Cancel() = false")
+		}
+		wantCancelled(t, d)
+		synctest.Wait()
+		wantCancelled(t, shield)
+		wantPending(t, task)
+		wantWatchers(t, 0, task)
+		close(latch)
+		synctest.Wait()
+		wantValue(t, task, 42)
+		wantCancelled(t, d)
+		if n := runs.Load(); n != 1 {
+			t.Errorf("the task ran %d times; want 1", n)
+		}
+	})
+}
+
+func TestI6_AroundGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ps, fs := combPromises(2)
+		g := future.Gather(fs...)
+		shield := future.Shield(g)
+		if !shield.Cancel() {
+			t.Error("Cancel() = false")
+		}
+		synctest.Wait()
+		wantPending(t, g)
+		wantWatchers(t, 1, fs...)
+		ps[0].SetResult(1)
+		ps[1].SetResult(2)
+		synctest.Wait()
+		wantSlice(t, g, 1, 2)
+		wantCancelled(t, shield)
+	})
+}
+
+// shieldAndFail leaves nothing behind but a future that failed with err after
+// all of its shields, n of them, were cancelled.
+//
+//go:noinline
+func shieldAndFail(n int, err error) {
+	p := future.NewPromise[int]()
+	for range n {
+		future.Shield(&p.Future).Cancel()
+	}
+	p.SetError(err)
+}
+
+func TestI9_OrphanedFailure(t *testing.T) {
+	r := catchReports(t)
+	for _, shields := range []int{1, 2} {
+		orphan := errors.New("orphan")
+		shieldAndFail(shields, orphan)
+		wantReports(t, r, orphan, 1)
+	}
+
+	t.Run("success", func(t *testing.T) {
+		before := len(r.all())
+		func() {
+			p := future.NewPromise[int]()
+			future.Shield(&p.Future).Cancel()
+			p.SetResult(1)
+		}()
+		wantReports(t, r, errors.New("nobody's"), 0)
+		for _, u := range r.all()[before:] {
+			if u.Err == nil || errors.Is(u.Err, future.ErrCancelled) {
+				t.Errorf("reported: %+v", u)
+			}
+		}
+	})
+	t.Run("read at the source", func(t *testing.T) {
+		err := errors.New("read at the source")
+		func() {
+			p := future.NewPromise[int]()
+			future.Shield(&p.Future).Cancel()
+			p.SetError(err)
+			wantFailed(t, &p.Future, err)
+		}()
+		wantReports(t, r, err, 0)
+	})
+	t.Run("read through another shield", func(t *testing.T) {
+		err := errors.New("read through another shield")
+		func() {
+			p := future.NewPromise[int]()
+			outer := future.Shield(&p.Future)
+			future.Shield(&p.Future).Cancel()
+			p.SetError(err)
+			wantFailed(t, outer, err)
+		}()
+		wantReports(t, r, err, 0)
+	})
+	t.Run("passed on, and never read", func(t *testing.T) {
+		err := errors.New("never read")
+		func() {
+			p := future.NewPromise[int]()
+			outer := future.Shield(&p.Future)
+			p.SetError(err)
+			<-outer.Done()
+		}()
+		wantReports(t, r, err, 1)
+	})
+}
+
+func TestI10_NoProtectionFromItsOwnScope(t *testing.T) {
+	t.Run("cancelled directly", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			task := obedient(t.Context())
+			outer := future.Shield(task.Future)
+			task.CancelCause(errE)
+			synctest.Wait()
+			wantCancelled(t, task.Future, errE)
+			wantCancelled(t, outer, errE)
+		})
+	})
+	t.Run("cancelled by its group", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := future.NewGroup(t.Context())
+			inner := future.GoIn(g, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			})
+			outer := future.Shield(inner)
+			synctest.Wait()
+			g.Cancel(errE)
+			synctest.Wait()
+			wantCancelled(t, inner, errE)
+			wantCancelled(t, outer, errE)
+			if err := g.Wait(); !errors.Is(err, errE) {
+				t.Errorf("Wait() = %v", err)
+			}
+		})
+	})
+	t.Run("cancelled by its parent context", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			task := obedient(ctx)
+			outer := future.Shield(task.Future)
+			cancel(errE)
+			synctest.Wait()
+			wantCancelled(t, outer, errE)
+		})
+	})
+}

@@ -1,0 +1,147 @@
+package future
+
+import "context"
+
+// Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns the
+// future of what it returns. asyncio: create_task.
+//
+// The context that fn gets has the values and the deadline of ctx. It ends when the
+// task is cancelled, and context.Cause is then the cause, or when ctx ends; it is not
+// cancelled because fn returned, so that what fn returns may go on using it, as an
+// *http.Response does. Once fn has returned the end of ctx is no longer passed on.
+//
+// Cancel on the future of a task that has not started settles it, and fn is never
+// called. On a running task it ends the context, and the future settles when fn
+// returns, with what it returned: with the value if the error is nil; as cancelled
+// if the error Is [ErrCancelled], or Is [context.Canceled] and the task was asked to
+// stop; as failed otherwise. If fn panics the future fails with a [PanicError], if it
+// calls runtime.Goexit with [ErrGoexit].
+//
+// If ctx has ended already, fn is not called: the future is cancelled, or has failed
+// if it was the deadline that passed. It has failed too if the executor refuses the
+// task, with the executor's error.
+//
+// Go does not block on the default executor; another one may make it wait for
+// admission, no longer than until ctx ends. It is safe for concurrent use, and
+// panics if ctx or fn is nil. The future keeps ctx alive.
+func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future[T] {
+	if ctx == nil {
+		panic("future: Go: nil context")
+	}
+	if fn == nil {
+		panic("future: Go: nil function")
+	}
+	t := newTask(ctx, fn)
+	t.start()
+	return &t.Future
+}
+
+// A task is a future, the function that will settle it, and the context that the
+// function gets, in one allocation.
+type task[T any] struct {
+	Future[T]
+	role
+	ctx scope
+	fn  func(context.Context) (T, error) // nil once settled
+}
+
+func newTask[T any](ctx context.Context, fn func(context.Context) (T, error)) *task[T] {
+	t := new(task[T])
+	t.init(ctx, fn)
+	return t
+}
+
+func (t *task[T]) init(ctx context.Context, fn func(context.Context) (T, error)) {
+	t.fn = fn
+	t.ctx.parent, t.ctx.place, t.ctx.cell = ctx, placementOf(ctx), &t.Future.cell
+	t.party = t
+	t.Future.cell.role = &t.role
+	t.state.Store(isTask)
+}
+
+// start hands t to the executor of its context.
+func (t *task[T]) start() {
+	if t.ctx.place.mode != elsewhere || t.ctx.parent.Err() != nil {
+		t.post()
+	} else if err := t.ctx.place.execute(t.ctx.parent, t); err != nil {
+		t.refuse(err)
+	}
+}
+
+// post is start, but does not wait for admission.
+func (t *task[T]) post() {
+	if t.ctx.parent.Err() != nil || t.ctx.place.mode == onTheSpot {
+		t.Run()
+		return
+	}
+	t.ctx.place.post(t)
+}
+
+// refuse settles t as one that never ran, because its parent context has ended or
+// because the executor refused it.
+func (t *task[T]) refuse(err error) {
+	if !t.lockPending(begun) {
+		return
+	}
+	o := t.origin()
+	t.fn = nil
+	t.publishFailure(t.ctx.refusal(err, o)).run(nil)
+
+}
+
+// Run runs the function, unless t was cancelled before.
+func (t *task[T]) Run() {
+	if t.ctx.parent.Err() != nil {
+		t.refuse(nil)
+		return
+	}
+	if !t.lockPending(begun) {
+		return
+	}
+	t.set(begun)
+	t.mu.Unlock()
+	runTask(t)
+}
+
+// CancelCause is for the executor.
+func (t *task[T]) CancelCause(cause error) bool { return t.cancelRun(cause) }
+
+func (t *task[T]) work() todo {
+	v, err := t.fn(&t.ctx)
+	if err != nil {
+		return t.answer(t.ctx.verdict(err, t.origin()))
+	}
+	t.ctx.end()
+	t.mu.Lock()
+	t.fn, t.v = nil, v
+	return t.publish(succeeded)
+}
+
+func (t *task[T]) crash(err error) todo { return t.answer(failed, newFailure(err, t.origin())) }
+
+func (t *task[T]) answer(s uint32, fl *failure) todo {
+	t.ctx.end()
+	t.mu.Lock()
+	t.fn = nil
+	return t.publishFailure(s, fl)
+}
+
+// abandon asks the running task to stop, or lets go of the function that will never run.
+func (t *task[T]) abandon(cause error) list {
+	t.mu.Lock()
+	running := !t.isSettled()
+	if !running {
+		t.fn = nil
+	}
+	t.mu.Unlock()
+	if running {
+		t.ctx.cancel(cause)
+	}
+	return list{}
+}
+
+func (t *task[T]) origin() origin { return origin{originOf[T]().future, codeOf(t.fn)} }
+
+func (t *task[T]) notify(*node) todo          { panic("unreachable") }
+func (t *task[T]) admission() context.Context { return t.ctx.parent }
+func (t *task[T]) scope() *scope              { return &t.ctx }

@@ -1,0 +1,488 @@
+package future_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"weak"
+
+	"github.com/channel-native/future"
+)
+
+// coreReportsOf returns the reports that carry err. Garbage of other tests may be reported at any time: only what is
+// known to be one's own may be counted.
+func coreReportsOf(r *reports, err error) (own []future.Unhandled) {
+	for _, u := range r.all() {
+		if errors.Is(u.Err, err) {
+			own = append(own, u)
+		}
+	}
+	return own
+}
+
+// unhandledDrop calls fn in a frame of its own, so that nothing it made is left on the caller's stack.
+//
+//go:noinline
+func unhandledDrop(fn func()) { fn() }
+
+// unhandledDue waits until every report has been made that is due for the garbage of now: until a failed future that
+// became garbage after it has been reported, twice.
+func unhandledDue(t *testing.T, r *reports) {
+	t.Helper()
+	for range 2 {
+		runtime.GC()
+		sentinel := errors.New("sentinel")
+		unhandledDrop(func() { future.NewPromise[int]().SetError(sentinel) })
+		if !collect(func() bool { return len(coreReportsOf(r, sentinel)) > 0 }) {
+			t.Fatal("a failed future that nobody ever read was not reported")
+		}
+	}
+}
+
+// unhandledWant asserts that, once all that is due has been reported, n reports carry err.
+func unhandledWant(t *testing.T, r *reports, err error, n int) {
+	t.Helper()
+	unhandledDue(t, r)
+	if got := coreReportsOf(r, err); len(got) != n {
+		t.Fatalf("%d reports carry %q; want %d", len(got), err, n)
+	}
+}
+
+func TestM1_SilentCases(t *testing.T) {
+	cause := errors.New("cause of a cancellation")
+	for name, drop := range map[string]func(p *future.Promise[int]){
+		"AbandonedPending": func(*future.Promise[int]) {},
+		"SucceededUnread":  func(p *future.Promise[int]) { p.SetResult(1) },
+		"SucceededRead": func(p *future.Promise[int]) {
+			p.SetResult(1)
+			_, _ = p.Result()
+		},
+		"Cancelled":      func(p *future.Promise[int]) { p.Cancel() },
+		"CancelledCause": func(p *future.Promise[int]) { p.CancelCause(cause) },
+		"CancelledLinked": func(p *future.Promise[int]) {
+			q := future.NewPromise[int]()
+			p.CompleteWith(&q.Future)
+			q.CancelCause(cause)
+		},
+		"PendingLinked": func(p *future.Promise[int]) { p.CompleteWith(&future.NewPromise[int]().Future) },
+		"RefusedNil":    func(p *future.Promise[int]) { p.SetError(nil) },
+		"RefusedLate": func(p *future.Promise[int]) {
+			p.SetResult(1)
+			p.SetError(cause)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := catchReports(t)
+			unhandledDue(t, r)
+			before := len(r.all())
+			var gone weak.Pointer[future.Promise[int]]
+			unhandledDrop(func() {
+				p := future.NewPromise[int]()
+				gone = weak.Make(p)
+				drop(p)
+			})
+			if !collect(func() bool { return gone.Value() == nil }) {
+				t.Fatal("the future was not collected")
+			}
+			unhandledDue(t, r)
+			for _, u := range r.all()[before:] {
+				if u.Err == nil || errors.Is(u.Err, cause) || errors.Is(u.Err, future.ErrCancelled) || errors.Is(u.Err, future.ErrInvalidState) {
+					t.Errorf("report %+v; want none", u)
+				}
+			}
+		})
+	}
+}
+
+func TestM1_CancelledTask(t *testing.T) {
+	cause := errors.New("cause of a cancellation")
+	r := catchReports(t)
+	unhandledDrop(func() {
+		f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		f.CancelCause(cause)
+		<-f.Done()
+	})
+	unhandledWant(t, r, cause, 0)
+}
+
+func TestM2_FailedAndNeverRead(t *testing.T) {
+	makers := map[string]func(err error) *future.Future[int]{
+		"SetError": func(err error) *future.Future[int] {
+			p := future.NewPromise[int]()
+			p.SetError(err)
+			return &p.Future
+		},
+		"Complete": func(err error) *future.Future[int] {
+			p := future.NewPromise[int]()
+			p.Complete(1, err)
+			return &p.Future
+		},
+		"FromError": future.FromError[int],
+		"Embedded": func(err error) *future.Future[int] {
+			call := new(struct {
+				id   [3]int
+				done future.Promise[int]
+				next any
+			})
+			call.next = call // garbage all the same
+			call.done.SetError(err)
+			return &call.done.Future
+		},
+		"Task": func(err error) *future.Future[int] {
+			f := future.Go(context.Background(), func(context.Context) (int, error) { return 0, err })
+			<-f.Done()
+			return f
+		},
+		"RefusedTask": func(err error) *future.Future[int] {
+			refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return err })
+			return future.Go(future.WithExecutor(context.Background(), refuse), func(context.Context) (int, error) { return 0, nil })
+		},
+		// The failure of the source passes to whoever took it over.
+		"Linked": func(err error) *future.Future[int] {
+			p, q := future.NewPromise[int](), future.NewPromise[int]()
+			p.CompleteWith(&q.Future)
+			q.SetError(err)
+			<-p.Done()
+			return &p.Future
+		},
+		"LinkedToDone": func(err error) *future.Future[int] {
+			p := future.NewPromise[int]()
+			p.CompleteWith(future.FromError[int](err))
+			return &p.Future
+		},
+	}
+	for name, fail := range makers {
+		t.Run(name, func(t *testing.T) {
+			r := catchReports(t)
+			err := errors.New("nobody reads this")
+			var f *future.Future[int]
+			unhandledDrop(func() { f = fail(err) })
+			for range 3 {
+				unhandledWant(t, r, err, 0)
+			}
+			if !f.IsDone() {
+				t.Fatal("not done")
+			}
+			f = nil
+			for range 3 {
+				unhandledWant(t, r, err, 1)
+			}
+			if u := coreReportsOf(r, err)[0]; u.Err != err || u.Future == "" {
+				t.Fatalf("report %+v; want the error itself, and which future it was", u)
+			}
+		})
+	}
+	t.Run("Several", func(t *testing.T) {
+		r := catchReports(t)
+		err1, err2 := errors.New("first"), errors.New("second")
+		unhandledDrop(func() {
+			var both [2]future.Promise[int]
+			both[0].SetError(err1)
+			both[1].SetError(err2)
+		})
+		unhandledWant(t, r, err1, 1)
+		unhandledWant(t, r, err2, 1)
+	})
+	// A future that is part of a variable is never garbage.
+	t.Run("Global", func(t *testing.T) {
+		r := catchReports(t)
+		err := errors.New("in a global variable")
+		unhandledGlobal.SetError(err)
+		unhandledWant(t, r, err, 0)
+		_ = unhandledGlobal.Err()
+	})
+}
+
+var unhandledGlobal future.Promise[int]
+
+func TestM3_AnyReadHandles(t *testing.T) {
+	for name, read := range map[string]func(p *future.Promise[int]){
+		"Err":    func(p *future.Promise[int]) { _ = p.Err() },
+		"Result": func(p *future.Promise[int]) { _, _ = p.Result() },
+		"Await":  func(p *future.Promise[int]) { _, _ = p.Await(context.Background()) },
+		"AwaitEnded": func(p *future.Promise[int]) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			_, _ = p.Await(ctx)
+		},
+		"InCallback": func(p *future.Promise[int]) {
+			p.AddDoneCallback(future.WithExecutor(context.Background(), future.Inline), func(_ context.Context, f *future.Future[int]) {
+				_ = f.Err()
+			})
+		},
+		"ThroughALink": func(p *future.Promise[int]) {
+			q := future.NewPromise[int]()
+			q.CompleteWith(&p.Future)
+			_ = q.Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := catchReports(t)
+			err := errors.New("read")
+			unhandledDrop(func() {
+				p := future.NewPromise[int]()
+				p.SetError(err)
+				read(p)
+			})
+			unhandledWant(t, r, err, 0)
+		})
+	}
+	t.Run("BlockedAwait", func(t *testing.T) {
+		r := catchReports(t)
+		err := errors.New("awaited")
+		unhandledDrop(func() {
+			p := future.NewPromise[int]()
+			var wg sync.WaitGroup
+			wg.Go(func() { _, _ = p.Await(context.Background()) })
+			for range 100 {
+				runtime.Gosched()
+			}
+			p.SetError(err)
+			wg.Wait()
+		})
+		unhandledWant(t, r, err, 0)
+	})
+}
+
+func TestM5_PassiveObservationIsNotReading(t *testing.T) {
+	for name, observe := range map[string]func(p *future.Promise[int]){
+		"Callback": func(p *future.Promise[int]) {
+			p.AddDoneCallback(future.WithExecutor(context.Background(), future.Inline), func(context.Context, *future.Future[int]) {})
+		},
+		"CallbackOnGoroutine": func(p *future.Promise[int]) {
+			ran := make(chan struct{})
+			p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) { close(ran) })
+			<-ran
+		},
+		"Done": func(p *future.Promise[int]) { <-p.Done() },
+		"State": func(p *future.Promise[int]) {
+			if !p.IsDone() || p.Cancelled() || p.State() != future.Failed {
+				panic("not failed")
+			}
+		},
+		"String": func(p *future.Promise[int]) { _ = p.String() },
+		"RefusedCalls": func(p *future.Promise[int]) {
+			p.Cancel()
+			p.SetResult(1)
+			p.SetError(errE)
+			p.CompleteWith(future.FromResult(1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := catchReports(t)
+			err := errors.New("observed")
+			unhandledDrop(func() {
+				p := future.NewPromise[int]()
+				p.SetError(err)
+				observe(p)
+			})
+			unhandledWant(t, r, err, 1)
+		})
+	}
+	// What looked while there was nothing to see has seen nothing.
+	t.Run("BeforeTheFailure", func(t *testing.T) {
+		r := catchReports(t)
+		err := errors.New("failed later")
+		unhandledDrop(func() {
+			p := future.NewPromise[int]()
+			_ = p.Err()
+			_, _ = p.Result()
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			_, _ = p.Await(ctx)
+			p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) {}).Remove()
+			p.SetError(err)
+		})
+		unhandledWant(t, r, err, 1)
+	})
+}
+
+func TestM8_FireAndForget(t *testing.T) {
+	err := errors.New("forgotten")
+	for name, fn := range map[string]func(context.Context) (int, error){
+		"Fails":  func(context.Context) (int, error) { return 0, err },
+		"Panics": func(context.Context) (int, error) { panic(err) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := catchReports(t)
+			unhandledDrop(func() { future.Go(context.Background(), fn) })
+			if !collect(func() bool { return len(coreReportsOf(r, err)) > 0 }) {
+				t.Fatal("no report")
+			}
+			unhandledWant(t, r, err, 1)
+		})
+	}
+	t.Run("Goexit", func(t *testing.T) {
+		r := catchReports(t)
+		unhandledDue(t, r)
+		before := len(coreReportsOf(r, future.ErrGoexit))
+		unhandledDrop(func() {
+			future.Go(context.Background(), func(context.Context) (int, error) {
+				runtime.Goexit()
+				return 0, nil
+			})
+		})
+		if !collect(func() bool { return len(coreReportsOf(r, future.ErrGoexit)) > before }) {
+			t.Fatal("no report")
+		}
+	})
+}
+
+func TestUnhandled_Handler(t *testing.T) {
+	drop := func(err error) {
+		unhandledDrop(func() { future.NewPromise[int]().SetError(err) })
+	}
+	t.Run("PreviousIsReturned", func(t *testing.T) {
+		var calls []string
+		note := func(name string) func(future.Unhandled) {
+			return func(u future.Unhandled) {
+				if u.Future == "probe" {
+					calls = append(calls, name)
+				}
+			}
+		}
+		original := future.SetUnhandledHandler(note("a"))
+		t.Cleanup(func() { future.SetUnhandledHandler(original) })
+		if original == nil {
+			t.Fatal("the default handler is nil, which would silence it when it is put back")
+		}
+		a := future.SetUnhandledHandler(note("b"))
+		b := future.SetUnhandledHandler(nil)
+		if got := future.SetUnhandledHandler(nil); got != nil {
+			t.Fatal("the previous handler is not the nil that was set")
+		}
+		a(future.Unhandled{Future: "probe"})
+		b(future.Unhandled{Future: "probe"})
+		if strings.Join(calls, "") != "ab" {
+			t.Fatalf("calls %v; want a, b", calls)
+		}
+	})
+	t.Run("NilSilences", func(t *testing.T) {
+		text := unhandledLog(t)
+		r := catchReports(t)
+		quiet := errors.New("silenced")
+		collecting := future.SetUnhandledHandler(nil)
+		drop(quiet)
+		for range 5 {
+			runtime.GC()
+			for range 100 {
+				runtime.Gosched()
+			}
+		}
+		future.SetUnhandledHandler(collecting)
+		unhandledDue(t, r)
+		if strings.Contains(text(), "silenced") {
+			t.Fatalf("logged although silenced: %s", text())
+		}
+	})
+	t.Run("DefaultLogs", func(t *testing.T) {
+		text := unhandledLog(t)
+		drop(errors.New("for the log"))
+		if !collect(func() bool { return strings.Contains(text(), "for the log") }) {
+			t.Fatalf("not logged: %s", text())
+		}
+		for line := range strings.Lines(text()) {
+			if strings.Contains(line, "for the log") && !strings.Contains(line, "level=ERROR") {
+				t.Fatalf("logged as %s; want level=ERROR", line)
+			}
+		}
+	})
+	t.Run("PanicIsContained", func(t *testing.T) {
+		boom, after := errors.New("the handler panics on this"), errors.New("not on this")
+		var mu sync.Mutex
+		seen := make(map[error]int)
+		prev := future.SetUnhandledHandler(func(u future.Unhandled) {
+			mu.Lock()
+			seen[u.Err]++
+			mu.Unlock()
+			if u.Err == boom {
+				panic("handler")
+			}
+		})
+		t.Cleanup(func() { future.SetUnhandledHandler(prev) })
+		count := func(err error) func() bool {
+			return func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return seen[err] == 1
+			}
+		}
+		drop(boom)
+		if !collect(count(boom)) {
+			t.Fatal("no report")
+		}
+		drop(after)
+		if !collect(count(after)) {
+			t.Fatal("no report after the handler panicked")
+		}
+	})
+	// The same for a panic in a callback, whose report is made on the spot: the next callback runs.
+	t.Run("PanicInCallbackReport", func(t *testing.T) {
+		prev := future.SetUnhandledHandler(func(future.Unhandled) { panic("handler") })
+		t.Cleanup(func() { future.SetUnhandledHandler(prev) })
+		p := future.NewPromise[int]()
+		ran := make(chan struct{})
+		p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) { panic("callback") })
+		p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) { close(ran) })
+		p.SetResult(1)
+		<-ran
+	})
+	// The handler runs under no lock of the package: it may use futures, and replace itself.
+	t.Run("UsesThePackage", func(t *testing.T) {
+		err := errors.New("handled with care")
+		done := make(chan string, 10)
+		var prev func(future.Unhandled)
+		prev = future.SetUnhandledHandler(func(u future.Unhandled) {
+			if u.Err != err {
+				return
+			}
+			own := future.SetUnhandledHandler(prev)
+			future.SetUnhandledHandler(own)
+			v, _ := future.Go(context.Background(), func(context.Context) (string, error) { return u.Future, nil }).Await(context.Background())
+			done <- v
+		})
+		t.Cleanup(func() { future.SetUnhandledHandler(prev) })
+		drop(err)
+		if !collect(func() bool { return len(done) == 1 }) {
+			t.Fatal("the handler did not come to its end")
+		}
+		if <-done == "" {
+			t.Fatal("the report does not say which future it was")
+		}
+	})
+}
+
+// unhandledLog directs slog's default logger into a buffer for the rest of the test, and returns how to read it.
+func unhandledLog(t *testing.T) (text func() string) {
+	var mu sync.Mutex
+	var buf bytes.Buffer
+	prev, out, flags := slog.Default(), log.Writer(), log.Flags()
+	slog.SetDefault(slog.New(slog.NewTextHandler(unhandledWriter(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return buf.Write(p)
+	}), nil)))
+	t.Cleanup(func() {
+		slog.SetDefault(prev)
+		log.SetOutput(out)
+		log.SetFlags(flags)
+	})
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return buf.String()
+	}
+}
+
+type unhandledWriter func(p []byte) (int, error)
+
+func (w unhandledWriter) Write(p []byte) (int, error) { return w(p) }
