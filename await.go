@@ -22,10 +22,10 @@ func park(ctx context.Context, c *cell) error {
 // case. If ctx belongs to a task of an executor that bounds what runs, s is its
 // scope, and the task's slot is lent out meanwhile; s may be nil.
 func (s *scope) wait(ctx context.Context, ready <-chan struct{}) error {
-	lent := s != nil && s.place.lender != nil && s.cell.slot.lend(s.place.lender)
+	lent := s.Lend()
 	err := receive(ctx, ready)
 	if lent {
-		s.cell.slot.reclaim(s.place.lender)
+		s.Reclaim()
 	}
 	return err
 }
@@ -48,8 +48,8 @@ func receive(ctx context.Context, ready <-chan struct{}) error {
 func waitFor(ctx context.Context, ready <-chan struct{}) error { return scopeOf(ctx).wait(ctx, ready) }
 
 // A slot is what a running task holds of a [Lender]: its right to run. Goroutines
-// that wait with the task's context count as the task: the first to park lends the
-// slot out, and the last to go on takes one again.
+// that wait with the task's context count as the task: while one of them is parked
+// the slot is lent out, and the last to go on takes one again.
 type slot struct{ state atomic.Uint32 }
 
 const (
@@ -84,35 +84,42 @@ func (s *slot) reclaim(l Lender) {
 		if last {
 			next |= slotReclaiming
 		}
-		if !s.state.CompareAndSwap(old, next) {
-			continue
+		if s.state.CompareAndSwap(old, next) {
+			if last {
+				l.Reclaim()
+				s.reclaimed(l)
+			}
+			return
 		}
-		if last {
-			l.Reclaim()
-			s.state.And(^(slotLent | slotReclaiming))
+	}
+}
+
+// reclaimed is called with the slot in hand. If the task has returned meanwhile, or
+// another of its goroutines has parked, it is given up again.
+func (s *slot) reclaimed(l Lender) {
+	for {
+		old := s.state.Load()
+		next := old &^ (slotReclaiming | slotLent)
+		keep := old&slotHeld != 0 && old&slotParked == 0
+		if old&slotHeld != 0 && !keep {
+			next |= slotLent
 		}
-		return
+		if s.state.CompareAndSwap(old, next) {
+			if !keep {
+				l.Lend()
+			}
+			return
+		}
 	}
 }
 
 // enter is called when the task starts on the lender.
 func (s *slot) enter() { s.state.Or(slotHeld) }
 
-// leave is called when the task's function has returned. If another goroutine still
-// waits with its context, the slot is taken again in its stead.
+// leave is called when the task's function has returned. If the slot is lent out,
+// because another goroutine still waits with the task's context, it is taken again.
 func (s *slot) leave(l Lender) {
-	for {
-		old := s.state.Load()
-		mine := old&(slotLent|slotReclaiming) == slotLent
-		next := old &^ slotHeld
-		if mine {
-			next &^= slotLent
-		}
-		if s.state.CompareAndSwap(old, next) {
-			if mine {
-				l.Reclaim()
-			}
-			return
-		}
+	if old := s.state.And(^(slotHeld | slotLent)); old&slotLent != 0 {
+		l.Reclaim()
 	}
 }

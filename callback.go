@@ -61,9 +61,30 @@ func (cb *Callback) release() { cb.party, cb.ctx, cb.place = nil, nil, nil }
 
 func (cb *Callback) caller() caller { return cb.party.(caller) }
 
-func (cb *Callback) run() {
-	cb.caller().call(cb.ctx, cb.src)
+// run calls the function, on the executor on if that is not nil.
+func (cb *Callback) run(on *placement) {
+	if on != nil && on.lender != nil {
+		cb.runLent(on)
+	} else {
+		cb.caller().call(cb.ctx, cb.src)
+	}
 	cb.release()
+}
+
+// runLent calls the function with a context that has the slot which the batch holds.
+func (cb *Callback) runLent(on *placement) {
+	held := new(struct {
+		ctx  scope
+		cell cell
+	})
+	held.ctx.parent, held.ctx.place, held.ctx.cell = cb.ctx, on, &held.cell
+	held.cell.slot.enter()
+	defer func() {
+		held.ctx.end()
+		held.cell.state.Store(succeeded)
+		held.cell.slot.leave(on.lender)
+	}()
+	cb.caller().call(&held.ctx, cb.src)
 }
 
 // callbackOf returns the callback whose registration n is: its first field.
@@ -134,10 +155,12 @@ func (r *runner) postCalls() {
 	}
 }
 
-// Run runs the callbacks.
-func (b *batch) Run() {
+// Run runs the callbacks, on the executor.
+func (b *batch) Run() { b.run(b.place) }
+
+func (b *batch) run(on *placement) {
 	if b.claimed.CompareAndSwap(false, true) {
-		r := runner{spot: b.calls}
+		r := runner{spot: b.calls, on: on}
 		r.run()
 	}
 }
@@ -146,12 +169,12 @@ func (b *batch) Run() {
 func (b *batch) CancelCause(error) bool {
 	dropped := !b.claimed.Load()
 	if dropped {
-		go b.Run()
+		go b.run(nil)
 	}
 	return dropped
 }
 
-func (b *batch) refuse(error) { go b.Run() }
+func (b *batch) refuse(error) { go b.run(nil) }
 
 // admission is not bounded by the contexts of the callbacks: they run in any case.
 func (b *batch) admission() context.Context { return context.Background() }

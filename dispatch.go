@@ -72,7 +72,7 @@ func (r *runner) drive() (done bool) {
 			}
 		} else if n := r.spot.pop(); n != nil {
 			r.call = callbackOf(n)
-			r.call.run()
+			r.call.run(r.on)
 			r.call = nil
 		} else {
 			if r.begun != nil {

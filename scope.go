@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	slotkey "github.com/channel-native/future/internal/slot"
 )
 
 // A scope is the context that the function of a task or a stage gets.
@@ -59,7 +61,7 @@ func (s *scope) Err() error {
 
 func (s *scope) Value(key any) any {
 	switch key.(type) {
-	case scopeKey:
+	case scopeKey, slotkey.Key:
 		return s
 	case placementKey:
 		return s.place
@@ -72,6 +74,27 @@ func (s *scope) Value(key any) any {
 
 // AfterFunc is what package context looks for in a context of another package.
 func (s *scope) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(s.open(), f) }
+
+// Lend and Reclaim are for executors, which find the scope by [slotkey.Key], and for
+// the waits of this package.
+func (s *scope) Lend() bool {
+	s = s.holder()
+	return s != nil && s.place.lender != nil && s.cell.slot.lend(s.place.lender)
+}
+
+func (s *scope) Reclaim() {
+	s = s.holder()
+	s.cell.slot.reclaim(s.place.lender)
+}
+
+// holder returns the scope of the task that an executor runs: what runs on the spot
+// runs within the slot of another one, if any.
+func (s *scope) holder() *scope {
+	for s != nil && s.place.mode == onTheSpot {
+		s = scopeOf(s.parent)
+	}
+	return s
+}
 
 func (s *scope) String() string { return "future.Go" }
 

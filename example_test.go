@@ -1,0 +1,590 @@
+package future_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/channel-native/future"
+	"golang.org/x/sync/errgroup"
+)
+
+type service struct {
+	user   func(ctx context.Context, id int) (string, error)
+	orders func(ctx context.Context, user string) (string, error)
+	ads    func(ctx context.Context, attempt int) (string, error)
+	quit   chan struct{} // closed when the service shuts down
+}
+
+// page returns the two parts of what a user gets to see: the orders are needed,
+// the ads are not worth waiting for.
+func (s *service) page(ctx context.Context, id int) ([]string, error) {
+	user := future.Go(ctx, func(ctx context.Context) (string, error) {
+		return s.user(ctx, id)
+	})
+	orders := future.Then(ctx, user, s.orders) // starts once there is a user
+
+	// A second attempt if the first takes 20 ms, no ads if both take too long.
+	ads := future.Hedge(ctx, 20*time.Millisecond, 2, s.ads)
+	ads = future.WithTimeout(ads, 200*time.Millisecond)
+	ads = future.Recover(ctx, ads, func(context.Context, error) (string, error) {
+		return "no ads today", nil
+	})
+
+	page := future.WithContext(ctx, future.Gather(orders, ads)) // no longer than ctx
+	defer page.Cancel()                                         // and what it waits for, if it is not done
+	select {
+	case <-page.Done():
+		return page.Result()
+	case <-s.quit:
+		return nil, errors.New("shutting down")
+	}
+}
+
+// A request of a service fans out, and its results come in through one select.
+func Example() {
+	s := &service{
+		user: func(_ context.Context, id int) (string, error) {
+			return fmt.Sprintf("user %d", id), nil
+		},
+		orders: func(_ context.Context, user string) (string, error) {
+			return "orders of " + user, nil
+		},
+		ads: func(context.Context, int) (string, error) {
+			return "", errors.New("out of ads")
+		},
+	}
+	fmt.Println(s.page(context.Background(), 7))
+	// Output: [orders of user 7 no ads today] <nil>
+}
+
+func ExampleGo() {
+	ctx := context.Background()
+	f := future.Go(ctx, func(context.Context) (int, error) { return 6 * 7, nil })
+	fmt.Println(f.Await(ctx))
+	// Output: 42 <nil>
+}
+
+// Functions that return only an error have struct{} as their value.
+func ExampleGo_errorOnly() {
+	ctx := context.Background()
+	save := func(context.Context) error { return errors.New("disk full") }
+	f := future.Go(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, save(ctx)
+	})
+	<-f.Done()
+	fmt.Println(f.Err())
+	// Output: disk full
+}
+
+// The write side stays with whoever has the result; the read side can be selected
+// on next to other channels.
+func ExamplePromise() {
+	p := future.NewPromise[string]()
+	go func() { _ = p.SetResult("hello") }()
+
+	f := &p.Future // what to hand out
+	select {
+	case <-f.Done():
+		fmt.Println(f.Result())
+	case <-time.After(time.Minute):
+		fmt.Println("nobody answered")
+	}
+	fmt.Println(p.SetResult("again"))
+	// Output:
+	// hello <nil>
+	// future: invalid state: already succeeded
+}
+
+// A struct that describes a call can be its own future. It has all of the future's
+// methods, String among them.
+func ExamplePromise_embedded() {
+	type call struct {
+		future.Promise[int]
+		method string
+	}
+	c := &call{method: "Count"}
+	fmt.Println(c.method, c)
+	_ = c.Complete(3, nil)
+	fmt.Println(c.method, c)
+	fmt.Println(c.Await(context.Background()))
+	// Output:
+	// Count future.Future[int](pending)
+	// Count future.Future[int](succeeded)
+	// 3 <nil>
+}
+
+// While Await gives up with its context, the future goes on.
+func ExampleFuture_Await() {
+	p := future.NewPromise[int]()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := p.Await(ctx)
+	fmt.Println(err, p.State())
+
+	_ = p.SetResult(1)
+	fmt.Println(p.Await(ctx)) // a settled future beats an ended context
+	// Output:
+	// context canceled pending
+	// 1 <nil>
+}
+
+// Callbacks run in the order of their registration, on the executor of the context
+// they were registered with.
+func ExampleFuture_AddDoneCallback() {
+	ctx := context.Background()
+	called := make(chan struct{})
+	p := future.NewPromise[int]()
+	p.AddDoneCallback(ctx, func(_ context.Context, f *future.Future[int]) {
+		v, _ := f.Result()
+		fmt.Println("first:", v)
+	})
+	second := p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) {
+		fmt.Println("never")
+	})
+	p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) {
+		fmt.Println("third")
+		close(called)
+	})
+	fmt.Println("removed:", second.Remove())
+	_ = p.SetResult(42)
+	<-called
+	// Output:
+	// removed: true
+	// first: 42
+	// third
+}
+
+// A running task is asked to stop through its context, and is cancelled once it
+// has returned the context's error.
+func ExampleFuture_CancelCause() {
+	started := make(chan struct{})
+	f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
+		close(started)
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+	<-started
+	enough := errors.New("enough")
+	fmt.Println(f.CancelCause(enough))
+	_, err := f.Await(context.Background())
+	fmt.Println(f.State(), errors.Is(err, future.ErrCancelled), errors.Is(err, enough))
+	// Output:
+	// true
+	// cancelled true true
+}
+
+func ExampleThen() {
+	ctx := context.Background()
+	word := future.FromResult("gopher")
+	length := future.Then(ctx, word, func(_ context.Context, s string) (int, error) {
+		return len(s), nil
+	})
+	fmt.Println(length.Await(ctx))
+	// Output: 6 <nil>
+}
+
+func ExampleThenFuture() {
+	ctx := context.Background()
+	fetch := func(ctx context.Context, id int) *future.Future[string] {
+		return future.Go(ctx, func(context.Context) (string, error) {
+			return fmt.Sprintf("item %d", id), nil
+		})
+	}
+	item := future.ThenFuture(ctx, future.FromResult(7), fetch)
+	fmt.Println(item.Await(ctx))
+	// Output: item 7 <nil>
+}
+
+func ExampleRecover() {
+	ctx := context.Background()
+	f := future.FromError[string](errors.New("no connection"))
+	safe := future.Recover(ctx, f, func(_ context.Context, err error) (string, error) {
+		return "a default, as there is " + err.Error(), nil
+	})
+	fmt.Println(safe.Await(ctx))
+	// Output: a default, as there is no connection <nil>
+}
+
+// Handle sees every outcome, a cancellation too.
+func ExampleHandle() {
+	ctx := context.Background()
+	p := future.NewPromise[int]()
+	status := future.Handle(ctx, &p.Future, func(_ context.Context, v int, err error) (string, error) {
+		if err != nil {
+			return "failed: " + err.Error(), nil
+		}
+		return fmt.Sprint("ok: ", v), nil
+	})
+	p.Cancel()
+	fmt.Println(status.Await(ctx))
+	// Output: failed: future: cancelled <nil>
+}
+
+func ExampleFinally() {
+	ctx := context.Background()
+	f := future.Finally(ctx, future.FromResult(1), func(context.Context) error {
+		fmt.Println("cleaned up")
+		return nil
+	})
+	fmt.Println(f.Await(ctx))
+	// Output:
+	// cleaned up
+	// 1 <nil>
+}
+
+func ExampleCombine() {
+	ctx := context.Background()
+	price, amount := future.FromResult(2.5), future.FromResult(4)
+	total := future.Combine(ctx, price, amount, func(_ context.Context, p float64, n int) (float64, error) {
+		return p * float64(n), nil
+	})
+	fmt.Println(total.Await(ctx))
+	// Output: 10 <nil>
+}
+
+// Gather has all values, in the order of its arguments, or the first failure.
+func ExampleGather() {
+	ctx := context.Background()
+	a, b := future.NewPromise[int](), future.NewPromise[int]()
+	all := future.Gather(&a.Future, &b.Future)
+	_ = b.SetResult(2)
+	_ = a.SetResult(1)
+	fmt.Println(all.Await(ctx))
+
+	slow := future.NewPromise[int]()
+	broken := future.Gather(&slow.Future, future.FromError[int](errors.New("broken")))
+	fmt.Println(broken.Err(), "and the other is", slow.State())
+	// Output:
+	// [1 2] <nil>
+	// broken and the other is pending
+}
+
+// Settle has every outcome, for partial answers.
+func ExampleSettle() {
+	ctx := context.Background()
+	parts := future.Settle(future.FromResult("bread"), future.FromError[string](errors.New("no butter")))
+	outcomes, _ := parts.Await(ctx)
+	for _, o := range outcomes {
+		fmt.Printf("%q, %v\n", o.Value, o.Err)
+	}
+	// Output:
+	// "bread", <nil>
+	// "", no butter
+}
+
+func ExampleFirstCompleted() {
+	a, b := future.NewPromise[int](), future.NewPromise[int]()
+	first := future.FirstCompleted(&a.Future, &b.Future)
+	_ = b.SetError(errors.New("broken"))
+	fmt.Println(first.Err(), "and the other is", a.State())
+	// Output: broken and the other is pending
+}
+
+// FirstSucceeded passes over failures, and lets the losers run.
+func ExampleFirstSucceeded() {
+	a, b, c := future.NewPromise[int](), future.NewPromise[int](), future.NewPromise[int]()
+	first := future.FirstSucceeded(&a.Future, &b.Future, &c.Future)
+	_ = b.SetError(errors.New("broken"))
+	_ = c.SetResult(3)
+	fmt.Println(first.Result())
+	fmt.Println("the loser is", a.State())
+	// Output:
+	// 3 <nil>
+	// the loser is pending
+}
+
+// Race cancels the losers.
+func ExampleRace() {
+	a, b := future.NewPromise[int](), future.NewPromise[int]()
+	first := future.Race(&a.Future, &b.Future)
+	_ = b.SetResult(2)
+	fmt.Println(first.Result())
+	fmt.Println("the loser is", a.State())
+	// Output:
+	// 2 <nil>
+	// the loser is cancelled
+}
+
+// Attempt 0 does not answer, so attempt 1 starts after 10 ms. It succeeds, and
+// attempt 0 is cancelled.
+func ExampleHedge() {
+	ctx := context.Background()
+	cancelled := make(chan struct{})
+	f := future.Hedge(ctx, 10*time.Millisecond, 2, func(ctx context.Context, attempt int) (string, error) {
+		if attempt == 0 {
+			<-ctx.Done()
+			close(cancelled)
+			return "", ctx.Err()
+		}
+		return fmt.Sprint("from attempt ", attempt), nil
+	})
+	fmt.Println(f.Await(ctx))
+	<-cancelled
+	// Output: from attempt 1 <nil>
+}
+
+// No more than two calls run at a time; the results are in the order of the items.
+func ExampleMap() {
+	ctx := context.Background()
+	words := []string{"one", "three", "fifteen"}
+	lengths := future.Map(ctx, 2, words, func(_ context.Context, s string) (int, error) {
+		return len(s), nil
+	})
+	fmt.Println(lengths.Await(ctx))
+	// Output: [3 5 7] <nil>
+}
+
+// Futures of different types are waited for as Awaitable. The end of the context
+// ends the wait, and leaves the futures alone.
+func ExampleWait() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	n, s := future.FromResult(1), future.NewPromise[string]()
+	done, pending, err := future.Wait[future.Awaitable](ctx, future.WhenAllCompleted, n, s)
+	fmt.Println(done, pending, err)
+
+	done, _, err = future.Wait[future.Awaitable](ctx, future.WhenFirstCompleted, n, s)
+	fmt.Println(done, err)
+	// Output:
+	// [future.Future[int](succeeded)] [future.Future[string](pending)] context canceled
+	// [future.Future[int](succeeded)] <nil>
+}
+
+func ExampleAsCompleted() {
+	ctx := context.Background()
+	a, b := future.NewPromise[string](), future.FromResult("b")
+	for i, f := range future.AsCompleted(ctx, &a.Future, b) {
+		v, _ := f.Result()
+		fmt.Println(i, v)
+		_ = a.SetResult("a") // refused the second time
+	}
+	// Output:
+	// 1 b
+	// 0 a
+}
+
+func ExampleCancelAll() {
+	a, b := future.NewPromise[int](), future.FromResult(1)
+	fmt.Println(future.CancelAll(&a.Future, b))
+	fmt.Println(a.State(), b.State())
+	// Output:
+	// 1
+	// cancelled succeeded
+}
+
+// A future that does not settle in time is cancelled.
+func ExampleWithTimeout() {
+	p := future.NewPromise[int]()
+	f := future.WithTimeout(&p.Future, time.Millisecond)
+	_, err := f.Await(context.Background())
+	fmt.Println(err, errors.Is(err, context.DeadlineExceeded))
+	fmt.Println("what it waited for is", p.State())
+	// Output:
+	// future: timed out true
+	// what it waited for is cancelled
+}
+
+// What is behind a shield goes on.
+func ExampleShield() {
+	p := future.NewPromise[int]()
+	f := future.WithTimeout(future.Shield(&p.Future), time.Millisecond)
+	_, err := f.Await(context.Background())
+	fmt.Println(err)
+	fmt.Println("what it waited for is", p.State())
+	// Output:
+	// future: timed out
+	// what it waited for is pending
+}
+
+// The end of the context cancels the future, and with it what it stands for.
+func ExampleWithContext() {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := future.NewPromise[int]()
+	f := future.WithContext(ctx, &p.Future)
+	cancel()
+	<-f.Done()
+	fmt.Println(f.State(), p.State())
+	// Output: cancelled cancelled
+}
+
+// A pause that ends early with its context, and leaves no timer behind.
+func ExampleAfter() {
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(time.Millisecond, cancel)
+	pause := future.WithContext(ctx, future.After(time.Hour))
+	<-pause.Done()
+	fmt.Println(pause.Err())
+	// Output: future: cancelled
+}
+
+func ExampleWrapFuture() {
+	ctx := context.Background()
+	ch := make(chan int, 1)
+	ch <- 42
+	fmt.Println(future.WrapFuture[int](ctx, ch).Await(ctx))
+
+	var g errgroup.Group
+	g.Go(func() error { return errors.New("broken") })
+	fmt.Println(future.WrapFuture[struct{}](ctx, &g).Await(ctx))
+	// Output:
+	// 42 <nil>
+	// {} broken
+}
+
+func ExampleEnsureFuture() {
+	ctx := context.Background()
+	for _, src := range []any{
+		future.FromResult(1),
+		func() (int, error) { return 2, nil },
+		"three",
+	} {
+		f, err := future.EnsureFuture[int](ctx, src)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(f.Await(ctx))
+	}
+	// Output:
+	// 1 <nil>
+	// 2 <nil>
+	// future: EnsureFuture: cannot make a future.Future[int] of a value of type string
+}
+
+// For code that wants to receive the outcome itself.
+func ExampleChan() {
+	p := future.NewPromise[int]()
+	ch := future.Chan(&p.Future)
+	_ = p.SetResult(1)
+	for o := range ch {
+		fmt.Println(o.Value, o.Err)
+	}
+	// Output: 1 <nil>
+}
+
+// The first failure cancels the others, and Wait returns when all have returned.
+func ExampleGroup() {
+	g := future.NewGroup(context.Background())
+	patient := future.GoIn(g, func(ctx context.Context) (int, error) {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+	future.GoIn(g, func(context.Context) (string, error) {
+		return "", errors.New("broken")
+	})
+	fmt.Println(g.Wait())
+	fmt.Println(patient.State())
+	// Output:
+	// broken
+	// cancelled
+}
+
+// One task at a time, in order: what the tasks share needs no lock.
+func ExampleNewSerial() {
+	ctx := future.WithExecutor(context.Background(), future.NewSerial(future.Goroutines))
+	var log []int
+	var tasks []*future.Future[int]
+	for i := range 5 {
+		tasks = append(tasks, future.Go(ctx, func(context.Context) (int, error) {
+			log = append(log, i)
+			return len(log), nil
+		}))
+	}
+	fmt.Println(future.Gather(tasks...).Await(ctx))
+	fmt.Println(log)
+	// Output:
+	// [1 2 3 4 5] <nil>
+	// [0 1 2 3 4]
+}
+
+// With Inline the callback has run when SetResult returns.
+func ExampleInline() {
+	ctx := future.WithExecutor(context.Background(), future.Inline)
+	p := future.NewPromise[int]()
+	p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { fmt.Println("callback") })
+	_ = p.SetResult(1)
+	fmt.Println("SetResult has returned")
+	// Output:
+	// callback
+	// SetResult has returned
+}
+
+// Any pool is an executor, here one worker behind a channel. It refuses instead of
+// waiting.
+func ExampleExecutorFunc() {
+	queue := make(chan future.Task, 1)
+	ex := future.ExecutorFunc(func(_ context.Context, t future.Task) error {
+		select {
+		case queue <- t:
+			return nil
+		default:
+			return errors.New("queue full")
+		}
+	})
+
+	ctx := future.WithExecutor(context.Background(), ex)
+	answer := func(context.Context) (int, error) { return 42, nil }
+	accepted, refused := future.Go(ctx, answer), future.Go(ctx, answer)
+	go func() { // the worker
+		for t := range queue {
+			t.Run()
+		}
+	}()
+	fmt.Println(accepted.Await(ctx))
+	fmt.Println(refused.Await(ctx))
+	close(queue)
+	// Output:
+	// 42 <nil>
+	// 0 queue full
+}
+
+// Callbacks have nobody who would read their failure.
+func ExampleSetUnhandledHandler() {
+	previous := future.SetUnhandledHandler(func(u future.Unhandled) {
+		var p *future.PanicError
+		fmt.Println(errors.As(u.Err, &p), p.Value)
+	})
+	defer future.SetUnhandledHandler(previous)
+
+	ctx := future.WithExecutor(context.Background(), future.Inline)
+	future.FromResult(1).AddDoneCallback(ctx, func(context.Context, *future.Future[int]) {
+		panic("oops")
+	})
+	// Output: true oops
+}
+
+// The program in README.md is the one in readme_test.go, and the code in doc.go is
+// that of Example.
+func TestDocumentedCodeIsCompiled(t *testing.T) {
+	read := func(name string) string {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(string(b), "\r\n", "\n")
+	}
+
+	program := regexp.MustCompile(`(?m)^\t// Output:\n(\t//.*\n)*`).ReplaceAllString(read("readme_test.go"), "")
+	program = strings.Replace(program, "package future_test", "package main", 1)
+	program = strings.Replace(program, "func Example_fanOut()", "func main()", 1)
+	if !strings.Contains(read("README.md"), "```go\n"+program+"```\n") {
+		t.Errorf("README.md does not show this program:\n%s", program)
+	}
+	if n := strings.Count(program, "\n"); n > 40 {
+		t.Errorf("the program in README.md has %d lines; want at most 40", n)
+	}
+
+	_, code, _ := strings.Cut(read("example_test.go"), "\n// page returns")
+	code, _, _ = strings.Cut(code, "\n}\n")
+	code = "// page returns" + code + "\n}\n"
+	shown := regexp.MustCompile(`(?m)^//\t?`).ReplaceAllString(read("doc.go"), "")
+	if !strings.Contains(shown, code) {
+		t.Errorf("doc.go does not show this function:\n%s", code)
+	}
+}

@@ -1,0 +1,481 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/channel-native/future"
+	"github.com/channel-native/future/pool"
+)
+
+var soakFor = flag.Duration("soak", 0, "how long TestSoak runs (default 15s, with -short 2.5s)")
+
+// TestSoak puts pools of random sizes through everything at once, round after round, and shuts each down
+// in the middle of it. Of each round it asserts that every future settled, that every task which was
+// accepted ran or was cancelled and no other did, that the bound held, and that no goroutine is left.
+func TestSoak(t *testing.T) {
+	d := *soakFor
+	switch {
+	case d != 0:
+	case testing.Short():
+		d = 2500 * time.Millisecond
+	default:
+		d = 15 * time.Second
+	}
+	catchReports(t) // of the children that a cancelled parent no longer reads
+	seed := rand.Uint64()
+	t.Logf("seed %#x", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	var total soakTally
+	rounds := 0
+	for end := time.Now().Add(d); time.Now().Before(end); rounds++ {
+		s := newSoak(t, rng)
+		s.round(min(500*time.Millisecond, time.Until(end)))
+		total.add(&s.soakTally)
+		if t.Failed() {
+			t.Fatalf("in round %d", rounds)
+		}
+	}
+	t.Logf("%d rounds: %d futures, of these %d ran and %d were cancelled or refused; %d tasks accepted directly, %d dropped; %d resizes; at most %d goroutines",
+		rounds, total.futures.Load(), total.ran.Load(), total.unrun.Load(), total.accepted.Load(), total.dropped.Load(), total.resizes.Load(), total.goroutines.Load())
+}
+
+type soakTally struct {
+	futures  atomic.Int64 // made by Go
+	ran      atomic.Int64 // functions behind these that were called
+	unrun    atomic.Int64 // those whose function was not
+	accepted atomic.Int64 // tasks handed to the pool itself
+	dropped  atomic.Int64 // of these, cancelled without having run
+	resizes  atomic.Int64
+
+	goroutines atomic.Int64 // the most seen
+}
+
+func (a *soakTally) add(b *soakTally) {
+	a.futures.Add(b.futures.Load())
+	a.ran.Add(b.ran.Load())
+	a.unrun.Add(b.unrun.Load())
+	a.accepted.Add(b.accepted.Load())
+	a.dropped.Add(b.dropped.Load())
+	a.resizes.Add(b.resizes.Load())
+	a.goroutines.Store(max(a.goroutines.Load(), b.goroutines.Load()))
+}
+
+const soakMost = 8 // workers
+
+// soakSubmitters are the goroutines that hand work to a pool. The race detector bears 8128 goroutines at
+// once, those of the parked tasks included.
+func soakSubmitters() int {
+	if raceEnabled {
+		return 2000
+	}
+	return 4000
+}
+
+type soak struct {
+	t      testing.TB
+	p      *pool.Pool
+	ctx    context.Context
+	chains bool // with continuations and callbacks, which are tasks of the pool that nobody counts here
+	seed   uint64
+	gauge  gauge
+	closed atomic.Bool
+	probes atomic.Int64 // of the tasks accepted directly, those that ran
+
+	callbacks sync.WaitGroup // those registered that have not run
+
+	mu   sync.Mutex
+	left []soakTask // those that were pending when whoever waited for them gave up
+
+	soakTally
+}
+
+// soakTask is a future, and whether its function was called.
+type soakTask struct {
+	f   *future.Future[int]
+	ran *atomic.Bool
+}
+
+func newSoak(t testing.TB, rng *rand.Rand) *soak {
+	queues := []int{0, 0, 1, 2, 8, 64, 1000}
+	idle := []time.Duration{time.Microsecond, time.Millisecond, time.Minute}
+	s := &soak{t: t, chains: rng.IntN(2) == 0, seed: rng.Uint64()}
+	s.p = pool.New(1+rng.IntN(soakMost), pool.WithQueue(queues[rng.IntN(len(queues))]),
+		pool.WithIdleTimeout(idle[rng.IntN(len(idle))]), pool.WithName("soak"))
+	s.ctx = future.WithExecutor(bg, s.p)
+	return s
+}
+
+// round runs for d, and then until all that was started has ended.
+func (s *soak) round(d time.Duration) {
+	before := goleak.IgnoreCurrent()
+	watchdog := time.AfterFunc(d+2*time.Minute, func() {
+		pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+		panic("soak: a round does not end")
+	})
+	defer watchdog.Stop()
+
+	var submitters sync.WaitGroup
+	for i := range soakSubmitters() {
+		submitters.Go(func() { s.submitter(rand.New(rand.NewPCG(s.seed, uint64(i+1)))) })
+	}
+	rng := rand.New(rand.NewPCG(s.seed, 0))
+	s.disturb(rng, d)
+	s.end(rng)
+	s.closed.Store(true)
+	submitters.Wait()
+	s.callbacks.Wait()
+	s.check()
+	if err := goleak.Find(before); err != nil {
+		s.t.Errorf("goroutines are left: %v", err)
+	}
+}
+
+// disturb resizes the pool for d.
+func (s *soak) disturb(rng *rand.Rand, d time.Duration) {
+	tick := time.NewTicker(500 * time.Microsecond)
+	defer tick.Stop()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		<-tick.C
+		s.p.Resize(1 + rng.IntN(soakMost))
+		s.resizes.Add(1)
+		if st := s.p.Stats(); st.Queued < 0 || st.Running < 0 || st.Submitted < st.Completed+st.Cancelled {
+			s.t.Errorf("%+v", st)
+		}
+		if n := int64(runtime.NumGoroutine()); n > s.goroutines.Load() {
+			s.goroutines.Store(n)
+		}
+	}
+}
+
+// end closes the pool in one of the ways there are, while work goes on coming in.
+func (s *soak) end(rng *rand.Rand) {
+	switch rng.IntN(4) {
+	case 0:
+		if err := s.p.Shutdown(bg); err != nil {
+			s.t.Errorf("Shutdown: %v", err)
+		}
+	case 1:
+		short, cancel := context.WithTimeout(bg, time.Duration(rng.IntN(2000))*time.Microsecond)
+		defer cancel()
+		if err := s.p.Shutdown(short); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			s.t.Errorf("Shutdown: %v", err)
+		}
+	case 2:
+		var others sync.WaitGroup
+		defer others.Wait()
+		for range 3 {
+			others.Go(func() { s.p.Shutdown(bg) })
+		}
+	}
+	if err := s.p.Close(); err != nil {
+		s.t.Errorf("Close: %v", err)
+	}
+}
+
+func (s *soak) check() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, task := range s.left {
+		s.await(task)
+	}
+	if n := s.gauge.now.Load(); n != 0 {
+		s.t.Errorf("%d tasks still run", n)
+	}
+	if n := s.gauge.max.Load(); n > soakMost {
+		s.t.Errorf("%d tasks ran unparked at once; the pool never had more than %d workers", n, soakMost)
+	}
+	if got, want := s.ran.Load()+s.unrun.Load(), s.futures.Load(); got != want {
+		s.t.Errorf("%d futures, but %d that ran or did not", want, got)
+	}
+	if s.accepted.Load() != s.probes.Load()+s.dropped.Load() {
+		s.t.Errorf("%d tasks accepted, but %d ran and %d were dropped", s.accepted.Load(), s.probes.Load(), s.dropped.Load())
+	}
+	st := s.p.Stats()
+	if st.Running != 0 || st.Queued != 0 || st.Submitted != st.Completed+st.Cancelled {
+		s.t.Errorf("at rest: %+v", st)
+	}
+	// A task that is cancelled at the very moment its worker takes it may count as either.
+	ran, not := uint64(s.ran.Load()+s.probes.Load()), uint64(s.unrun.Load()+s.dropped.Load())
+	if st.Completed < ran || !s.chains && st.Cancelled > not {
+		s.t.Errorf("%+v; %d ran, %d did not", st, ran, not)
+	}
+}
+
+// submitter hands work to the pool until that is closed.
+func (s *soak) submitter(rng *rand.Rand) {
+	for !s.closed.Load() {
+		var err error
+		switch kind := rng.IntN(16); {
+		case kind < 2:
+			err = s.direct(rng, kind == 0)
+		case kind < 4:
+			err = s.impatient(rng)
+		case kind < 7:
+			err = s.cancelled(rng)
+		case kind < 8:
+			err = s.inGroup(s.ctx, rng, new(gauge))
+		case kind < 10 && s.chains:
+			err = s.chained(rng)
+		default:
+			err = s.await(s.goDo(s.ctx, s.ending(rng)))
+		}
+		if errors.Is(err, pool.ErrClosed) {
+			return
+		}
+	}
+}
+
+// errSoak is how a task fails that is meant to.
+var errSoak = errors.New("soak")
+
+func (s *soak) goDo(ctx context.Context, fn func(context.Context) (int, error)) soakTask {
+	return s.track(fn, func(fn func(context.Context) (int, error)) *future.Future[int] { return future.Go(ctx, fn) })
+}
+
+// track hands fn to start, and keeps account of it.
+func (s *soak) track(fn func(context.Context) (int, error), start func(func(context.Context) (int, error)) *future.Future[int]) soakTask {
+	s.futures.Add(1)
+	ran := new(atomic.Bool)
+	f := start(func(ctx context.Context) (int, error) {
+		if !ran.CompareAndSwap(false, true) {
+			s.t.Error("a function was called twice")
+		}
+		s.ran.Add(1)
+		s.gauge.enter()
+		defer s.gauge.leave()
+		return fn(ctx)
+	})
+	return soakTask{f, ran}
+}
+
+// await waits for a task to be done, and asserts that it ended in a way for which there is a reason.
+func (s *soak) await(task soakTask) error {
+	_, err := task.f.Await(bg)
+	if !task.ran.Load() {
+		s.unrun.Add(1)
+	}
+	s.wantKnown(err)
+	return err
+}
+
+// leave does the same for a task that others have waited for, perhaps not long enough.
+func (s *soak) leave(task soakTask) {
+	if task.f.IsDone() {
+		s.await(task)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = append(s.left, task)
+}
+
+func (s *soak) wantKnown(err error) {
+	if err == nil {
+		return
+	}
+	for _, known := range []error{
+		errSoak, future.ErrGoexit, future.ErrCancelled, context.Canceled, context.DeadlineExceeded, pool.ErrClosed,
+	} {
+		if errors.Is(err, known) {
+			return
+		}
+	}
+	s.t.Errorf("a future failed with %v", err)
+}
+
+// ending is a function that ends in one of the ways there are, perhaps after a fan-out of its own.
+func (s *soak) ending(rng *rand.Rand) func(context.Context) (int, error) {
+	kind, deep, seed := rng.IntN(8), rng.IntN(12), rng.Uint64()
+	return func(ctx context.Context) (v int, err error) {
+		if deep < 2 {
+			v, err = s.fanOut(ctx, rand.New(rand.NewPCG(seed, 1)), 1+deep)
+		}
+		switch kind {
+		case 0:
+			panic(errSoak)
+		case 1:
+			runtime.Goexit()
+		case 2:
+			return 0, errSoak
+		case 3:
+			if deep == 2 { // park while the goroutine unwinds
+				defer s.fanOut(ctx, rand.New(rand.NewPCG(seed, 2)), 1)
+				runtime.Goexit()
+			}
+		case 4:
+			runtime.Gosched()
+		}
+		return v, err
+	}
+}
+
+// fanOut starts tasks on the pool that it runs on and waits for them, in one of the ways there are.
+func (s *soak) fanOut(ctx context.Context, rng *rand.Rand, depth int) (int, error) {
+	if rng.IntN(4) == 0 {
+		return 0, s.inGroup(ctx, rng, &s.gauge)
+	}
+	tasks := make([]soakTask, 1+rng.IntN(4))
+	futs := make([]*future.Future[int], len(tasks))
+	for i := range tasks {
+		fn, seed := s.leaf, rng.Uint64()
+		if depth > 1 {
+			fn = func(ctx context.Context) (int, error) {
+				return s.fanOut(ctx, rand.New(rand.NewPCG(seed, 3)), depth-1)
+			}
+		}
+		s.gauge.parked(func() { tasks[i] = s.goDo(ctx, fn) })
+		futs[i] = tasks[i].f
+	}
+	defer func() {
+		for _, task := range tasks {
+			s.leave(task)
+		}
+	}()
+	return soakJoins[rng.IntN(len(soakJoins))](ctx, &s.gauge, futs)
+}
+
+var soakJoins = slices.Collect(maps.Values(joins))
+
+func (s *soak) leaf(context.Context) (int, error) {
+	runtime.Gosched()
+	return 1, nil
+}
+
+// inGroup does the same with a Group; g is what the caller counts in.
+func (s *soak) inGroup(ctx context.Context, rng *rand.Rand, g *gauge) error {
+	group := future.NewGroup(ctx)
+	tasks := make([]soakTask, 1+rng.IntN(4))
+	for i := range tasks {
+		fn := s.leaf
+		if rng.IntN(8) == 0 {
+			fn = func(context.Context) (int, error) { panic(errSoak) }
+		}
+		g.parked(func() {
+			tasks[i] = s.track(fn, func(fn func(context.Context) (int, error)) *future.Future[int] { return future.GoIn(group, fn) })
+		})
+	}
+	var err error
+	g.parked(func() { err = group.Wait() })
+	s.wantKnown(err)
+	for _, task := range tasks {
+		if !task.f.IsDone() {
+			s.t.Errorf("%v after Group.Wait", task.f)
+		}
+		s.leave(task)
+	}
+	return err
+}
+
+// impatient gives up waiting for room, or for the task, soon.
+func (s *soak) impatient(rng *rand.Rand) error {
+	ctx, cancel := context.WithTimeout(s.ctx, time.Duration(rng.IntN(3000))*time.Microsecond)
+	defer cancel()
+	return s.await(s.goDo(ctx, s.ending(rng)))
+}
+
+// cancelled cancels a task, at whatever moment.
+func (s *soak) cancelled(rng *rand.Rand) error {
+	task := s.goDo(s.ctx, s.ending(rng))
+	for range rng.IntN(4) {
+		runtime.Gosched()
+	}
+	task.f.CancelCause(errM)
+	return s.await(task)
+}
+
+// chained adds continuations and callbacks on the pool.
+func (s *soak) chained(rng *rand.Rand) error {
+	task, seed := s.goDo(s.ctx, s.ending(rng)), rng.Uint64()
+	s.callbacks.Add(2)
+	done := func(context.Context, *future.Future[int]) { s.callbacks.Done() }
+	task.f.AddDoneCallback(s.ctx, done)
+	d := future.Handle(s.ctx, task.f, func(ctx context.Context, v int, _ error) (int, error) {
+		return s.uncounted(ctx, rand.New(rand.NewPCG(seed, 4)))
+	})
+	d.AddDoneCallback(s.ctx, done)
+	e := future.Then(s.ctx, d, func(_ context.Context, v int) (int, error) { return v + 1, nil })
+	if rng.IntN(4) == 0 {
+		e.Cancel()
+	}
+	_, err := e.Await(bg)
+	s.wantKnown(err)
+	d.Await(bg)
+	return errors.Join(err, s.await(task))
+}
+
+// uncounted waits for a task of the pool in a continuation, which the gauge does not count.
+func (s *soak) uncounted(ctx context.Context, rng *rand.Rand) (int, error) {
+	task := s.goDo(ctx, s.leaf)
+	defer s.leave(task)
+	if rng.IntN(4) == 0 {
+		runtime.Goexit()
+	}
+	return task.f.Await(ctx)
+}
+
+// direct hands the pool a task that is no future.
+func (s *soak) direct(rng *rand.Rand, try bool) error {
+	const (
+		offered int32 = iota
+		ran
+		dropped
+		refused
+	)
+	var state atomic.Int32
+	bad := rng.IntN(4)
+	task := &probe{
+		fn: func() {
+			s.probes.Add(1)
+			switch {
+			case state.CompareAndSwap(offered, ran):
+			case state.CompareAndSwap(dropped, ran): // asked to stop when its worker had it already
+				s.dropped.Add(-1)
+			default:
+				s.t.Errorf("Run of a task in state %d", state.Load())
+			}
+			s.gauge.enter()
+			defer s.gauge.leave()
+			switch bad {
+			case 0:
+				runtime.Goexit()
+			case 1:
+				panic(errSoak)
+			}
+		},
+		onCancel: func() {
+			if state.CompareAndSwap(offered, dropped) {
+				s.dropped.Add(1)
+			}
+		},
+	}
+	submit := func() error { return s.p.Execute(bg, task) }
+	if try {
+		submit = func() error { return s.p.TryExecute(task) }
+	}
+	err := submit()
+	switch {
+	case err == nil:
+		s.accepted.Add(1)
+	case err == pool.ErrClosed, try && err == pool.ErrFull:
+		if !state.CompareAndSwap(offered, refused) {
+			s.t.Error("a task that was refused was touched")
+		}
+	default:
+		s.t.Errorf("submitting: %v", err)
+	}
+	return err
+}

@@ -1,0 +1,287 @@
+package pool
+
+import (
+	"context"
+	"runtime/pprof"
+	"sync"
+	"time"
+
+	"github.com/channel-native/future"
+)
+
+// A worker is a goroutine that runs tasks, one at a time. It has a slot from when it
+// is woken until it is idle again, or hands the slot to a task that wants to go on.
+type worker struct {
+	pool      *Pool
+	wakeup    chan bool // true: there is a slot for the worker; closed: it is dismissed
+	idleSince time.Time // guarded by pool.mu
+	isLoaded  bool      // in pool.loaded; guarded by pool.mu
+	known     bool      // in pool.workers; guarded by pool.mu
+	working   bool      // counted in pool.busy; guarded by pool.mu
+
+	// mu is what the worker takes for each task, pool.mu what it takes for each batch.
+	// Of the two, pool.mu is locked first.
+	mu                   sync.Mutex
+	tasks                ring // at hand, and not started
+	current              future.Task
+	skipped              bool // current was cancelled before
+	completed, cancelled uint64
+}
+
+// start wakes w, or starts its goroutine. w may be nil.
+func (w *worker) start() {
+	switch {
+	case w == nil:
+	case w.wakeup != nil:
+		w.wakeup <- true
+	default:
+		w.wakeup = make(chan bool, 1)
+		go w.run()
+	}
+}
+
+// dismiss ends the goroutine of an idle worker that was taken out of pool.idle. pool.mu is held.
+func (w *worker) dismiss() {
+	close(w.wakeup)
+	w.forget()
+}
+
+// forget takes w out of the pool's books. pool.mu is held.
+func (w *worker) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pool.completed += w.completed
+	w.pool.cancelled += w.cancelled
+	w.completed, w.cancelled = 0, 0
+	w.known = false
+	delete(w.pool.workers, w)
+}
+
+func (w *worker) run() {
+	if name := w.pool.name; name != "" {
+		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("pool", name)))
+	}
+	for !w.work() {
+	}
+}
+
+// work runs tasks until the worker is dismissed, or one of them panics or calls
+// runtime.Goexit. It reports whether it was dismissed.
+func (w *worker) work() (dismissed bool) {
+	defer func() {
+		if dismissed {
+			return
+		}
+		if v := recover(); v != nil { // a task that is not of package future
+			future.TaskFunc(func() { panic(v) }).Run() // which reports it
+		} else {
+			go w.run() // Goexit has taken the goroutine, but not the slot
+		}
+	}()
+	for {
+		t := w.next()
+		if t == nil {
+			return true
+		}
+		t.Run()
+	}
+}
+
+// next returns the next task to run, or nil if the worker is dismissed.
+func (w *worker) next() future.Task {
+	if !w.pool.hurry.Load() {
+		w.mu.Lock()
+		t := w.begin()
+		w.mu.Unlock()
+		if t != nil {
+			return t
+		}
+	}
+	return w.nextFromPool()
+}
+
+// finish notes that the current task, if there is one, is done. w.mu is held.
+func (w *worker) finish() {
+	switch {
+	case w.current == nil:
+	case w.skipped:
+		w.cancelled++
+	default:
+		w.completed++
+	}
+	w.current, w.skipped = nil, false
+}
+
+// begin finishes the current task and makes the next one at hand the current one, if
+// there is one. w.mu is held.
+func (w *worker) begin() future.Task {
+	w.finish()
+	if w.tasks.len() == 0 {
+		return nil
+	}
+	w.current = w.tasks.pop()
+	if f, ok := w.current.(interface{ IsDone() bool }); ok {
+		w.skipped = f.IsDone()
+	}
+	return w.current
+}
+
+// unload takes the tasks that w has not started, and returns also the one that runs.
+// pool.mu is held.
+func (w *worker) unload() (rest []future.Task, current future.Task) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.tasks.popAll(), w.current
+}
+
+// nextFromPool gets more tasks from the pool, or waits until there are some.
+func (w *worker) nextFromPool() future.Task {
+	p := w.pool
+	for {
+		p.mu.Lock()
+		t := w.take()
+		if t != nil {
+			more := p.wake()
+			p.mu.Unlock()
+			more.start()
+			return t
+		}
+		stay := w.retire()
+		p.mu.Unlock()
+		if !stay || !<-w.wakeup {
+			return nil
+		}
+	}
+}
+
+// take gets the next task, if there is one and w may run it. If not, w has lost its slot. p.mu is held.
+func (w *worker) take() future.Task {
+	p := w.pool
+	if !w.working { // just woken
+		p.arriving = false
+	} else {
+		p.busy--
+		w.working = false
+	}
+	if p.held > p.bound || p.reclaimers.first != nil {
+		w.handOver()
+		return nil
+	}
+	p.admit() // the room that this worker has made by being ready
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.tasks.len() == 0 {
+		w.load()
+	}
+	t := w.begin()
+	if t == nil {
+		p.held--
+		return nil
+	}
+	p.busy++
+	w.working = true
+	if !w.known {
+		w.known = true
+		p.workers[w] = struct{}{}
+	}
+	p.admit()
+	return t
+}
+
+// handOver gives the slot to a task that wants to go on, or back, if there are too
+// many, and the tasks at hand back to the queue. p.mu is held.
+func (w *worker) handOver() {
+	p := w.pool
+	w.mu.Lock()
+	w.finish()
+	for i := w.tasks.len(); i > 0; i-- {
+		p.queue.pushFront(w.tasks.popLast())
+	}
+	w.mu.Unlock()
+	p.held--
+	for p.held < p.bound && p.reclaimers.first != nil {
+		r := p.reclaimers.pop()
+		p.held++
+		p.busy++
+		close(r.ready)
+	}
+	p.setHurry()
+}
+
+// load fills w with tasks from the queue, or with half of what another worker has at
+// hand and has not started. p.mu and w.mu are held, and w has none.
+func (w *worker) load() {
+	p := w.pool
+	if n := p.queue.len(); n > 0 {
+		for range p.share() {
+			w.tasks.push(p.queue.pop())
+		}
+	}
+	for w.tasks.len() == 0 && len(p.loaded) > 0 {
+		last := len(p.loaded) - 1
+		v := p.loaded[last]
+		if v != w {
+			v.mu.Lock()
+			for range (v.tasks.len() + 1) / 2 {
+				w.tasks.push(v.tasks.pop())
+			}
+			if v.tasks.len() > 0 {
+				v.mu.Unlock()
+				break
+			}
+			v.mu.Unlock()
+		}
+		v.isLoaded = false
+		p.loaded[last] = nil
+		p.loaded = p.loaded[:last]
+	}
+	if w.tasks.len() > 1 && !w.isLoaded {
+		w.isLoaded = true
+		p.loaded = append(p.loaded, w)
+	}
+}
+
+// retire makes w idle, after it has lost its slot, and reports whether it is to wait for another. p.mu is held.
+func (w *worker) retire() (stay bool) {
+	p := w.pool
+	p.checkDrained()
+	if p.closed || !w.known {
+		w.forget()
+		return false
+	}
+	w.idleSince = time.Now()
+	p.idle = append(p.idle, w)
+	if p.reaper == nil {
+		p.reaper = time.AfterFunc(p.idleTimeout, p.reap)
+	}
+	return true
+}
+
+// reap dismisses the workers that have been idle for long.
+func (p *Pool) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaper == nil {
+		return
+	}
+	p.reaper = nil
+	now := time.Now()
+	n := 0
+	for n < len(p.idle) && now.Sub(p.idle[n].idleSince) >= p.idleTimeout {
+		p.idle[n].dismiss()
+		n++
+	}
+	rest := copy(p.idle, p.idle[n:])
+	clear(p.idle[rest:])
+	p.idle = p.idle[:rest]
+	if rest > 0 {
+		p.reaper = time.AfterFunc(p.idle[0].idleSince.Add(p.idleTimeout).Sub(now), p.reap)
+	}
+}
+
+func (p *Pool) stopReaper() {
+	if p.reaper != nil {
+		p.reaper.Stop()
+		p.reaper = nil
+	}
+}
