@@ -1,10 +1,11 @@
 // Package future provides results that may not be there yet.
 //
-// A [Future] is a value or an error that is set once. Any number of goroutines may
-// await it, select on it, cancel it, chain it and combine it. It is asyncio's
-// Future made safe for goroutines, and native to channels, contexts and generics.
-// The package is for services that fan requests out and results in, and that want
-// to select on a result next to their other channels.
+// A [Future] is a value or an error that is set once. Any number of
+// goroutines may await it, select on it, cancel it, chain it and combine it.
+// It is asyncio's Future made safe for goroutines, and native to channels,
+// contexts and generics. The package is for services that fan requests out
+// and results in, and that want to select on a result next to their other
+// channels.
 //
 // # The thirty lines that a service needs
 //
@@ -23,8 +24,9 @@
 //			return "no ads today", nil
 //		})
 //
-//		page := future.WithContext(ctx, future.Gather(orders, ads)) // no longer than ctx
-//		defer page.Cancel()                                         // and what it waits for, if it is not done
+//		// No longer than ctx. If we leave early, what is still at work is cancelled.
+//		page := future.WithContext(ctx, future.Gather(orders, ads))
+//		defer page.Cancel()
 //		select {
 //		case <-page.Done():
 //			return page.Result()
@@ -33,15 +35,15 @@
 //		}
 //	}
 //
-// That is: [Go] starts work, [Then] goes on with its value, [Gather] brings values
-// together, [WithTimeout] and [WithContext] bound them, and [Future.Done] is a
-// channel. A [Promise] is for results that come from elsewhere: a connection, a
-// queue, a callback of another library. Functions that return only an error use
-// struct{} for the value.
+// That is: [Go] starts work, [Then] goes on with its value, [Gather] brings
+// values together, [WithTimeout] and [WithContext] bound them, and
+// [Future.Done] is a channel. A [Promise] is for results that come from
+// elsewhere: a connection, a queue, a callback of another library. Functions
+// that return only an error use struct{} for the value.
 //
-// Every function that runs your code takes a context first. It says where the code
-// runs (see Which goroutine runs your code, below) and with what: its values, its
-// deadline, its end.
+// Every function that runs your code takes a context first. It says where the
+// code runs (see Which goroutine runs your code, below) and with what: its
+// values, its deadline, its end.
 //
 // # What blocks
 //
@@ -49,18 +51,19 @@
 //
 //   - [Future.Await], [Wait], ranging over [AsCompleted], and receiving from
 //     [Future.Done] or [Chan], which have no context but fit into a select.
-//   - [Group.Wait], which has no context: to be impatient is to cancel the group.
-//   - [Go], [GoIn] and [WrapFuture] of a function, on an executor that makes its
-//     callers wait for room, as a pool does; never on the default one.
+//   - [Group.Wait], which has no context: to be impatient is to cancel the
+//     group.
+//   - [Go], [GoIn] and [WrapFuture] of a function, on an executor that makes
+//     its callers wait for room, as a pool does; never on the default one.
 //
-// Nothing else does: not SetResult, not Cancel, not [Then], not [Map], however full
-// a pool may be. [Inline] is the exception to that and to most of what follows, as
-// it runs the code of others on the spot.
+// Nothing else does: not SetResult, not Cancel, not [Then], not [Map],
+// however full a pool may be. Only with [Inline] do these take as long as the
+// code that they run.
 //
 // # What cancels what
 //
-// Cancelling goes to whoever does the work, and from there no further than the
-// name of a function says.
+// Cancelling goes to whoever does the work, and from there no further than
+// the name of a function says.
 //
 //	Cancel of                 does
 //	a promise                 settles it
@@ -69,13 +72,16 @@
 //	a derived future          settles it, then cancels its inputs that are pending
 //	Shield(f)                 settles the shield; f goes on
 //	Finally(ctx, f, fn)       settles it and cancels f; fn runs when f is done
+//	a wrapped channel         stops the reader; nothing more is received
+//	a wrapped errgroup        nothing that the group would notice
 //	a future of flight        settles it; the last caller's ends the shared call
 //	a future that is done     nothing, and reports false
 //
-// A derived future is what Then and its kin, Gather and its kin, Race, Hedge, Map,
-// WithTimeout and WithContext return. Cancelling one reaches through any number of
-// them. In the other direction, a future that stands for one source is cancelled
-// when that is; one of many inputs fails with an error that Is [ErrCancelled].
+// A derived future is what Then and its kin, Gather and its kin, Race, Hedge,
+// Map, WithTimeout and WithContext return. Cancelling one reaches through any
+// number of them. In the other direction, a future that stands for one source
+// is cancelled when that is; one of many inputs fails with an error that Is
+// [ErrCancelled].
 //
 // What settles a future with others still at work:
 //
@@ -86,101 +92,107 @@
 //	WithTimeout, WithContext, at the end       the source is cancelled
 //	Await, Wait, AsCompleted giving up         nothing is cancelled
 //
-// Hedge with a delay of 0 starts all attempts at once, and cancels the losers when
-// one has succeeded; so it is FirstSucceeded that does not let them run on.
+// Hedge with a delay of 0 starts all attempts at once and, unlike
+// FirstSucceeded, cancels the losers.
 //
-// A running task that was asked to stop is cancelled if it then returns ctx.Err(),
-// and the error carries the cause. Do not return context.Cause(ctx): after
-// CancelCause(err) that is err, which is a failure like any other, and the task
-// has failed. A task that returns a value in spite of it all has succeeded. [Go]
-// has the details.
+// A running task that was asked to stop is cancelled if it then returns
+// ctx.Err(), and the error carries the cause. Do not return
+// context.Cause(ctx): after CancelCause(err) that is err, which is a failure
+// like any other, and the task has failed. A task that returns a value in
+// spite of it all has succeeded. [Go] has the details.
 //
 // # Which goroutine runs your code
 //
 // The one that the executor of the context says ([WithExecutor]):
 //
 //   - [Goroutines], the default: one of its own for each task.
-//   - [NewSerial]: one task at a time, in order, on another executor. What only
-//     its tasks touch needs no lock.
-//   - A pool, to bound how much runs at once: package pool, or any other by way of
-//     [ExecutorFunc].
+//   - [NewSerial]: one task at a time, in order, on another executor. What
+//     only its tasks touch needs no lock.
+//   - A pool, to bound how much runs at once: package pool, or any other by
+//     way of [ExecutorFunc]. A task may wait for others of its own pool of
+//     package pool, if it does so with the context that its function was
+//     given.
 //   - [Inline]: the goroutine that hands the task over.
 //
-// Your code never runs on the stack of SetResult, Cancel, AddDoneCallback or Then,
-// and never under a lock of this package, except that with Inline it does run on
-// those stacks. Continuations (Then and its kin) that share an executor go on where
-// their source ran, in a loop: a chain of 100,000 links needs neither 100,000
-// goroutines nor stack. A continuation that blocks holds up the links behind it.
+// Your code never runs on the stack of SetResult, Cancel, AddDoneCallback or
+// Then, unless the executor is Inline, and never under a lock of this
+// package. Continuations (Then and its kin) that share an executor may go on
+// where their source ran, in a loop: a chain of 100,000 links needs neither
+// as many goroutines nor a deep stack.
 //
-// A panic in your code is contained, and so is runtime.Goexit: the future fails
-// with a [PanicError] or [ErrGoexit].
+// A panic in your code is contained, and so is runtime.Goexit: the future
+// fails with a [PanicError] or [ErrGoexit].
 //
 // # What is ordered
 //
-//   - Value and error before the state, that before Done is closed, and that before
-//     any callback: whoever sees a future done sees its result.
+//   - Value and error before the state, that before Done is closed, and that
+//     before any callback: whoever sees a future done sees its result.
 //   - Waiters and derived futures before callbacks.
-//   - Callbacks that were registered before the future was done: among those of one
-//     executor, in the order of registration, one after the other.
-//   - The results of [Gather], [Settle], [Map] and [Wait], and joined errors: by the
-//     order of the inputs. Of several inputs that are done at the call, the first
-//     one counts.
-//   - A done future against an ended context or a timeout: the future counts. A
-//     select of Done and ctx.Done() tosses a coin; Await does not.
+//   - Callbacks that were registered before the future was done: among those
+//     of one executor, in the order of registration, one after the other.
+//   - The results of [Gather], [Settle], [Map] and [Wait], and joined errors:
+//     by the order of the inputs. Of several inputs that are done at the
+//     call, the first one counts.
+//   - A done future against an ended context or a timeout: the future counts.
+//     A select of Done and ctx.Done() tosses a coin; Await does not.
 //
 // # What not to assume
 //
-//   - That cancelled work has stopped. Done on a task means that its function has
-//     returned; Done on what is derived from it does not. Await the task itself, or
-//     use a [Group].
-//   - That giving up in Await, Wait or AsCompleted cancels anything. WithTimeout and
-//     WithContext do.
-//   - That the deadline of an Await gives partial results: the Await fails as a
-//     whole. Give each input a [WithTimeout] and use [Settle].
-//   - That After(d).Await(ctx) stops the timer when ctx ends: it runs on to d.
-//     WithContext(ctx, After(d)) stops it.
-//   - That Finally has run its function once the derived future is done: if that was
-//     cancelled, the function may run later.
-//   - An order among continuations, among the callbacks of different executors, or
-//     between a callback and a goroutine that it shares a future with.
-//   - That the context of a task ends when its function returns. It does not, so
-//     that an *http.Response in the result can still be read.
-//   - That a future can be copied. Hand out pointers; go vet finds the copies.
+//   - That cancelled work has stopped. Done on a task means that its function
+//     has returned; Done on what is derived from it does not. Await the task
+//     itself, or use a [Group].
+//   - That giving up in Await, Wait or AsCompleted cancels anything.
+//     WithTimeout and WithContext do.
+//   - That the deadline of an Await gives partial results: the Await fails as
+//     a whole. Give each input a [WithTimeout] and use [Settle].
+//   - That After(d).Await(ctx) stops the timer when ctx ends: it runs on to
+//     d. WithContext(ctx, After(d)) stops it.
+//   - That Finally has run its function once the derived future is done: if
+//     that was cancelled, the function may run later.
+//   - An order among continuations, among the callbacks of different
+//     executors, or between a callback and a goroutine that waits for the
+//     same future.
+//   - That the context of a task ends when its function returns. It does not,
+//     so that an *http.Response in the result can still be read.
+//   - That a future can be copied. Hand out pointers; go vet finds the
+//     copies.
 //
 // # Failures that nobody reads
 //
-// A future that failed and was garbage collected without anybody having read its
-// error is reported, by default with slog at Error: see [SetUnhandledHandler].
-// Reading is Result, Err or Await that returned the error, or handing the future to
-// a combinator, a chain or an adapter, which passes on the duty to read. Selecting
-// on Done, Wait, AsCompleted, String and callbacks are not. Futures that were
-// cancelled are not reported.
+// A future that failed and was garbage collected without anybody having read
+// its error is reported, by default with slog at Error: see
+// [SetUnhandledHandler]. Reading is Result, Err or Await that returned the
+// error, or handing the future to a combinator, a chain or an adapter, which
+// passes on the duty to read. Selecting on Done, Wait, AsCompleted, String
+// and callbacks are not. Futures that were cancelled are not reported.
 //
-// An Await that gave up has not read what comes later. If you do not want to know,
-// cancel what you give up on, wait for WithContext(ctx, f) instead of f, or take
-// the failure over with Settle(f).
+// An Await that gave up has not read what comes later, and a deadline that
+// ends a task is a failure of the task. If you do not want to know, wait as
+// page does above, for WithContext(ctx, f) and no longer, or take the failure
+// over with Settle(f).
 //
 // # A promise in a struct of your own
 //
-// The zero Promise is ready to use, so a struct that describes a call can be its
-// own future, without an allocation for it:
+// The zero Promise is ready to use, so a struct that describes a call can be
+// its own future, without an allocation for it:
 //
 //	type call struct {
 //		future.Promise[Reply]
 //		id uint64
 //	}
 //
-// All methods are promoted: a *call is an [Awaitable], so that Wait and AsCompleted
-// take and yield the struct itself. String is promoted too, and is what fmt prints
-// of a *call; write one of your own if that is not what you want. So are SetResult
-// and Cancel: hand out &c.Future to those who must not settle it.
+// All methods are promoted: a *call is an [Awaitable], so that Wait and
+// AsCompleted take and yield the struct itself. String is promoted too, and
+// is what fmt prints of a *call; write one of your own if that is not what
+// you want. So is SetResult: hand out &c.Future to those who must not settle
+// it.
 //
 // # Testing
 //
 // Every wait is a channel operation, so programs that use this package can be
-// tested in bubbles of testing/synctest, where timeouts and hedges cost no time and
-// synctest.Wait says when all is settled or blocked. Make the futures, and the
-// pools, of a test inside of its bubble.
+// tested in bubbles of testing/synctest, where timeouts and hedges cost no
+// time and synctest.Wait says when all is settled or blocked. Make the
+// futures, and the pools, of a test inside of its bubble.
 //
 // # From asyncio
 //
@@ -208,20 +220,19 @@
 //	isfuture, ensure_future, wrap_future     IsFuture, EnsureFuture, WrapFuture
 //	InvalidStateError                        ErrInvalidState
 //	CancelledError                           ErrCancelled, also Is context.Canceled
-//	TimeoutError                             ErrTimeout, also Is context.DeadlineExceeded
+//	TimeoutError                             ErrTimeout, also Is DeadlineExceeded
 //
-// What differs: a callback is removed by its registration, as functions have no
-// identity in Go. Cancelling a task that is cleaning up is not undone by what it
-// catches: it is cancelled if it returns the context's error, and has succeeded if
-// it returns a value. Gather does not cancel its inputs when one fails, as in
-// asyncio; TaskGroup's likeness is Group. The write side is a type of its own.
+// What differs: the write side is a type of its own. Callbacks are removed by
+// their registration, as functions have no identity in Go. There is no loop:
+// tasks, and callbacks of different futures, run side by side unless their
+// executor is a serial one.
 //
 // # From channels and errgroup
 //
 //	ch := make(chan result, 1)
 //	go func() { ch <- work() }()             f := Go(ctx, work)
-//	r := <-ch, by one goroutine              f.Await(ctx), by any number, any often
-//	select { case r := <-ch: … }             select { case <-f.Done(): f.Result() … }
+//	r := <-ch, once, by one goroutine        f.Await(ctx), by any, as often as you like
+//	case r := <-ch:                          case <-f.Done(): r, err := f.Result()
 //	close(done) and a field                  p.SetResult(v)
 //	a channel that somebody else sends on    WrapFuture[T](ctx, ch)
 //	code that wants a channel                Chan(f)
@@ -232,8 +243,7 @@
 //	g.SetLimit(n) over a list                Map(ctx, n, items, fn)
 //	time.After in a select                   WithTimeout(f, d)
 //	singleflight.Group                       package flight
-//	context.AfterFunc                        f.AddDoneCallback(ctx, fn)
 //
-// Where one goroutine sends one value to another that is sure to receive it, a
-// channel is the simpler choice and the cheaper one.
+// Where one goroutine sends one value to another that is sure to receive it,
+// a channel is the simpler choice and the cheaper one.
 package future

@@ -36,8 +36,9 @@ func (s *service) page(ctx context.Context, id int) ([]string, error) {
 		return "no ads today", nil
 	})
 
-	page := future.WithContext(ctx, future.Gather(orders, ads)) // no longer than ctx
-	defer page.Cancel()                                         // and what it waits for, if it is not done
+	// No longer than ctx. If we leave early, what is still at work is cancelled.
+	page := future.WithContext(ctx, future.Gather(orders, ads))
+	defer page.Cancel()
 	select {
 	case <-page.Done():
 		return page.Result()

@@ -86,6 +86,11 @@ func (goroutines) Execute(_ context.Context, task Task) error {
 	return nil
 }
 
+func (goroutines) TryExecute(task Task) error {
+	go task.Run()
+	return nil
+}
+
 // Inline runs each task on the spot, on the goroutine that hands it over: Go runs its
 // function before it returns, SetResult the callbacks and continuations of the
 // promise. No lock of this package is held meanwhile. It is for code that knows
@@ -95,6 +100,11 @@ var Inline Executor = inline{}
 type inline struct{}
 
 func (inline) Execute(_ context.Context, task Task) error {
+	task.Run()
+	return nil
+}
+
+func (inline) TryExecute(task Task) error {
 	task.Run()
 	return nil
 }

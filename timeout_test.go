@@ -488,7 +488,7 @@ func TestH22_ValuesAreNotRetained(t *testing.T) {
 			}
 			return gone
 		}()
-		if !collect(gone.Load) {
+		if !collectTimed(gone.Load) {
 			t.Error("the value is still there")
 		}
 	})
@@ -510,7 +510,7 @@ func TestH22_ValuesAreNotRetained(t *testing.T) {
 			}
 			return f, gone
 		}()
-		if !collect(gone.Load) {
+		if !collectTimed(gone.Load) {
 			t.Error("the value is still there")
 		}
 		if f.Err() != future.ErrTimeout {
@@ -525,7 +525,7 @@ func TestH22_ValuesAreNotRetained(t *testing.T) {
 			p.SetResult(1)
 			return f, gone
 		}()
-		if !collect(gone.Load) {
+		if !collectTimed(gone.Load) {
 			t.Error("the source is still there")
 		}
 		wantValue(t, f, 1)

@@ -35,8 +35,9 @@ var inline = future.WithExecutor(context.Background(), future.Inline)
 // caller has gone in this way the call is cancelled, and who comes then, while it is still ending, gets
 // a fresh one. Panics and Goexit in fn fail all callers alike ([future.PanicError], [future.ErrGoexit]).
 //
-// If ctx has ended already, fn is not called. Go does not block, is safe for concurrent use and panics if ctx
-// or fn is nil.
+// If ctx has ended already, fn is not called. Go does not wait for fn; an executor whose
+// admission takes time may make it wait for that, until ctx ends. It is safe for concurrent use and panics if
+// ctx or fn is nil.
 func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V, error)) *future.Future[V] {
 	if ctx == nil {
 		panic("flight: Go: nil context")
@@ -51,12 +52,32 @@ func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V
 	mine := future.WithContext(ctx, future.Shield(&c.result.Future))
 	mine.AddDoneCallback(inline, func(context.Context, *future.Future[V]) { g.leave(key, c) })
 	if first {
-		// Not future.Go: what waits for admission must not be this caller, but the
-		// call, until the last caller has gone.
+		c.start(ctx, fn, mine.Done())
+	}
+	return mine
+}
+
+// start starts the call. It is the call that waits for admission, until the last
+// caller has gone; this one does not wait beyond gone. So the call is a
+// continuation, which does not wait, unless the executor cannot be asked not to.
+func (c *call[V]) start(ctx context.Context, fn func(context.Context) (V, error), gone <-chan struct{}) {
+	start := func() {
 		c.result.CompleteWith(future.Then(context.WithoutCancel(ctx), ready,
 			func(ctx context.Context, _ struct{}) (V, error) { return fn(ctx) }))
 	}
-	return mine
+	if _, ok := future.ExecutorFrom(ctx).(interface{ TryExecute(future.Task) error }); ok {
+		start()
+		return
+	}
+	handed := make(chan struct{})
+	go func() {
+		defer close(handed)
+		start()
+	}()
+	select {
+	case <-handed:
+	case <-gone:
+	}
 }
 
 var ready = future.FromResult(struct{}{})
