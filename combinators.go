@@ -31,14 +31,14 @@ func Gather[T any](futs ...*Future[T]) *Future[[]T] {
 
 type gather[T any] struct {
 	fanIn[[]T]
-	left   atomic.Int64 // as in barrier
-	values []T
+	left atomic.Int64 // as in barrier
 }
 
 // gatherPending goes on where futs[i] has not succeeded.
 func gatherPending[T any](values []T, futs []*Future[T], i int) *Future[[]T] {
 	checkFutures("Gather", futs[i:])
-	g := &gather[T]{values: values}
+	g := new(gather[T])
+	g.partial = values
 	rest := futs[i:]
 	g.left.Store(int64(len(rest)) + 1)
 	td := watchAll(&g.fanIn, g, rest)
@@ -59,12 +59,12 @@ func (g *gather[T]) countdown() todo {
 	if g.left.Add(-1) > 0 || !g.lockPending(0) {
 		return todo{}
 	}
+	g.v = g.partial
 	nodes := g.takeLocked()
-	rest := g.values[len(g.values)-len(nodes):]
+	rest := g.v[len(g.v)-len(nodes):]
 	for i := range nodes {
 		rest[i] = futureOf[T](nodes[i].src).v
 	}
-	g.v, g.values = g.values, nil
 	return g.publish(succeeded)
 }
 
@@ -294,7 +294,7 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 		}
 	}
 	m := &mapping[B]{ctx: ctx}
-	m.result, m.cancels = results, true
+	m.partial, m.cancels = results, true
 	hands := make([]*task[struct{}], min(limit, len(items)))
 	tasks := make([]*Future[struct{}], len(hands))
 	for i := range hands {
@@ -315,12 +315,33 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 // A mapping is the future of Map: a barrier of the tasks that take the items.
 type mapping[B any] struct {
 	barrier[[]B]
-	ctx context.Context
+	ctx context.Context // guarded by mu; nil once settled
 }
 
-func (m *mapping[B]) notify(n *node) todo {
-	if stateOf(n.src.state.Load()) == Cancelled && m.ctx.Err() != nil {
-		return m.lose(endedBy(m.ctx, originOf[[]B]()))
+func (m *mapping[B]) notify(n *node) (td todo) {
+	if !m.lockPending(0) {
+		return todo{}
 	}
-	return m.barrier.notify(n)
+	ctx := m.ctx
+	m.mu.Unlock()
+	if stateOf(n.src.state.Load()) == Cancelled && ctx.Err() != nil {
+		td = m.lose(endedBy(ctx, originOf[[]B]()))
+	} else {
+		td = m.barrier.notify(n)
+	}
+	if m.isSettled() {
+		m.forget()
+	}
+	return td
+}
+
+func (m *mapping[B]) forget() {
+	m.mu.Lock()
+	m.ctx = nil
+	m.mu.Unlock()
+}
+
+func (m *mapping[B]) abandon(cause error) list {
+	m.forget()
+	return m.barrier.abandon(cause)
 }

@@ -180,8 +180,13 @@ func (p *proxy[T]) cut(cause error, s uint32, fl *failure) todo {
 	stopped, td := src.cancel(cause)
 	if !stopped {
 		td.add(p.notify(&p.node))
-	} else if p.lockPending(0) {
-		p.src = nil
+		return td
+	}
+	p.mu.Lock()
+	p.src = nil
+	if p.isSettled() {
+		p.mu.Unlock()
+	} else {
 		td.add(p.publishFailure(s, fl))
 	}
 	return td
@@ -219,8 +224,9 @@ func (l *limit[T]) expire() {
 }
 
 func (l *limit[T]) notify(n *node) todo {
+	td := l.proxy.notify(n) // before the timer is stopped: see startTimer
 	l.stopTimer()
-	return l.proxy.notify(n)
+	return td
 }
 
 func (l *limit[T]) abandon(cause error) list {
@@ -259,8 +265,9 @@ func (b *bounded[T]) end(ctx context.Context) todo {
 }
 
 func (b *bounded[T]) notify(n *node) todo {
+	td := b.proxy.notify(n) // before the registration is ended: see keep
 	b.release()
-	return b.proxy.notify(n)
+	return td
 }
 
 func (b *bounded[T]) abandon(cause error) list {

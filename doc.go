@@ -83,13 +83,13 @@
 // is cancelled when that is; one of many inputs fails with an error that Is
 // [ErrCancelled].
 //
-// What settles a future with others still at work:
+// What becomes of the others when a future settles before they do:
 //
 //	Gather, Combine, when one has failed       the others run on
 //	FirstCompleted, FirstSucceeded             the losers run on
 //	Race, Hedge                                the losers are cancelled
 //	Map, Group, when one has failed            the others are cancelled
-//	WithTimeout, WithContext, at the end       the source is cancelled
+//	WithTimeout, WithContext, out of time      the source is cancelled
 //	Await, Wait, AsCompleted giving up         nothing is cancelled
 //
 // Hedge with a delay of 0 starts all attempts at once and, unlike
@@ -162,9 +162,10 @@
 // A future that failed and was garbage collected without anybody having read
 // its error is reported, by default with slog at Error: see
 // [SetUnhandledHandler]. Reading is Result, Err or Await that returned the
-// error, or handing the future to a combinator, a chain or an adapter, which
-// passes on the duty to read. Selecting on Done, Wait, AsCompleted, String
-// and callbacks are not. Futures that were cancelled are not reported.
+// error, or handing the future to a combinator, a chain, a timeout or Chan,
+// which passes on the duty to read. Selecting on Done, Wait, AsCompleted,
+// String, callbacks and Shield are not. Futures that were cancelled are not
+// reported.
 //
 // An Await that gave up has not read what comes later, and a deadline that
 // ends a task is a failure of the task. If you do not want to know, wait as

@@ -551,7 +551,7 @@ func ExampleSetUnhandledHandler() {
 		var p *future.PanicError
 		fmt.Println(errors.As(u.Err, &p), p.Value)
 	})
-	defer future.SetUnhandledHandler(previous)
+	defer func() { future.SetUnhandledHandler(previous) }()
 
 	ctx := future.WithExecutor(context.Background(), future.Inline)
 	future.FromResult(1).AddDoneCallback(ctx, func(context.Context, *future.Future[int]) {

@@ -10,8 +10,9 @@ import "sync/atomic"
 type fanIn[U any] struct {
 	Future[U]
 	role
-	nodes  []node // guarded by mu once opened
-	opened bool   // guarded by mu
+	nodes   []node // guarded by mu once opened
+	opened  bool   // guarded by mu
+	partial U      // what is to become the value; guarded by mu while it is not complete
 	// cancels: the inputs that are pending when the future settles are cancelled.
 	cancels bool
 }
@@ -61,8 +62,9 @@ func (f *fanIn[U]) takeLocked() []node {
 	if !f.opened {
 		return nil
 	}
+	var none U
 	nodes := f.nodes
-	f.nodes = nil
+	f.nodes, f.partial = nil, none
 	return nodes
 }
 
@@ -130,8 +132,7 @@ func inputFailure(src *cell, o origin) *failure {
 // first that does not.
 type barrier[U any] struct {
 	fanIn[U]
-	left   atomic.Int64 // inputs to wait for, and one until all are registered
-	result U
+	left atomic.Int64 // inputs to wait for, and one until all are registered
 }
 
 func (b *barrier[U]) notify(n *node) todo {
@@ -142,10 +143,12 @@ func (b *barrier[U]) notify(n *node) todo {
 }
 
 func (b *barrier[U]) countdown() todo {
-	if b.left.Add(-1) > 0 {
+	if b.left.Add(-1) > 0 || !b.lockPending(0) {
 		return todo{}
 	}
-	return b.win(b.result)
+	b.v = b.partial
+	b.takeLocked() // all have settled: there is nothing to release
+	return b.publish(succeeded)
 }
 
 // checkFutures panics if one of futs is nil.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -159,7 +160,7 @@ func AsCompleted[F Awaitable](ctx context.Context, futs ...F) iter.Seq2[int, F] 
 		panic("future: AsCompleted: nil context")
 	}
 	checkAwaitables("AsCompleted", futs)
-	c := &completions[F]{futs: futs, token: make(chan struct{}, 1)}
+	c := &completions[F]{futs: slices.Clone(futs), token: make(chan struct{}, 1)}
 	seen := newCellSet(len(futs))
 	for i, f := range futs {
 		if seen.add(f.base()) {
