@@ -147,6 +147,11 @@ func (p *proxy[T]) follows(f *Future[T], self party, flag uint32) bool {
 
 func (p *proxy[T]) notify(*node) todo {
 	p.mu.Lock()
+	return p.takeOverLocked()
+}
+
+// takeOverLocked settles p, unless it has settled, as its source has, and unlocks it.
+func (p *proxy[T]) takeOverLocked() todo {
 	src := p.src
 	p.src = nil
 	if p.isSettled() {
@@ -209,9 +214,7 @@ func (l *limit[T]) startTimer(d time.Duration) {
 	}
 }
 
-func (l *limit[T]) stopTimer() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (l *limit[T]) stopTimerLocked() {
 	if l.timer != nil {
 		l.timer.Stop()
 		l.timer = nil
@@ -223,14 +226,16 @@ func (l *limit[T]) expire() {
 	l.cut(ErrTimeout, failed, newFailure(ErrTimeout, originOf[T]())).run(unplaced)
 }
 
-func (l *limit[T]) notify(n *node) todo {
-	td := l.proxy.notify(n) // before the timer is stopped: see startTimer
-	l.stopTimer()
-	return td
+func (l *limit[T]) notify(*node) todo {
+	l.mu.Lock()
+	l.stopTimerLocked()
+	return l.takeOverLocked()
 }
 
 func (l *limit[T]) abandon(cause error) list {
-	l.stopTimer()
+	l.mu.Lock()
+	l.stopTimerLocked()
+	l.mu.Unlock()
 	return l.proxy.abandon(cause)
 }
 
@@ -265,7 +270,7 @@ func (b *bounded[T]) end(ctx context.Context) todo {
 }
 
 func (b *bounded[T]) notify(n *node) todo {
-	td := b.proxy.notify(n) // before the registration is ended: see keep
+	td := b.proxy.notify(n) // first, or keep could come between
 	b.release()
 	return td
 }

@@ -142,7 +142,7 @@ func endedBy(ctx context.Context, o origin) (state uint32, fl *failure) {
 	if ctx.Err() == context.Canceled {
 		return cancelled, cancellation(context.Cause(ctx), nil)
 	}
-	return failed, newFailure(contextError(ctx), o)
+	return failed, echo(contextError(ctx), o)
 }
 
 // A TypeError is the error of EnsureFuture for a value of a type that it cannot

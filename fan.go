@@ -123,7 +123,7 @@ func pull(nodes []node) (pending list) {
 func inputFailure(src *cell, o origin) *failure {
 	fl := src.failure()
 	if src.state.Load() < failed {
-		return newFailure(fl.err, o)
+		return echo(fl.err, o)
 	}
 	return fl
 }

@@ -164,9 +164,11 @@ func (s *scope) verdict(err error, o origin) (uint32, *failure) {
 		return cancelled, cancellation(context.Cause(s), err)
 	case errors.Is(err, ErrCancelled):
 		return cancelled, newFailure(err, o)
-	default:
-		return failed, newFailure(err, o)
 	}
+	if ended := s.parent.Err(); ended != nil && errors.Is(err, ended) {
+		return failed, echo(err, o)
+	}
+	return failed, newFailure(err, o)
 }
 
 // refusal says what becomes of the future if its code will not run: err is why the

@@ -70,11 +70,14 @@ func (t *task[T]) start() {
 
 // post is start, but does not wait for admission.
 func (t *task[T]) post() {
-	if t.ctx.parent.Err() != nil || t.ctx.place.mode == onTheSpot {
+	switch {
+	case t.ctx.parent.Err() != nil, t.ctx.place.mode == onTheSpot:
 		t.Run()
-		return
+	case t.ctx.place.mode == spawn:
+		go t.Run()
+	default:
+		t.ctx.place.post(t)
 	}
-	t.ctx.place.post(t)
 }
 
 // refuse settles t as one that never ran, because its parent context has ended or

@@ -24,7 +24,8 @@ type Unhandled struct {
 // read through Result, Err or Await, nor handed to a combinator or a chain, and it
 // was garbage collected; so some time after the last reference has gone, and not
 // before the collector has run twice. Waiting on Done, Wait and AsCompleted, and
-// callbacks, are not reading. A failure that is read costs a slot in a ring of the
+// callbacks, are not reading. That the context of a task ended, or an input of a combinator
+// was cancelled, is no news to whoever did it, and is not reported either. A failure that is read costs a slot in a ring of the
 // latest ones; only one that stays unread for long gets a finalizer. An error that
 // refers back to its own future, or is held by something that lives on, is not
 // collected and hence not reported.
@@ -77,6 +78,14 @@ const (
 func newFailure(err error, o origin) *failure {
 	fl := &failure{err: err, origin: o}
 	fl.party = fl
+	return fl
+}
+
+// echo is newFailure for what only repeats that a context has ended or that a source
+// was cancelled. Whoever brought that about knows; unread, it is no news.
+func echo(err error, o origin) *failure {
+	fl := newFailure(err, o)
+	fl.regard.Store(readFailure)
 	return fl
 }
 

@@ -19,11 +19,11 @@ import (
 // The tests of this file run in bubbles: a task that waits for its own pool in vain is a deadlock, which
 // ends the test at once with the stacks of all.
 
-// smallest are the pools that are easiest to deadlock.
-var smallest = []struct{ workers, queue int }{{1, 0}, {1, 1}, {1, 2}, {2, 0}, {2, 1}, {3, 0}}
+// sizes are the pools that are easiest to deadlock, and some whose workers may take several tasks at a time.
+var sizes = []struct{ workers, queue int }{{1, 0}, {1, 1}, {1, 2}, {2, 0}, {2, 1}, {3, 0}, {1, 2000}, {3, 200}}
 
-func onSmallest(t *testing.T, test func(t *testing.T, workers, queue int)) {
-	for _, s := range smallest {
+func onSizes(t *testing.T, test func(t *testing.T, workers, queue int)) {
+	for _, s := range sizes {
 		t.Run(fmt.Sprintf("workers=%d/queue=%d", s.workers, s.queue), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { test(t, s.workers, s.queue) })
 		})
@@ -224,13 +224,13 @@ const (
 func TestNested_FanOut(t *testing.T) {
 	for name, join := range joins {
 		t.Run(name, func(t *testing.T) {
-			onSmallest(t, func(t *testing.T, workers, queue int) {
+			onSizes(t, func(t *testing.T, workers, queue int) {
 				testFanOut(t, workers, queue, &tree{width: width, join: join})
 			})
 		})
 	}
 	t.Run("Group", func(t *testing.T) {
-		onSmallest(t, func(t *testing.T, workers, queue int) {
+		onSizes(t, func(t *testing.T, workers, queue int) {
 			testFanOut(t, workers, queue, &tree{width: width, group: true})
 		})
 	})
@@ -252,7 +252,7 @@ func testFanOut(t *testing.T, workers, queue int, tr *tree) {
 
 // Several trees at once, started from outside, which compete for the same slots.
 func TestNested_Forest(t *testing.T) {
-	onSmallest(t, func(t *testing.T, workers, queue int) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
 		p, ctx := newPool(t, workers, pool.WithQueue(queue))
 		tr := &tree{width: 10, join: joinAwait}
 		futs := make([]*future.Future[int], 10)
@@ -274,7 +274,7 @@ func TestNested_Forest(t *testing.T) {
 
 // A chain of tasks, each waiting for the next: as many parked tasks as it is long.
 func TestNested_Deep(t *testing.T) {
-	onSmallest(t, func(t *testing.T, workers, queue int) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
 		p, ctx := newPool(t, workers, pool.WithQueue(queue))
 		var g gauge
 		var down func(ctx context.Context, n int) (int, error)
@@ -303,7 +303,7 @@ func TestNested_Deep(t *testing.T) {
 }
 
 func TestNested_Resize(t *testing.T) {
-	onSmallest(t, func(t *testing.T, workers, queue int) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
 		const most = 4
 		p, ctx := newPool(t, workers, pool.WithQueue(queue))
 		tr := &tree{width: width, join: joinAwait}
@@ -332,7 +332,7 @@ func TestNested_Resize(t *testing.T) {
 var moments = []time.Duration{0, time.Millisecond / 2, 3 * time.Millisecond, 20*time.Millisecond + 1, 100 * time.Millisecond}
 
 func TestNested_Cancel(t *testing.T) {
-	onSmallest(t, func(t *testing.T, workers, queue int) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
 		p, ctx := newPool(t, workers, pool.WithQueue(queue))
 		for _, at := range moments {
 			tr := &tree{width: width, join: joinAwait}
@@ -356,7 +356,7 @@ func TestNested_Cancel(t *testing.T) {
 func TestNested_Close(t *testing.T) {
 	for _, group := range []bool{false, true} {
 		t.Run(fmt.Sprintf("group=%v", group), func(t *testing.T) {
-			onSmallest(t, func(t *testing.T, workers, queue int) {
+			onSizes(t, func(t *testing.T, workers, queue int) {
 				for _, at := range moments {
 					p, ctx := newPool(t, workers, pool.WithQueue(queue))
 					tr := &tree{width: width, join: joinAwait, group: group}
@@ -380,7 +380,7 @@ func TestNested_Close(t *testing.T) {
 
 // Shutdown finishes what was accepted, parked tasks included; what these still try to start is refused.
 func TestNested_Shutdown(t *testing.T) {
-	onSmallest(t, func(t *testing.T, workers, queue int) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
 		for _, at := range moments {
 			p, ctx := newPool(t, workers, pool.WithQueue(queue))
 			tr := &tree{width: width, join: joinAwait}
@@ -424,7 +424,7 @@ func TestNested_ShutdownWaitsForParkedTasks(t *testing.T) {
 
 // Panics and Goexit below, and waiting in deferred functions while they unwind, cost no slot.
 func TestNested_BadEnds(t *testing.T) {
-	onSmallest(t, func(t *testing.T, workers, queue int) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
 		p, ctx := newPool(t, workers, pool.WithQueue(queue))
 		var g gauge
 		leaf := func(context.Context) (int, error) {
@@ -720,7 +720,7 @@ func TestLend_NothingInTryExecute(t *testing.T) {
 }
 
 func TestLend_Admission(t *testing.T) {
-	onSmallest(t, func(t *testing.T, workers, queue int) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
 		p, ctx := newPool(t, workers, pool.WithQueue(queue))
 		var g gauge
 		probes := make([]probe, 20)
@@ -1096,7 +1096,7 @@ func TestLend_EndsWhileAnotherReclaims(t *testing.T) {
 
 // Fan-out by goroutines inside a task, all of which wait with the task's context.
 func TestLend_FanOutByGoroutines(t *testing.T) {
-	onSmallest(t, func(t *testing.T, workers, queue int) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
 		p, ctx := newPool(t, workers, pool.WithQueue(queue))
 		var sum atomic.Int64
 		f := future.Go(ctx, func(ctx context.Context) (int, error) {
@@ -1121,7 +1121,7 @@ func TestLend_FanOutByGoroutines(t *testing.T) {
 
 // A parked task gets a slot again although there is never an end of work for the pool.
 func TestLend_ResumesUnderLoad(t *testing.T) {
-	onSmallest(t, func(t *testing.T, workers, queue int) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
 		p, ctx := newPool(t, workers, pool.WithQueue(queue))
 		stop := newLatch(t)
 		var load sync.WaitGroup

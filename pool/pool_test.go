@@ -19,6 +19,16 @@ import (
 	"github.com/channel-native/future/pool"
 )
 
+// onQueues runs a test that needs room for 20 tasks on a small queue, and on one that is large enough for
+// workers to take several tasks at a time.
+func onQueues(t *testing.T, test func(t *testing.T, queue int)) {
+	for _, queue := range []int{20, 200, 2000} {
+		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, queue) })
+		})
+	}
+}
+
 func TestL1_GoOnAPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, ctx := newPool(t, 2)
@@ -120,7 +130,7 @@ func TestL2_NilArguments(t *testing.T) {
 
 func TestL3_BoundHolds(t *testing.T) {
 	const n = 4
-	for _, queue := range []int{0, 1, 10, 15 * n} {
+	for _, queue := range []int{0, 1, 10, 15 * n, 1000} {
 		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, ctx := newPool(t, n, pool.WithQueue(queue))
@@ -164,21 +174,36 @@ func TestL3_BoundHolds(t *testing.T) {
 
 // A worker that took several tasks at once must not keep them from one that is free.
 func TestL3_NoIdleWorkerBesideWork(t *testing.T) {
-	for name, pick := range map[string]func(running []*job) *job{
-		"one worker stays busy": func(running []*job) *job { return running[1] },
-		"the other one does":    func(running []*job) *job { return running[0] },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				_, ctx := newPool(t, 2, pool.WithQueue(20))
-				js := submitJobs(t, ctx, 20)
-				for range 18 {
-					pick(wantRunningCount(t, js, 2)).open()
-				}
-				wantRunningCount(t, js, 2)
-			})
-		})
-	}
+	onQueues(t, func(t *testing.T, queue int) {
+		for _, stays := range []int{0, 1} { // of the two that run, the one that goes on running
+			_, ctx := newPool(t, 2, pool.WithQueue(queue))
+			js := submitJobs(t, ctx, 20)
+			for range 18 {
+				wantRunningCount(t, js, 2)[1-stays].open()
+			}
+			wantRunningCount(t, js, 2)
+		}
+	})
+}
+
+// Tasks that a worker took together with one that parks, or that never ends, go on elsewhere.
+func TestL3_BlockedBehindNothing(t *testing.T) {
+	onQueues(t, func(t *testing.T, queue int) {
+		_, ctx := newPool(t, 3, pool.WithQueue(queue))
+		release := []func(){hold(t, ctx), hold(t, ctx), hold(t, ctx)}
+		js := submitJobs(t, ctx, 1)
+		futs := make([]*future.Future[int], 19)
+		for i := range futs {
+			futs[i] = future.Go(ctx, func(context.Context) (int, error) { return i, nil })
+		}
+		release[0]()
+		synctest.Wait()
+		release[1]()
+		wantRunning(t, js, 0)
+		for i, f := range futs {
+			wantValue(t, f, i)
+		}
+	})
 }
 
 func TestL4_IdleReuse(t *testing.T) {
@@ -316,8 +341,8 @@ func TestL5_BlockedSubmittersStayInOrder(t *testing.T) {
 }
 
 func TestL6_GracefulShutdown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPool(t, 2, pool.WithQueue(50))
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 2, pool.WithQueue(queue+30))
 		futs := make([]*future.Future[int], 50)
 		for i := range futs {
 			futs[i] = future.Go(ctx, func(context.Context) (int, error) {
@@ -448,8 +473,8 @@ func TestL7_ShutdownGivesUpWaiting(t *testing.T) {
 }
 
 func TestL7_CloseAfterShutdown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPool(t, 1, pool.WithQueue(4))
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 1, pool.WithQueue(queue))
 		js := submitJobs(t, ctx, 3)
 		wantRunning(t, js, 0)
 		var wg sync.WaitGroup
@@ -532,8 +557,8 @@ func TestL8_RefusedInsideARunningTask(t *testing.T) {
 }
 
 func TestL10_CloseSettlesTheQueue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPool(t, 2, pool.WithQueue(20))
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 2, pool.WithQueue(queue))
 		l := newLatch(t)
 		first := submitJobs(t, ctx, 2) // the workers take what follows with, or behind, these
 		var stopped atomic.Int64
@@ -709,9 +734,9 @@ func TestL13_PanicInAPlainFunctionIsReported(t *testing.T) {
 func TestL13_L15_BadEndsLoseNoTask(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		t.Run(fmt.Sprintf("workers=%d", workers), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			onQueues(t, func(t *testing.T, queue int) {
 				catchReports(t)
-				p, ctx := newPool(t, workers, pool.WithQueue(200))
+				p, ctx := newPool(t, workers, pool.WithQueue(queue+150))
 				releases := make([]func(), workers)
 				for i := range releases {
 					releases[i] = hold(t, ctx)
@@ -832,8 +857,8 @@ func TestL15_GoexitInAContinuation(t *testing.T) {
 }
 
 func TestL19_Resize(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPool(t, 1, pool.WithQueue(20))
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 1, pool.WithQueue(queue))
 		js := submitJobs(t, ctx, 10)
 		wantRunning(t, js, 0)
 		p.Resize(3)
@@ -901,8 +926,8 @@ func TestL19_ResizeAdmitsBlockedSubmitters(t *testing.T) {
 
 // A Resize to fewer does not stop what was accepted from being finished.
 func TestL19_ResizeWhileDraining(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPool(t, 4, pool.WithQueue(20))
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 4, pool.WithQueue(queue))
 		js := submitJobs(t, ctx, 12)
 		running := wantRunningCount(t, js, 4)
 		var wg sync.WaitGroup
@@ -971,10 +996,10 @@ func TestL24_Counters(t *testing.T) {
 	})
 }
 
-// What a worker has taken but not begun is queued, and takes up room.
+// What a worker has taken but not begun is queued.
 func TestL24_QueuedCountsWhatHasNotBegun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPool(t, 1, pool.WithQueue(8))
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 1, pool.WithQueue(queue))
 		js := submitJobs(t, ctx, 9)
 		for i := range js {
 			wantRunning(t, js, i)
@@ -989,8 +1014,8 @@ func TestL24_QueuedCountsWhatHasNotBegun(t *testing.T) {
 }
 
 func TestC3_CancelledBeforeStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPool(t, 1, pool.WithQueue(4))
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 1, pool.WithQueue(queue))
 		release := hold(t, ctx)
 		ran := false
 		f := future.Go(ctx, func(context.Context) (int, error) { ran = true; return 1, nil })

@@ -90,6 +90,7 @@ type soak struct {
 	p      *pool.Pool
 	ctx    context.Context
 	chains bool // with continuations and callbacks, which are tasks of the pool that nobody counts here
+	calm   bool // without the resizes that would hide a worker that was not woken
 	seed   uint64
 	gauge  gauge
 	closed atomic.Bool
@@ -110,9 +111,9 @@ type soakTask struct {
 }
 
 func newSoak(t testing.TB, rng *rand.Rand) *soak {
-	queues := []int{0, 0, 1, 2, 8, 64, 1000}
+	queues := []int{0, 0, 1, 2, 8, 64, 200, 2000}
 	idle := []time.Duration{time.Microsecond, time.Millisecond, time.Minute}
-	s := &soak{t: t, chains: rng.IntN(2) == 0, seed: rng.Uint64()}
+	s := &soak{t: t, chains: rng.IntN(2) == 0, calm: rng.IntN(3) == 0, seed: rng.Uint64()}
 	s.p = pool.New(1+rng.IntN(soakMost), pool.WithQueue(queues[rng.IntN(len(queues))]),
 		pool.WithIdleTimeout(idle[rng.IntN(len(idle))]), pool.WithName("soak"))
 	s.ctx = future.WithExecutor(bg, s.p)
@@ -134,6 +135,10 @@ func (s *soak) round(d time.Duration) {
 	}
 	rng := rand.New(rand.NewPCG(s.seed, 0))
 	s.disturb(rng, d)
+	if s.calm {
+		s.closed.Store(true)
+		submitters.Wait() // all that they have submitted is done, although nobody closes the pool
+	}
 	s.end(rng)
 	s.closed.Store(true)
 	submitters.Wait()
@@ -144,14 +149,16 @@ func (s *soak) round(d time.Duration) {
 	}
 }
 
-// disturb resizes the pool for d.
+// disturb lets time d pass, and resizes the pool meanwhile, unless the round is a calm one.
 func (s *soak) disturb(rng *rand.Rand, d time.Duration) {
 	tick := time.NewTicker(500 * time.Microsecond)
 	defer tick.Stop()
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		<-tick.C
-		s.p.Resize(1 + rng.IntN(soakMost))
-		s.resizes.Add(1)
+		if !s.calm {
+			s.p.Resize(1 + rng.IntN(soakMost))
+			s.resizes.Add(1)
+		}
 		if st := s.p.Stats(); st.Queued < 0 || st.Running < 0 || st.Submitted < st.Completed+st.Cancelled {
 			s.t.Errorf("%+v", st)
 		}
