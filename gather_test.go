@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math"
 	"os"
 	"regexp"
 	"runtime"
@@ -792,7 +793,7 @@ func TestE19_Map(t *testing.T) {
 		})
 	})
 	t.Run("limit above the number of items", func(t *testing.T) {
-		for _, limit := range []int{3, 4, 1 << 40} {
+		for _, limit := range []int{3, 4, math.MaxInt} {
 			f := future.Map(t.Context(), limit, []int{7, 8, 9}, ident)
 			<-f.Done()
 			wantSlice(t, f, 7, 8, 9)

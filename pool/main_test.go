@@ -273,10 +273,16 @@ func wantPanic(t testing.TB, name string, fn func()) {
 	fn()
 }
 
-// catchReports counts what the unhandled handler is told until the test ends.
-func catchReports(t testing.TB) *atomic.Int64 {
+// catchReports counts what the unhandled handler is told of panics with this value, until the test ends.
+// Other reports, perhaps of what earlier tests have left, are dropped.
+func catchReports(t testing.TB, value any) *atomic.Int64 {
 	n := new(atomic.Int64)
-	prev := future.SetUnhandledHandler(func(future.Unhandled) { n.Add(1) })
+	prev := future.SetUnhandledHandler(func(u future.Unhandled) {
+		var pe *future.PanicError
+		if errors.As(u.Err, &pe) && pe.Value == value {
+			n.Add(1)
+		}
+	})
 	t.Cleanup(func() { future.SetUnhandledHandler(prev) })
 	return n
 }

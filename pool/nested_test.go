@@ -198,8 +198,8 @@ func (tr *tree) wantAllSettled(t testing.TB, p *pool.Pool) {
 	synctest.Wait()
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	for _, f := range tr.futs {
-		if !f.IsDone() {
+	for _, f := range tr.futs { // Err, for a parent that gave up has not read it
+		if errors.Is(f.Err(), future.ErrInvalidState) {
 			t.Fatalf("%v; want every task of the tree settled", f)
 		}
 	}
@@ -419,6 +419,23 @@ func TestNested_ShutdownWaitsForParkedTasks(t *testing.T) {
 			t.Fatalf("Shutdown: %v", err)
 		}
 		wantValue(t, f, 1)
+	})
+}
+
+// Parked tasks have been submitted, and are neither queued nor done: the counters add up with them, too.
+func TestNested_Counters(t *testing.T) {
+	onSizes(t, func(t *testing.T, workers, queue int) {
+		p, ctx := newPool(t, workers, pool.WithQueue(queue))
+		tr := &tree{width: width, join: joinAwait}
+		root := tr.start(ctx, depth)
+		for !root.IsDone() {
+			synctest.Wait()
+			if s := p.Stats(); s.Submitted != s.Completed+s.Cancelled+uint64(s.Queued+s.Running) {
+				t.Fatalf("%+v does not add up", s)
+			}
+			time.Sleep(time.Millisecond / 2)
+		}
+		tr.wantAllSettled(t, p)
 	})
 }
 

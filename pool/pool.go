@@ -163,8 +163,12 @@ func (p *Pool) TryExecute(task future.Task) error {
 
 // hasRoom reports whether one more task may be admitted. p.mu is held.
 func (p *Pool) hasRoom() bool {
-	return p.submitters.first == nil && p.queue.len() < p.room+p.bound-p.busy
+	return p.submitters.first == nil && p.queue.len() < p.capacity()
 }
+
+// capacity is how many tasks may be in the queue: its room, and one for each slot that
+// is free to run it. p.mu is held.
+func (p *Pool) capacity() int { return p.room + max(0, p.bound-p.busy) }
 
 // submit admits task, unless p is closed, and unlocks p. p.mu is held.
 func (p *Pool) submit(task future.Task) error {
@@ -183,7 +187,7 @@ func (p *Pool) submit(task future.Task) error {
 
 // admit lets submitters in for whom there is room now. p.mu is held.
 func (p *Pool) admit() {
-	for p.submitters.first != nil && p.queue.len() < p.room+p.bound-p.busy {
+	for p.submitters.first != nil && p.queue.len() < p.capacity() {
 		w := p.submitters.pop()
 		p.submitted++
 		p.queue.push(w.task)

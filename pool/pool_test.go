@@ -711,10 +711,11 @@ func TestL13_PanicInATask(t *testing.T) {
 
 func TestL13_PanicInAPlainFunctionIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := catchReports(t)
+		const boom = "boom in a plain function"
+		n := catchReports(t, boom)
 		p, _ := newPool(t, 1, pool.WithQueue(10))
 		for range 5 {
-			if err := p.Execute(bg, future.TaskFunc(func() { panic("boom") })); err != nil {
+			if err := p.Execute(bg, future.TaskFunc(func() { panic(boom) })); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -735,7 +736,8 @@ func TestL13_L15_BadEndsLoseNoTask(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		t.Run(fmt.Sprintf("workers=%d", workers), func(t *testing.T) {
 			onQueues(t, func(t *testing.T, queue int) {
-				catchReports(t)
+				const plain = "boom in a task among others"
+				reports := catchReports(t, plain)
 				p, ctx := newPool(t, workers, pool.WithQueue(queue+150))
 				releases := make([]func(), workers)
 				for i := range releases {
@@ -753,7 +755,7 @@ func TestL13_L15_BadEndsLoseNoTask(t *testing.T) {
 						return i, nil
 					})
 				}
-				bad := future.TaskFunc(func() { panic("plain") })
+				bad := future.TaskFunc(func() { panic(plain) })
 				gone := future.TaskFunc(runtime.Goexit)
 				for i := range 40 {
 					if err := p.Execute(bg, []future.Task{bad, gone}[i%2]); err != nil {
@@ -771,6 +773,9 @@ func TestL13_L15_BadEndsLoseNoTask(t *testing.T) {
 					}
 				}
 				synctest.Wait()
+				if n := reports.Load(); n != 20 {
+					t.Fatalf("%d reports of panics; want 20", n)
+				}
 				if s := p.Stats(); s.Completed != uint64(140+workers) {
 					t.Fatalf("%+v; want %d completed", s, 140+workers)
 				}
@@ -919,6 +924,36 @@ func TestL19_ResizeAdmitsBlockedSubmitters(t *testing.T) {
 					j.open()
 				}
 				wg.Wait()
+			})
+		})
+	}
+}
+
+// Fewer workers take no room from the queue, also while more tasks than that still run.
+func TestL19_ResizeLeavesTheQueue(t *testing.T) {
+	for _, queue := range []int{0, 2, 10} {
+		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, ctx := newPool(t, 4, pool.WithQueue(queue))
+				var releases []func()
+				for range 4 {
+					releases = append(releases, hold(t, ctx))
+				}
+				p.Resize(1)
+				for i := range queue {
+					if err := p.TryExecute(new(probe)); err != nil {
+						t.Fatalf("TryExecute %d: %v; want room for %d", i, err, queue)
+					}
+				}
+				if err := p.TryExecute(new(probe)); err != pool.ErrFull {
+					t.Fatalf("TryExecute: %v; want ErrFull", err)
+				}
+				for _, release := range releases {
+					release()
+				}
+				synctest.Wait()
+				wantSettled(t, p)
+				wantBound(t, p, 1)
 			})
 		})
 	}
