@@ -18,16 +18,19 @@ type Source[T any] interface {
 // WrapFuture returns a future for src, as in future.WrapFuture[int](ctx, ch):
 //
 //   - Of a future or a promise, that very future; ctx is not used.
-//   - Of a channel, its first value, or the first [Outcome]. No more than one is received. Of a
-//     channel that is closed empty the error is [ErrNoValue]. A goroutine waits for the channel, and ends when the
-//     future is cancelled or ctx ends; nothing is received from then on.
+//   - Of a channel, its first value, or the first [Outcome]. No more than one
+//     is received. Of a channel that is closed empty the error is [ErrNoValue].
+//     A goroutine waits for the channel, and ends when the future is cancelled
+//     or ctx ends; nothing is received from then on.
 //   - Of a function, what it returns, run as by [Go] with ctx.
-//   - Of an errgroup, the zero T or its error, once its Wait has returned. A goroutine waits
-//     for it; cancelling the future does not stop the group, nor the wait.
+//   - Of an errgroup, the zero T or its error, once its Wait has returned. A
+//     goroutine waits for it; cancelling the future does not stop the group,
+//     nor the wait.
 //
-// If ctx ends, the future is cancelled, or has failed if it was a deadline that passed.
-// WrapFuture does not block (for functions see [Go]). It panics if ctx or src is nil,
-// but a nil channel is one from which nothing will come. asyncio: wrap_future.
+// If ctx ends, the future is cancelled, or has failed if it was a deadline that
+// passed. WrapFuture does not block (for functions see [Go]). It panics if ctx
+// or src is nil, but a nil channel is one from which nothing will come.
+// asyncio: wrap_future.
 func WrapFuture[T any, S Source[T]](ctx context.Context, src S) *Future[T] {
 	if ctx == nil {
 		panic("future: WrapFuture: nil context")
@@ -36,8 +39,11 @@ func WrapFuture[T any, S Source[T]](ctx context.Context, src S) *Future[T] {
 	return f
 }
 
-// EnsureFuture is [WrapFuture] by the dynamic type of src: any type that [Source]
-// lists, or that embeds a future or promise of T. Of another, and of nil, the error is a [*TypeError], and nothing is started. asyncio: ensure_future.
+// EnsureFuture is [WrapFuture] by the dynamic type of src: any type that
+// [Source] lists, or that embeds a future or promise of T. Of another, and of
+// nil, the error is a [*TypeError], and nothing is started. It does not block
+// (for functions see [Go]). It panics, as WrapFuture does, if ctx is nil, or
+// src is a nil pointer or function of a type listed. asyncio: ensure_future.
 func EnsureFuture[T any](ctx context.Context, src any) (*Future[T], error) {
 	if ctx == nil {
 		panic("future: EnsureFuture: nil context")
@@ -48,8 +54,9 @@ func EnsureFuture[T any](ctx context.Context, src any) (*Future[T], error) {
 	return nil, &TypeError{Got: fmt.Sprintf("%T", src), Want: originOf[T]().String()}
 }
 
-// IsFuture reports whether v is an [Awaitable]: a *Future or a *Promise, of any type,
-// or what embeds one. A nil pointer of such a type is one too. asyncio: isfuture.
+// IsFuture reports whether v is an [Awaitable]: a *Future or a *Promise, of any
+// type, or what embeds one. A nil pointer of such a type is one too. asyncio:
+// isfuture.
 func IsFuture(v any) bool {
 	_, ok := v.(Awaitable)
 	return ok
@@ -134,8 +141,9 @@ func receivedFrom[T, V any](r *receiver[T], split func(V) (T, error), v V, ok bo
 	return r.succeed(value)
 }
 
-// A receiver is the future of a channel's value. It is like a running task: only its
-// goroutine settles it, so that a value that it received is never dropped.
+// A receiver is the future of a channel's value. It is like a running task:
+// only its goroutine settles it, so that a value that it received is never
+// dropped.
 type receiver[T any] struct {
 	Future[T]
 	role
@@ -158,8 +166,11 @@ func (r *receiver[T]) abandon(cause error) list {
 	return list{}
 }
 
-// Chan returns a channel on which the outcome of f is sent, once, when f is done, and
-// which is then closed. It need not be read. No goroutine waits for f. f counts as read. Chan does not block. It panics if f is nil.
+// Chan returns a channel on which the outcome of f is sent, once, when f is
+// done, and which is then closed. It need not be read. Each call makes a
+// channel of its own. Of a cancelled f the outcome's Err Is [ErrCancelled]. No
+// goroutine waits for f. f counts as read. Chan does not block. It panics if f
+// is nil.
 func Chan[T any](f *Future[T]) <-chan Outcome[T] {
 	if f == nil {
 		panic("future: Chan: nil future")

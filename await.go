@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// park blocks until c has settled or ctx ends, and returns ctx's error in that case.
-// When both are ready either may win; await decides.
+// park blocks until c has settled or ctx ends, and returns ctx's error in that
+// case. When both are ready either may win; await decides.
 func park(ctx context.Context, c *cell) error {
 	if err := ctx.Err(); err != nil {
 		return contextError(ctx)

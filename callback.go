@@ -6,28 +6,31 @@ import (
 	"unsafe"
 )
 
-// A Callback is the registration of a function by [Future.AddDoneCallback].
+// A Callback is the registration of a function by [Future.AddDoneCallback], and
+// made by nothing else.
 type Callback struct {
 	node
 	ctx   context.Context
 	place *placement
 }
 
-// AddDoneCallback arranges for fn to be called once f is done, with ctx and f itself,
-// on the executor of ctx ([WithExecutor]; a goroutine by default). If f is done
-// already, fn is handed to the executor at once.
+// AddDoneCallback arranges for fn to be called once f is done, with ctx and f
+// itself, on the executor of ctx ([WithExecutor]; a goroutine by default). If f
+// is done already, fn is handed to the executor at once: with [Inline] it has
+// been called when AddDoneCallback returns.
 //
-// The callbacks that were registered before f was done run in the order of their
-// registration, one after the other where they share an executor; those of others,
-// and those registered later, do not wait for them. Whoever settles f does not wait
-// for any of them, and waiters and derived futures are served first. Each runs
-// exactly once, unless removed: if the executor refuses or drops them they run on a
-// goroutine of their own. A panic is reported to the unhandled handler and the next one runs.
-// The end of ctx does not keep fn from being called.
+// The callbacks that were registered before f was done run in the order of
+// their registration, one after the other where they share an executor; those
+// of others, and those registered later, do not wait for them. Whoever settles
+// f does not wait for any of them, and waiters and derived futures are served
+// first. Each runs exactly once, unless removed: if the executor refuses or
+// drops them they run on a goroutine of their own. A panic is reported to the
+// unhandled handler and the next one runs. The end of ctx does not keep fn from
+// being called.
 //
-// AddDoneCallback does not block and is safe for concurrent use. It panics if ctx or
-// fn is nil. It is not a reading of the failure of f (see [SetUnhandledHandler]).
-// asyncio: Future.add_done_callback.
+// AddDoneCallback does not block and is safe for concurrent use. It panics if
+// ctx or fn is nil. It is not a reading of the failure of f (see
+// [SetUnhandledHandler]). asyncio: Future.add_done_callback.
 func (f *Future[T]) AddDoneCallback(ctx context.Context, fn func(context.Context, *Future[T])) *Callback {
 	if ctx == nil {
 		panic("future: AddDoneCallback: nil context")
@@ -71,7 +74,8 @@ func (cb *Callback) run(on *placement) {
 	cb.release()
 }
 
-// runLent calls the function with a context that has the slot which the batch holds.
+// runLent calls the function with a context that has the slot which the batch
+// holds.
 func (cb *Callback) runLent(on *placement) {
 	held := new(struct {
 		ctx  scope
@@ -117,8 +121,8 @@ type batch struct {
 	claimed atomic.Bool
 }
 
-// postCalls makes batches of the callbacks that are ready and hands them over. Those
-// of one future are next to each other.
+// postCalls makes batches of the callbacks that are ready and hands them over.
+// Those of one future are next to each other.
 func (r *runner) postCalls() {
 	if allOnTheSpot(r.calls) {
 		r.spot.concat(r.calls)

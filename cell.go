@@ -8,9 +8,10 @@ import (
 )
 
 // The state word. A future that has not settled may carry any of the low bits;
-// each is set at most once, under the cell's mutex, and never cleared before the
-// settle. The high bits are the outcome: they are ordered so that one comparison
-// answers "has it settled?" (s >= settled) and "did it succeed?" (s >= succeeded).
+// each is set at most once, under the cell's mutex, and never cleared before
+// the settle. The high bits are the outcome: they are ordered so that one
+// comparison answers "has it settled?" (s >= settled) and "did it succeed?"
+// (s >= succeeded).
 //
 //	from         to           by                          guard
 //	pending      +opened      the first Done or Await     mu
@@ -22,16 +23,16 @@ import (
 //	pending      failed       settle, once                mu
 //	pending      cancelled    settle, once                mu
 //
-// Nothing leaves succeeded, failed or cancelled. opened is kept across the settle, as
-// it says which of the two channels Done hands out, and so are begun and queued, for
-// the party that comes to tidy up after it.
+// Nothing leaves succeeded, failed or cancelled. opened is kept across the
+// settle, as it says which of the two channels Done hands out, and so are begun
+// and queued, for the party that comes to tidy up after it.
 const (
 	opened uint32 = 1 << iota // ch has been made
-	linked                    // a promise whose fate is another future's; SetResult and its kin are refused
-	begun                     // the function runs or has run; a second Run does nothing
+	linked                    // handed to CompleteWith: SetResult and its kin are refused
+	begun                     // the function runs or has run: Run does nothing
 	queued                    // a stage was handed to an executor
-	isTask                    // set at birth: once begun, only the function's return settles it
-	heeded                    // someone took the future over: a failure counts as read
+	isTask                    // set at birth: once begun, only its return settles it
+	heeded                    // someone took it over: a failure counts as read
 
 	settled   uint32 = 1 << 29 // the least settled state
 	cancelled        = settled
@@ -79,9 +80,9 @@ type party interface {
 // A node is a registration of a party on a source. It is used once.
 type node struct {
 	role
-	// next and prev are guarded by the source's mu while the source is pending; a
-	// node is registered if they are set. Once the source has settled they belong to
-	// whoever was handed the list.
+	// next and prev are guarded by the source's mu while the source is pending;
+	// a node is registered if they are set. Once the source has settled they
+	// belong to whoever was handed the list.
 	next, prev *node
 	// src is the source. It is set before the node is registered; a party that
 	// clears it, to let go of the source, guards it by the mutex of the future that
@@ -196,16 +197,16 @@ func (c *cell) err() error {
 	return nil
 }
 
-// errAt is the error of c when its state was s, which need not be settled.
-func (c *cell) errAt(s uint32) error {
-	switch {
-	case s >= succeeded:
-		return nil
-	case s < settled:
+// errUnlessSucceeded is the error of c for a caller that has just seen that it had not
+// succeeded. If it has by now, it was pending then, and that is the answer. So Result
+// needs no second look at the state, and is cheap enough to be inlined.
+//
+//go:noinline
+func (c *cell) errUnlessSucceeded() error {
+	if s := c.state.Load(); s < settled || s >= succeeded {
 		return errPending
-	default:
-		return c.err()
 	}
+	return c.err()
 }
 
 // watch registers n on n.src, unless that has settled already, and adds flag to
@@ -285,11 +286,12 @@ func (c *cell) cancelOne(cause error) (bool, todo, list) {
 // futureOf returns the future of which c is the cell.
 //
 // The cell is the first field of a Future, so the two have one address, and a
-// pointer to either keeps the same object alive. This is what lets one kind of node,
-// list and dispatch serve the futures of all types.
+// pointer to either keeps the same object alive. This is what lets one kind of
+// node, list and dispatch serve the futures of all types.
 func futureOf[T any](c *cell) *Future[T] { return (*Future[T])(unsafe.Pointer(c)) }
 
-// A list is a circular doubly linked list of nodes, in order; the zero list is empty.
+// A list is a circular doubly linked list of nodes, in order; the zero list is
+// empty.
 type list struct{ first *node }
 
 func (l *list) push(n *node) {

@@ -2,10 +2,10 @@ package future
 
 import "unsafe"
 
-// A cellSet is a set of futures, for finding repetitions in a list of them. It is an
-// open hash table, made for one pass. Futures that were made one after the
-// other mostly lie one after the other, and the hash keeps them so: with a good hash,
-// a million of them would be a million cache misses.
+// A cellSet is a set of futures, for finding repetitions in a list of them. It
+// is an open hash table, made for one pass. Futures that were made one after
+// the other mostly lie one after the other, and the hash keeps them so: with a
+// good hash, a million of them would be a million cache misses.
 type cellSet struct {
 	table []*cell
 }

@@ -3,28 +3,33 @@ package future
 import "context"
 
 // Then returns the future of what fn makes of the value of f. fn runs on the
-// executor of ctx once f has succeeded, never on the goroutine that calls Then or settles f,
-// unless that executor is [Inline]. If f fails or is cancelled, fn is not called, and
-// the derived future has the same state and the very same error.
+// executor of ctx once f has succeeded, never on the goroutine that calls Then
+// or settles f, unless that executor is [Inline]. If f fails or is cancelled,
+// fn is not called, and the derived future has the same state and the very same
+// error.
 //
-// This and what follows holds for ThenFuture, Recover, Handle, Finally and Combine
-// too. A link of a chain that becomes ready on a goroutine of its executor goes on there, in a loop: a chain
-// hops to its executor once, and needs neither a goroutine nor stack for each link. When
-// several links become ready at once, all but one are handed to the executor as
-// tasks of their own before that one starts.
+// This and what follows holds for ThenFuture, Recover, Handle, Finally and
+// Combine too. A link of a chain that becomes ready on a goroutine of its
+// executor goes on there, in a loop: a chain hops to its executor once, and
+// needs neither a goroutine nor stack for each link. When several links become
+// ready at once, all but one are handed to the executor as tasks of their own
+// before that one starts.
 //
-// The context that fn gets is ctx, and ends too when the derived future is cancelled.
-// If ctx has ended by the time fn would start, fn is not called, and the derived future
-// is cancelled, or has failed if a deadline passed; only Handle and Finally call fn even then.
-// If fn fails, panics ([PanicError]) or calls runtime.Goexit ([ErrGoexit]), so does the derived
-// future; it is cancelled if the error Is [ErrCancelled], or Is context.Canceled and ctx
-// was cancelled. If the executor refuses, it fails with the executor's error; only Finally
-// runs fn all the same, on a goroutine of its own.
+// The context that fn gets is ctx, and ends too when the derived future is
+// cancelled. If ctx has ended by the time fn would start, fn is not called, and
+// the derived future is cancelled, or has failed if a deadline passed; only
+// Handle and Finally call fn even then. If fn fails, panics ([PanicError]) or
+// calls runtime.Goexit ([ErrGoexit]), so does the derived future; it is
+// cancelled if the error Is [ErrCancelled], or Is context.Canceled and ctx was
+// cancelled. If the executor refuses, it fails with the executor's error; only
+// Finally runs fn all the same, on a goroutine of its own.
 //
-// Cancelling the derived future settles it at once, and cancels f, unless f is done
-// ([Shield] protects it) or it was fn that was running, whose context then ends. The source is never changed otherwise. These functions do
-// not block, are safe for concurrent use and panic if a context, future or function is nil.
-// Handing f over counts as reading its failure, which becomes that of the derived future.
+// Cancelling the derived future settles it at once, and cancels f, unless f is
+// done ([Shield] protects it) or it was fn that was running, whose context then
+// ends. The source is never changed otherwise. These functions do not block,
+// are safe for concurrent use and panic if a context, future or function is
+// nil. Handing f over counts as reading its failure, which becomes that of the
+// derived future.
 func Then[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, T) (U, error)) *Future[U] {
 	check("Then", ctx, f != nil, fn != nil)
 	s := &then[T, U]{fn: fn}
@@ -32,9 +37,10 @@ func Then[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, 
 	return &s.Future
 }
 
-// ThenFuture is Then for an fn that returns a future: the derived future follows it,
-// and cancels it when it is cancelled itself, also if fn comes back with it only later. If fn
-// returns nil, or a future that waits for the derived one ([ErrCycle]), the derived future fails.
+// ThenFuture is Then for an fn that returns a future: the derived future
+// follows it, and cancels it when it is cancelled itself, also if fn comes back
+// with it only later. If fn returns nil, or a future that waits for the derived
+// one ([ErrCycle]), the derived future fails.
 func ThenFuture[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, T) *Future[U]) *Future[U] {
 	check("ThenFuture", ctx, f != nil, fn != nil)
 	s := &thenFuture[T, U]{fn: fn}
@@ -42,9 +48,9 @@ func ThenFuture[T, U any](ctx context.Context, f *Future[T], fn func(context.Con
 	return &s.Future
 }
 
-// Recover returns a future of the value of f, or, if f failed, of what fn makes of
-// the error. fn is not called if f was cancelled: then so is the derived future. See
-// [Then] for the rest.
+// Recover returns a future of the value of f, or, if f failed, of what fn makes
+// of the error. fn is not called if f was cancelled: then so is the derived
+// future. See [Then] for the rest.
 func Recover[T any](ctx context.Context, f *Future[T], fn func(context.Context, error) (T, error)) *Future[T] {
 	check("Recover", ctx, f != nil, fn != nil)
 	s := &recovery[T]{fn: fn}
@@ -52,9 +58,10 @@ func Recover[T any](ctx context.Context, f *Future[T], fn func(context.Context, 
 	return &s.Future
 }
 
-// Handle returns the future of what fn makes of the outcome of f, whatever it is: fn
-// gets the value and nil, or the zero value and the error. It may turn a failure, or a cancellation,
-// into a value. See [Then] for the rest.
+// Handle returns the future of what fn makes of the outcome of f, whatever it
+// is: fn gets the value and nil, or the zero value and the error. It may turn a
+// failure, or a cancellation, into a value. fn is called even if ctx has ended,
+// and finds it ended. See [Then] for the rest.
 func Handle[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, T, error) (U, error)) *Future[U] {
 	check("Handle", ctx, f != nil, fn != nil)
 	s := &handling[T, U]{fn: fn}
@@ -62,12 +69,15 @@ func Handle[T, U any](ctx context.Context, f *Future[T], fn func(context.Context
 	return &s.Future
 }
 
-// Finally returns a future with the outcome of f that settles after fn has run. fn
-// runs exactly once, however f ends. If fn fails and f did not, the derived future
-// fails with fn's error; if both fail, with the two joined, f's first.
+// Finally returns a future with the outcome of f that settles after fn has run.
+// fn runs exactly once, however f ends, and even if ctx has ended, which it
+// then finds ended. If fn fails and f did not, the derived future fails with
+// fn's error; if both fail, with the two joined, f's first.
 //
-// Cancelling the derived future settles it at once and cancels f; fn still runs when f is done. The error
-// of an fn that nobody waits for any more is reported (see [SetUnhandledHandler]). See [Then] for the rest.
+// Cancelling the derived future settles it at once and cancels f; fn still runs
+// when f is done, which may be after that. The error of an fn that nobody waits
+// for any more is reported (see [SetUnhandledHandler]). See [Then] for the
+// rest.
 func Finally[T any](ctx context.Context, f *Future[T], fn func(context.Context) error) *Future[T] {
 	check("Finally", ctx, f != nil, fn != nil)
 	s := &cleanup[T]{fn: fn}
@@ -75,10 +85,11 @@ func Finally[T any](ctx context.Context, f *Future[T], fn func(context.Context) 
 	return &s.Future
 }
 
-// Combine returns the future of what fn makes of the values of a and b. If one of
-// them fails, the derived future fails at once with the same error, fn is not called
-// and the other one runs on. Of an input that was cancelled the error Is [ErrCancelled]. Cancelling the derived
-// future cancels both. See [Then] for the rest.
+// Combine returns the future of what fn makes of the values of a and b. If one
+// of them fails, the derived future fails at once with the same error, fn is
+// not called and the other one runs on. Of an input that was cancelled the
+// error Is [ErrCancelled]. Cancelling the derived future cancels both. See
+// [Then] for the rest.
 func Combine[A, B, C any](ctx context.Context, a *Future[A], b *Future[B], fn func(context.Context, A, B) (C, error)) *Future[C] {
 	check("Combine", ctx, a != nil && b != nil, fn != nil)
 	return Then(ctx, all(&a.cell, &b.cell), func(ctx context.Context, _ struct{}) (C, error) { return fn(ctx, a.v, b.v) })
@@ -96,13 +107,13 @@ func check(name string, ctx context.Context, future, fn bool) {
 	}
 }
 
-// A stage is a derived future with code to run: the future, its registration on the
-// source, and the context for the code, in one allocation, with the function beside
-// it in the struct that embeds the stage.
+// A stage is a derived future with code to run: the future, its registration on
+// the source, and the context for the code, in one allocation, with the
+// function beside it in the struct that embeds the stage.
 //
-// The party of the node is that outer struct. Its notify says whether the code is to be
-// run; its work claims the source and the function, under the future's lock, and runs it.
-// Whoever settles the future drops both.
+// The party of the node is that outer struct. Its notify says whether the code
+// is to be run; its work claims the source and the function, under the future's
+// lock, and runs it. Whoever settles the future drops both.
 type stage[U any] struct {
 	Future[U]
 	node // on the source; src is nil once the source was claimed
@@ -147,7 +158,8 @@ func (s *stage[U]) lockOrForget(except uint32) bool {
 	return false
 }
 
-// forgetLocked drops the source and the function, and returns the former. s.mu is held.
+// forgetLocked drops the source and the function, and returns the former. s.mu
+// is held.
 func (s *stage[U]) forgetLocked() *cell {
 	src := s.src
 	s.src = nil

@@ -7,17 +7,20 @@ import (
 	"sync/atomic"
 )
 
-// Gather returns the future of all values, in the order of futs, or of the first
-// failure: it fails as soon as one of futs does, with the very same error, and the
-// others run on. If one was cancelled it fails with an error that Is [ErrCancelled].
-// Gather() is done, with an empty slice. asyncio: gather.
+// Gather returns the future of all values, in the order of futs, or of the
+// first failure: it fails as soon as one of futs does, with the very same
+// error, and the others run on. If one was cancelled it fails with an error
+// that Is [ErrCancelled]. Gather() is done, with an empty slice. asyncio:
+// gather.
 //
-// This and what follows holds for the other combinators of futures too. They do not block, are safe for
-// concurrent use and start no goroutine: they register with those of futs that are
-// pending, and deregister once these no longer matter to them, in constant time
-// each. If several of futs are done at the call, the first in order counts. Handing
-// a future over counts as reading its failure. Cancelling the derived future settles it at once and
-// cancels those of futs that are pending. They panic, before anything happens, if one of futs is nil.
+// This and what follows holds for the other combinators of futures too. They do
+// not block, are safe for concurrent use and start no goroutine: they register
+// with those of futs that are pending, and deregister once these no longer
+// matter to them, in constant time each. If several of futs are done at the
+// call, the first in order counts. Handing a future over counts as reading its
+// failure. Cancelling the derived future settles it at once and cancels those
+// of futs that are pending. They panic, before anything happens, if one of futs
+// is nil.
 func Gather[T any](futs ...*Future[T]) *Future[[]T] {
 	values := make([]T, len(futs))
 	for i, f := range futs {
@@ -68,9 +71,11 @@ func (g *gather[T]) countdown() todo {
 	return g.publish(succeeded)
 }
 
-// Settle returns the future of every outcome, in the order of futs. It waits for all
-// of them and never fails, though it can be cancelled. Settle() is done, with an empty slice. See [Gather] for
-// the rest. asyncio: gather(return_exceptions=True).
+// Settle returns the future of every outcome, in the order of futs. It waits
+// for all of them and never fails, though it can be cancelled. One of futs that
+// was cancelled is an outcome whose Err Is [ErrCancelled]. Settle() is done,
+// with an empty slice. See [Gather] for the rest. asyncio:
+// gather(return_exceptions=True).
 func Settle[T any](futs ...*Future[T]) *Future[[]Outcome[T]] {
 	checkFutures("Settle", futs)
 	s := &settling[T]{}
@@ -101,15 +106,17 @@ func (s *settling[T]) notify(*node) todo {
 	return s.publish(succeeded)
 }
 
-// FirstCompleted returns a future of the outcome of the first of futs to be done,
-// whatever it is. The others run on. Of no futures it fails with [ErrNoFutures]; if the first was
-// cancelled it fails with an error that Is [ErrCancelled]. See [Gather] for the rest.
-// asyncio: wait(return_when=FIRST_COMPLETED), of one result.
+// FirstCompleted returns a future of the outcome of the first of futs to be
+// done, whatever it is. The others run on. Of no futures it fails with
+// [ErrNoFutures]; if the first was cancelled it fails with an error that Is
+// [ErrCancelled]. See [Gather] for the rest. asyncio:
+// wait(return_when=FIRST_COMPLETED), of one result.
 func FirstCompleted[T any](futs ...*Future[T]) *Future[T] {
 	return first("FirstCompleted", futs, false)
 }
 
-// Race is FirstCompleted, and cancels the others when the first is done.
+// Race is [FirstCompleted], and cancels the others when the first is done. It
+// does not wait for them to stop. Of no futures it fails with [ErrNoFutures].
 func Race[T any](futs ...*Future[T]) *Future[T] { return first("Race", futs, true) }
 
 type race[T any] struct{ fanIn[T] }
@@ -156,10 +163,12 @@ func (r *race[T]) won(f *Future[T]) todo {
 	return r.lose(failed, inputFailure(&f.cell, originOf[T]()))
 }
 
-// FirstSucceeded returns a future of the value of the first of futs to succeed. The
-// others run on. If none does, it fails when the last has, with the errors of all, joined in
-// the order of futs (see [errors.Join]; of one future with the very same error). Of no futures it fails with
-// [ErrNoFutures]. See [Gather] for the rest.
+// FirstSucceeded returns a future of the value of the first of futs to succeed.
+// The others run on: [Hedge] with a delay of 0 is the form that cancels them.
+// If none succeeds, it fails when the last has, with the errors of all, joined
+// in the order of futs (see [errors.Join]; of one future with the very same
+// error). One that was cancelled counts as one that failed. Of no futures it
+// fails with [ErrNoFutures]. See [Gather] for the rest.
 func FirstSucceeded[T any](futs ...*Future[T]) *Future[T] {
 	checkFutures("FirstSucceeded", futs)
 	s := new(successor[T])
@@ -213,8 +222,8 @@ func joined(errs []error) error {
 	return errors.Join(errs...)
 }
 
-// all returns a future that succeeds when all of srcs have, and fails with the first
-// failure.
+// all returns a future that succeeds when all of srcs have, and fails with the
+// first failure.
 func all(srcs ...*cell) *Future[struct{}] {
 	b := new(barrier[struct{}])
 	b.left.Store(int64(len(srcs)) + 1)
@@ -229,9 +238,9 @@ func all(srcs ...*cell) *Future[struct{}] {
 	return &b.Future
 }
 
-// CancelAll cancels each of futs, as their Cancel does, and returns how many of these
-// calls reported true. It does not wait for work to stop. It panics, before it
-// cancels any, if one of futs is nil.
+// CancelAll cancels each of futs, as their Cancel does, and returns how many of
+// these calls reported true. It does not wait for work to stop. It panics,
+// before it cancels any, if one of futs is nil.
 func CancelAll[F Awaitable](futs ...F) int {
 	checkAwaitables("CancelAll", futs)
 	n := 0
@@ -252,17 +261,25 @@ func checkAwaitables[F Awaitable](name string, futs []F) {
 	}
 }
 
-// Map calls fn with each of items, no more than limit at a time, and returns the
-// future of the results, in the order of items. The next call starts as one ends.
+// Map calls fn with each of items, no more than limit at a time, and returns
+// the future of the results, in the order of items. The next call starts as one
+// ends.
 //
-// The calls run on the executor of ctx, by limit tasks or fewer that take the items in
-// order; never on the caller's goroutine, unless that executor is [Inline]. As soon as one
-// fails, so does the future, with the very same error; the contexts of the running calls are cancelled, and
-// those that have not started never start. Cancelling the future does the same, and so does the end of
-// ctx, though only once the running calls have returned.
+// The calls run on the executor of ctx, by limit tasks or fewer that take the
+// items in order; never on the caller's goroutine, unless that executor is
+// [Inline]. As soon as one fails, so does the future, with the very same error;
+// the contexts of the running calls are cancelled, and those that have not
+// started never start. A call that returns [ErrCancelled] makes the future fail
+// as well, not be cancelled. Cancelling the future stops the calls in the same
+// way, and so does the end of ctx, though the future then settles only when one
+// of the running calls has returned.
 //
-// Map of no items is done, with an empty slice. It does not block. It panics if ctx
-// or fn is nil or limit is below 1.
+// The items must not be changed before the calls have returned. After a failure
+// or a cancellation that may be later than the future is done; to wait for the
+// calls, run them in a [Group].
+//
+// Map of no items is done, with an empty slice. It does not block. It panics if
+// ctx or fn is nil or limit is below 1.
 func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Context, A) (B, error)) *Future[[]B] {
 	switch {
 	case ctx == nil:

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// WithExecutor returns a context whose executor is ex: what Go, AddDoneCallback,
-// Then and their kin run with that context, and with contexts derived from it, runs
-// there. It panics if ctx or ex is nil.
+// WithExecutor returns a context whose executor is ex: what Go,
+// AddDoneCallback, Then and their kin run with that context, and with contexts
+// derived from it, runs there. It neither starts nor closes ex. It panics if
+// ctx or ex is nil.
 func WithExecutor(ctx context.Context, ex Executor) context.Context {
 	if ctx == nil {
 		panic("future: WithExecutor: nil context")
@@ -18,9 +19,9 @@ func WithExecutor(ctx context.Context, ex Executor) context.Context {
 	return newPlacement(ctx, ex)
 }
 
-// ExecutorFrom returns the executor of ctx: that of the nearest WithExecutor, or
-// [Goroutines]. It is never nil. It panics if ctx is nil.
-// asyncio: Future.get_loop, asyncio.get_running_loop.
+// ExecutorFrom returns the executor of ctx: that of the nearest WithExecutor,
+// or [Goroutines]. It is never nil. It panics if ctx is nil. asyncio:
+// Future.get_loop, asyncio.get_running_loop.
 func ExecutorFrom(ctx context.Context) Executor {
 	if ctx == nil {
 		panic("future: ExecutorFrom: nil context")
@@ -28,16 +29,18 @@ func ExecutorFrom(ctx context.Context) Executor {
 	return placementOf(ctx).executor
 }
 
-// WithTimeout returns a future of the outcome of f, or, if f is not done when d has
-// passed, of the error [ErrTimeout]. It then cancels f, with ErrTimeout as the cause, and settles without waiting
-// for f to stop: to wait until cancelled work has stopped, await the task itself, or
-// use a [Group]. WithTimeout(Shield(f), d) is the form that leaves the work running.
+// WithTimeout returns a future of the outcome of f, or, if f is not done when d
+// has passed, of the error [ErrTimeout]. It then cancels f, with ErrTimeout as
+// the cause, and settles without waiting for f to stop: to wait until cancelled
+// work has stopped, await the task itself, or use a [Group].
+// WithTimeout(Shield(f), d) is the form that leaves the work running.
 //
-// The outcome of an f that is done counts, also at the deadline, and for a d of 0 or
-// less. Cancelling the derived future cancels f. A state Cancelled is passed on. The
-// timer is stopped when it is no longer needed; there is one, and no goroutine. Handing f over counts as reading
-// its failure. WithTimeout does not block, is safe for concurrent use and panics if f is nil.
-// asyncio: wait_for, timeout.
+// The outcome of an f that is done counts, also at the deadline, and for a d of
+// 0 or less. Cancelling the derived future cancels f. A state Cancelled is
+// passed on. The timer is stopped when it is no longer needed; there is one,
+// and no goroutine. Handing f over counts as reading its failure. WithTimeout
+// does not block, is safe for concurrent use and panics if f is nil. asyncio:
+// wait_for, timeout.
 func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	if f == nil {
 		panic("future: WithTimeout: nil future")
@@ -45,7 +48,8 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	return limited(f, d)
 }
 
-// WithDeadline is WithTimeout with a point in time. asyncio: timeout_at.
+// WithDeadline is [WithTimeout] with a point in time; one that is in the past
+// is a d of 0. It panics if f is nil. asyncio: timeout_at.
 func WithDeadline[T any](f *Future[T], t time.Time) *Future[T] {
 	if f == nil {
 		panic("future: WithDeadline: nil future")
@@ -65,10 +69,12 @@ func limited[T any](f *Future[T], d time.Duration) *Future[T] {
 	return &l.Future
 }
 
-// WithContext returns a future of the outcome of f that is cancelled, and f with it,
-// when ctx ends; if that was a deadline that passed, it has failed with an error that Is
-// [context.DeadlineExceeded]. The outcome of an f that is done counts, also if ctx
-// has ended before. See [WithTimeout] for the rest. It panics if ctx or f is nil.
+// WithContext returns a future of the outcome of f that is cancelled, and f
+// with it, when ctx ends; if that was a deadline that passed, it has failed
+// with an error that Is [context.DeadlineExceeded]. In either case the error Is
+// context.Cause(ctx). The outcome of an f that is done counts, also if ctx has
+// ended before. A ctx that never ends costs nothing. See [WithTimeout] for the
+// rest. It panics if ctx or f is nil.
 func WithContext[T any](ctx context.Context, f *Future[T]) *Future[T] {
 	check("WithContext", ctx, f != nil, true)
 	b := new(bounded[T])
@@ -82,10 +88,11 @@ func WithContext[T any](ctx context.Context, f *Future[T]) *Future[T] {
 	return &b.Future
 }
 
-// Shield returns a future of the outcome of f whose cancellation leaves f alone: it
-// settles the shield only. Cancelling f cancels the shield. An f that fails after its
-// shields were cancelled counts as unread. Shield does not block, is safe for concurrent use and
-// panics if f is nil. asyncio: shield.
+// Shield returns a future of the outcome of f whose cancellation leaves f
+// alone: it settles the shield only. Cancelling f cancels the shield. Shielding
+// f is not reading its failure, reading the shield is: an f that fails after
+// its shields were cancelled counts as unread. Shield does not block, is safe
+// for concurrent use and panics if f is nil. asyncio: shield.
 func Shield[T any](f *Future[T]) *Future[T] {
 	if f == nil {
 		panic("future: Shield: nil future")
@@ -95,8 +102,10 @@ func Shield[T any](f *Future[T]) *Future[T] {
 	return &s.Future
 }
 
-// After returns a future of the time at which d has passed. If d is 0 or less it is
-// done. Cancelling it stops its timer. After does not block. asyncio: sleep.
+// After returns a future of the time at which d has passed. If d is 0 or less
+// it is done. Cancelling it stops its timer; an After(d).Await(ctx) that gives
+// up does not, and leaves the timer until d: WithContext(ctx, After(d)) is the
+// form that stops it. After does not block. asyncio: sleep.
 func After(d time.Duration) *Future[time.Time] {
 	if d <= 0 {
 		return FromResult(time.Now())
@@ -150,7 +159,8 @@ func (p *proxy[T]) notify(*node) todo {
 	return p.takeOverLocked()
 }
 
-// takeOverLocked settles p, unless it has settled, as its source has, and unlocks it.
+// takeOverLocked settles p, unless it has settled, as its source has, and
+// unlocks it.
 func (p *proxy[T]) takeOverLocked() todo {
 	src := p.src
 	p.src = nil

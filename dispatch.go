@@ -1,8 +1,9 @@
 package future
 
-// A todo is what a settle leaves to be done once its lock is released. Settling a
-// future never calls anybody: it returns whom to tell, and so do those who are told,
-// so that a chain of any length is a loop and no lock is held meanwhile.
+// A todo is what a settle leaves to be done once its lock is released. Settling
+// a future never calls anybody: it returns whom to tell, and so do those who
+// are told, so that a chain of any length is a loop and no lock is held
+// meanwhile.
 type todo struct {
 	ready list // nodes whose source has settled: to be notified
 	work  list // nodes of workers that have the caller's code to run
@@ -27,9 +28,9 @@ type worker interface {
 	scope() *scope
 }
 
-// run does what td says. It is called once by whoever settled a future, with no lock
-// held; on is where it is called from: the executor whose goroutine this is, or nil
-// for a goroutine of the caller's.
+// run does what td says. It is called once by whoever settled a future, with no
+// lock held; on is where it is called from: the executor whose goroutine this
+// is, or nil for a goroutine of the caller's.
 func (td todo) run(on *placement) {
 	if td.isEmpty() {
 		return
@@ -43,8 +44,8 @@ func (td todo) run(on *placement) {
 type runner struct {
 	todo
 	on    *placement
-	begun *cell // of the worker that the executor was handed, if it may ask the run to stop
-	local list  // workers to be run here, on the spot or because they go on where their source ran
+	begun *cell // of the worker that was handed over, if the run may be asked to stop
+	local list  // workers to be run here: on the spot, or as their source ran here
 	spot  list  // callbacks to be run here, on the spot
 	// Whose code is running: at most one of the two.
 	cur  worker
@@ -93,9 +94,10 @@ func runTask(w worker) {
 	r.run()
 }
 
-// goOn notes the stage that goes on in the run that began with c. For the executor, which knows
-// only c, the run is one task, and asking that to stop has to reach whoever runs. c
-// has settled by then, and has no other use for its list.
+// goOn notes the stage that goes on in the run that began with c. For the
+// executor, which knows only c, the run is one task, and asking that to stop
+// has to reach whoever runs. c has settled by then, and has no other use for
+// its list.
 func (c *cell) goOn(n *node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,9 +151,10 @@ func (r *runner) propagate() {
 	}
 }
 
-// postWork hands each worker that is ready to its executor. If all that may run here
-// is one worker, it goes on where its source ran; with company each is a task of its
-// own, but for the first, which starts when the others have been handed over.
+// postWork hands each worker that is ready to its executor. If all that may run
+// here is one worker, it goes on where its source ran; with company each is a
+// task of its own, but for the first, which starts when the others have been
+// handed over.
 func (r *runner) postWork() {
 	var keep *node
 	for n := r.work.pop(); n != nil; n = r.work.pop() {

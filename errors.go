@@ -35,7 +35,8 @@ var (
 	// as t.FailNow does.
 	ErrGoexit = errors.New("future: function called runtime.Goexit")
 
-	// ErrCycle is the error of a future that was made to wait for itself.
+	// ErrCycle is what CompleteWith, ThenFuture and Await give when a future would
+	// wait for itself. Rings of tasks that await each other are not detected.
 	ErrCycle = errors.New("future: future waits for itself")
 
 	errNilError  = errors.New("future: SetError: nil error; use SetResult to succeed")
@@ -52,7 +53,7 @@ type PanicError struct {
 
 func newPanicError(v any) *PanicError { return &PanicError{v, debug.Stack()} }
 
-// Error returns the panic value and the stack.
+// Error returns the panic value and the stack, on many lines; %v of Value is one.
 func (e *PanicError) Error() string {
 	v := e.Value
 	if IsFuture(v) { // its own future, maybe, whose text would be that of this error

@@ -18,9 +18,10 @@ type Task interface {
 	CancelCause(cause error) bool
 }
 
-// A TaskFunc is a plain function as a [Task]. A panic is reported to the unhandled
-// handler. CancelCause does nothing: a plain function has no result to settle and no
-// context to end.
+// A TaskFunc is a plain function as a [Task]. A panic is reported to the
+// unhandled handler, and so is a nil TaskFunc, as one; runtime.Goexit ends the
+// goroutine, and is not reported. CancelCause does nothing: a plain function
+// has no result to settle and no context to end.
 type TaskFunc func()
 
 // Run calls f.
@@ -36,17 +37,22 @@ func (f TaskFunc) Run() {
 // CancelCause returns false.
 func (f TaskFunc) CancelCause(error) bool { return false }
 
-// An Executor decides where and when tasks run. Implementations must be safe for
-// concurrent use; they need not be comparable.
+// An Executor decides where and when tasks run. Implementations must be safe
+// for concurrent use; they need not be comparable.
 //
-// Two optional interfaces refine it. An executor whose Execute can wait should also
-// have the method
+// Execute is called by [Go] on the goroutine of its caller, and for callbacks
+// and continuations on that of whoever settles the future. An Execute that
+// panics has refused the task, with a [*PanicError].
+//
+// Two optional interfaces refine it. An executor whose Execute can wait should
+// also have the method
 //
 //	TryExecute(Task) error
 //
-// which refuses instead of waiting: settling a future never waits for an executor,
-// and uses it. What TryExecute refuses is handed to Execute on a goroutine of its
-// own. And an executor that bounds how much runs at once can be a [Lender].
+// which refuses instead of waiting: settling a future never waits for an
+// executor, and uses it. What TryExecute refuses is handed to Execute on a
+// goroutine of its own. And an executor that bounds how much runs at once can
+// be a [Lender].
 type Executor interface {
 	// Execute arranges for task.Run to be called, or returns an error and never
 	// calls it. ctx bounds the wait for admission. An executor that accepted a task
@@ -54,29 +60,36 @@ type Executor interface {
 	Execute(ctx context.Context, task Task) error
 }
 
-// A Lender is an [Executor] that bounds how many tasks run at once, and whose bound
-// leaves out those that are parked.
+// A Lender is an [Executor] that bounds how many tasks run at once, and whose
+// bound leaves out those that are parked.
 //
-// When a task that runs on a Lender is about to park in this package, in Await, Wait,
-// AsCompleted or Group.Wait, with its own context, Lend is called on its goroutine,
-// and Reclaim once the wait is over; Reclaim returns when the task may go on. So a task may
-// wait for another task of the same executor without taking the room that it needs.
+// When a task that runs on a Lender is about to park in this package, in Await,
+// Wait, AsCompleted or Group.Wait, with its own context, Lend is called on its
+// goroutine, and Reclaim once the wait is over; Reclaim returns when the task
+// may go on. So a task may wait for another task of the same executor without
+// taking the room that it needs.
 type Lender interface {
 	Executor
 	Lend()
 	Reclaim()
 }
 
-// ExecutorFunc makes an [Executor] of a function, and so of any other pool, in one
-// line. The function must not wait: it may be called on the goroutine that settles
-// a future. See [Executor] for executors that do wait.
+// ExecutorFunc makes an [Executor] of a function, and so of any other pool, in
+// one line. With a non-blocking pool p of the library ants:
+//
+//	ExecutorFunc(func(_ context.Context, t Task) error { return p.Submit(t.Run) })
+//
+// The function must not wait: it may be called on the goroutine that settles a
+// future. See [Executor] for executors that do wait. A nil function refuses
+// every task.
 type ExecutorFunc func(ctx context.Context, task Task) error
 
 // Execute calls f.
 func (f ExecutorFunc) Execute(ctx context.Context, task Task) error { return f(ctx, task) }
 
-// Goroutines runs each task on a goroutine of its own. It never refuses. It is what
-// runs the tasks of a context without an executor.
+// Goroutines runs each task on a goroutine of its own. It never refuses. It is
+// what runs the tasks of a context without an executor. It is not to be
+// assigned to.
 var Goroutines Executor = goroutines{}
 
 type goroutines struct{}
@@ -91,10 +104,11 @@ func (goroutines) TryExecute(task Task) error {
 	return nil
 }
 
-// Inline runs each task on the spot, on the goroutine that hands it over: Go runs its
-// function before it returns, SetResult the callbacks and continuations of the
-// promise. No lock of this package is held meanwhile. It is for code that knows
-// what it does: short functions that take no lock which a caller of SetResult may hold.
+// Inline runs each task on the spot, on the goroutine that hands it over: Go
+// runs its function before it returns, SetResult the callbacks and
+// continuations of the promise. No lock of this package is held meanwhile. It
+// is for code that knows what it does: short functions that take no lock which
+// a caller of SetResult may hold. It is not to be assigned to.
 var Inline Executor = inline{}
 
 type inline struct{}
@@ -109,16 +123,18 @@ func (inline) TryExecute(task Task) error {
 	return nil
 }
 
-// NewSerial returns an executor that runs one task at a time, in the order in which
-// they were handed over, on the executor on: asyncio's loop.call_soon. While there
-// is work it occupies on with one task of its own. A task that blocks, also one
-// that awaits, holds up those behind it; waiting there for one of these deadlocks
-// until the context of the wait ends.
+// NewSerial returns an executor that runs one task at a time, in the order in
+// which they were handed over, on the executor on: asyncio's loop.call_soon. It
+// is safe for concurrent use. While there is work it occupies on with one task
+// of its own. A task that blocks, also one that awaits, holds up those behind
+// it; waiting there for one of these deadlocks until the context of the wait
+// ends.
 //
-// If on refuses, the submitter that asked it gets the refusal, and the others who have
-// handed over tasks meanwhile keep their places: on is asked again for them, and if it
-// refuses again their futures fail with that error. A settle is never refused: it keeps its place too. A
-// serial executor keeps no goroutine and needs no closing. It panics if on is nil.
+// If on refuses, the submitter that asked it gets the refusal, and the others
+// who have handed over tasks meanwhile keep their places: on is asked again for
+// them, and if it refuses again their futures fail with that error. A settle is
+// never refused: it keeps its place too. A serial executor keeps no goroutine
+// and needs no closing. NewSerial panics if on is nil.
 func NewSerial(on Executor) Executor {
 	if on == nil {
 		panic("future: NewSerial: nil executor")
@@ -219,8 +235,8 @@ func (s *serial) takeAll() []Task {
 	return queue
 }
 
-// takeCarried empties the queue of d, and returns the task that it runs as well. If d
-// does not run, there is nothing.
+// takeCarried empties the queue of d, and returns the task that it runs as
+// well. If d does not run, there is nothing.
 func (s *serial) takeCarried(d *drain) []Task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,8 +283,8 @@ func (d *drain) run() {
 	returned = true
 }
 
-// CancelCause passes on that on will not run what it accepted, or, while d runs, that it wants
-// all that d carries to stop.
+// CancelCause passes on that on will not run what it accepted, or, while d
+// runs, that it wants all that d carries to stop.
 func (d *drain) CancelCause(cause error) bool {
 	var tasks []Task
 	accepted := true
@@ -294,13 +310,13 @@ func (s *lendingSerial) Reclaim() { s.on.(Lender).Reclaim() }
 
 type tryExecutor interface{ TryExecute(Task) error }
 
-// A placement is an executor as a context carries it, with what is to be known of it
-// looked up once.
+// A placement is an executor as a context carries it, with what is to be known
+// of it looked up once.
 type placement struct {
 	context.Context
 	executor Executor
 	mode     mode
-	key      any         // equal for equal executors; one that cannot be compared is equal to nothing
+	key      any         // equal for equal executors; what is not comparable equals nothing
 	try      tryExecutor // nil if the executor has none
 	lender   Lender      // nil if it is none
 }
@@ -357,7 +373,8 @@ func placementOf(ctx context.Context) *placement {
 	return unplaced
 }
 
-// same reports whether p and q (nil: none) are the same executor, as far as can be told.
+// same reports whether p and q (nil: none) are the same executor, as far as can
+// be told.
 func (p *placement) same(q *placement) bool { return p == q || q != nil && p.key == q.key }
 
 // execute hands task to the executor of p, which may wait. An executor that panics

@@ -2,11 +2,13 @@ package future
 
 import "sync/atomic"
 
-// A fanIn is a future of many inputs, with its registrations on them in one block.
+// A fanIn is a future of many inputs, with its registrations on them in one
+// block.
 //
-// While the inputs are being registered, those that have one already may be done and
-// even settle the future. So the block belongs to the registering goroutine until
-// open; after that, to whoever takes it: the goroutine that settles the future.
+// While the inputs are being registered, those that have one already may be
+// done and even settle the future. So the block belongs to the registering
+// goroutine until open; after that, to whoever takes it: the goroutine that
+// settles the future.
 type fanIn[U any] struct {
 	Future[U]
 	role
@@ -51,7 +53,7 @@ func (f *fanIn[U]) open() todo {
 	f.mu.Unlock()
 	if f.isSettled() {
 		if fl := f.failure(); fl != nil {
-			fl.held(false) // a later input may have failed with the same, and was heeded
+			fl.held(false) // a later input may have failed with it, and was heeded
 		}
 	}
 	return f.release(nodes)
@@ -118,8 +120,9 @@ func pull(nodes []node) (pending list) {
 	return pending
 }
 
-// inputFailure is what a future of many inputs fails with on account of src. That an
-// input was cancelled is a failure to it; it is cancelled only if it was itself.
+// inputFailure is what a future of many inputs fails with on account of src.
+// That an input was cancelled is a failure to it; it is cancelled only if it
+// was itself.
 func inputFailure(src *cell, o origin) *failure {
 	fl := src.failure()
 	if src.state.Load() < failed {
@@ -128,8 +131,8 @@ func inputFailure(src *cell, o origin) *failure {
 	return fl
 }
 
-// A barrier is a fanIn that succeeds when all of its inputs have, and fails with the
-// first that does not.
+// A barrier is a fanIn that succeeds when all of its inputs have, and fails
+// with the first that does not.
 type barrier[U any] struct {
 	fanIn[U]
 	left atomic.Int64 // inputs to wait for, and one until all are registered

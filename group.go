@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// A Group owns tasks whose lives end before its Wait returns: structured concurrency.
-// The first failure cancels the rest. All methods are safe for concurrent use. A
-// Group is made by [NewGroup], and Wait must be called to release its context.
-// asyncio: TaskGroup.
+// A Group owns tasks whose lives end before its Wait returns: structured
+// concurrency. The first failure cancels the rest. All methods are safe for
+// concurrent use. A Group is made by [NewGroup], the zero Group cannot be used,
+// and Wait must be called to release its context. asyncio: TaskGroup.
 type Group struct {
 	parent context.Context
 	ctx    context.Context
@@ -19,13 +19,13 @@ type Group struct {
 	running  int  // how many children there are
 	errs     []error
 	stopped  bool          // cancelled, from outside or by a failure
-	idle     chan struct{} // closed when running drops to 0; nil unless someone waits for it
+	idle     chan struct{} // closed when running drops to 0; nil if nobody waits
 	closed   bool          // no child runs and none will: Wait returns err
 	err      error
 }
 
-// NewGroup returns a group whose tasks have the values, the executor, the deadline and the
-// cancellation of ctx. It panics if ctx is nil.
+// NewGroup returns a group whose tasks have the values, the executor, the
+// deadline and the cancellation of ctx. It panics if ctx is nil.
 func NewGroup(ctx context.Context) *Group {
 	if ctx == nil {
 		panic("future: NewGroup: nil context")
@@ -35,12 +35,15 @@ func NewGroup(ctx context.Context) *Group {
 	return g
 }
 
-// GoIn runs fn as a task of g, as [Go] does with the group's context, and returns
-// its future. If fn fails, all others of the group are cancelled with its error as the cause; a
-// child that is cancelled on its own is no failure. A child may start others while the owner waits.
+// GoIn runs fn as a task of g, as [Go] does with the group's context, and
+// returns its future. If fn fails, all others of the group are cancelled with
+// its error as the cause; a child that is cancelled on its own is no failure.
+// That fn failed is for Wait to tell, and is not reported as unread. A child
+// may start others while the owner waits.
 //
-// In a group that has ended, because it was cancelled or Wait has returned, fn is not called
-// and the future is cancelled. GoIn waits no longer than Go does. It panics if g or fn is nil.
+// In a group that has ended, because it was cancelled or Wait has returned, fn
+// is not called and the future is cancelled. GoIn waits no longer than Go does.
+// It panics if g or fn is nil.
 func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	if g == nil {
 		panic("future: GoIn: nil group")
@@ -61,7 +64,8 @@ func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	return &c.Future
 }
 
-// A child is a task, the group's registration on it, and its place among the children.
+// A child is a task, the group's registration on it, and its place among the
+// children.
 type child[T any] struct {
 	task[T]
 	watcher node
@@ -71,23 +75,26 @@ type child[T any] struct {
 
 func (c *child[T]) notify(*node) todo { return c.group.done(&c.inGroup, &c.Future.cell) }
 
-// Cancel cancels all children, those that are running through their contexts, with
-// cause (nil: none) as the cause, and refuses further ones. It does not wait for them.
-// Only the first cancellation of a group counts, a failure included.
+// Cancel cancels all children, those that are running through their contexts,
+// with cause (nil: none) as the cause, and refuses further ones. It does not
+// wait for them. Only the first cancellation of a group counts, a failure
+// included.
 func (g *Group) Cancel(cause error) { g.stop(cause).run(nil) }
 
 // Context returns the context of the group: that of the children's contexts, which
 // ends with the first failure, with Cancel, and when Wait returns.
 func (g *Group) Context() context.Context { return g.ctx }
 
-// Wait blocks until all children have returned, and returns their errors, those of
-// cancelled children excepted: joined, the first failure first (see [errors.Join]; a
-// single one as it is). Without any, it is nil, or if the group was cancelled the cancellation, which Is
-// [ErrCancelled] and Is the cause (if a deadline ended it, Is [context.DeadlineExceeded]).
+// Wait blocks until all children have returned, and returns their errors, those
+// of cancelled children excepted: joined, the first failure first (see
+// [errors.Join]; a single one as it is). Without any, it is nil, or if the
+// group was cancelled the cancellation, which Is [ErrCancelled] and Is the
+// cause (if a deadline ended it, Is [context.DeadlineExceeded]).
 //
-// Wait has no context of its own: to be impatient is to Cancel. It may be called several times, and
-// returns the same each time. Called by a child of the group it never returns.
-// If the group was made with the context of a task, Wait counts as a wait of that task.
+// Wait has no context of its own: to be impatient is to Cancel. It may be
+// called several times, and returns the same each time. Called by a child of
+// the group it never returns. If the group was made with the context of a task,
+// Wait counts as a wait of that task.
 func (g *Group) Wait() error {
 	for {
 		g.mu.Lock()

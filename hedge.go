@@ -5,15 +5,20 @@ import (
 	"time"
 )
 
-// Hedge runs fn up to attempts times, and returns a future of the first success. The
-// first attempt starts at once; each further one delay after the one before it, or at once
-// when all that are running have failed. When one has succeeded the others are
-// cancelled; the context of the winner is not, also not later. If all fail, the error is theirs, joined
-// in the order of the attempts (see [errors.Join]; of one attempt the very same error).
+// Hedge runs fn up to attempts times, and returns a future of the first
+// success. The first attempt starts at once; each further one delay after the
+// one before it, or at once when all that are running have failed. With a delay
+// of 0 or less all start at once. When one has succeeded the others are
+// cancelled; the context of the winner is not, also not later. An attempt that
+// panics, or that the executor refuses, has failed. If all fail, the error is
+// theirs, joined in the order of the attempts (see [errors.Join]; of one
+// attempt the very same error).
 //
-// Attempts count from 0. They are tasks, as of [Go], on the executor of ctx; when ctx ends no
-// further one starts. Cancelling the future settles it at once and cancels the running
-// attempts. Hedge does not block. It panics if ctx or fn is nil or attempts is below 1.
+// Attempts count from 0. They are tasks, as of [Go], on the executor of ctx.
+// When ctx ends no further one starts; if then all that are running fail, the
+// future is cancelled, or has failed if a deadline passed. Cancelling the
+// future settles it at once and cancels the running attempts. Hedge does not
+// block. It panics if ctx or fn is nil or attempts is below 1.
 func Hedge[T any](ctx context.Context, delay time.Duration, attempts int, fn func(ctx context.Context, attempt int) (T, error)) *Future[T] {
 	switch {
 	case ctx == nil:
@@ -91,7 +96,8 @@ func (h *hedge[T]) stopTimerLocked() {
 	}
 }
 
-// takeLocked drops what h has no more use for, and returns the attempts. h.mu is held.
+// takeLocked drops what h has no more use for, and returns the attempts. h.mu
+// is held.
 func (h *hedge[T]) takeLocked() []*attempt[T] {
 	attempts := h.attempts
 	h.stopTimerLocked()
@@ -135,7 +141,8 @@ func (a *attempt[T]) notify(*node) todo {
 	return todo{}
 }
 
-// running takes the hedge off attempts, and returns the nodes of those that are not done.
+// running takes the hedge off attempts, and returns the nodes of those that are
+// not done.
 func running[T any](attempts []*attempt[T]) (pending list) {
 	for _, a := range attempts {
 		if a.watcher.unwatch(&a.Future.cell) {

@@ -2,17 +2,18 @@ package future
 
 import "sync"
 
-// CompleteWith hands the fate of the promise to src: it will have src's outcome.
-// From now on it refuses SetResult and its kin, while it is still pending. Cancel
-// travels both ways: if src is cancelled so is the promise; if the promise is
-// cancelled it settles at once and src is cancelled after it. If src is done already,
-// so is the promise on return.
+// CompleteWith hands the fate of the promise to src: it will have src's
+// outcome. From now on it refuses SetResult and its kin, while it is still
+// pending. Cancel travels both ways: if src is cancelled so is the promise; if
+// the promise is cancelled it settles at once and src is cancelled after it. If
+// src is done already, so is the promise on return.
 //
-// It is refused with an error that Is [ErrInvalidState] if the promise has settled or
-// was handed over before; src is then cancelled, if the promise was cancelled, so that
-// no work is left running that nobody will see. It is refused with [ErrCycle], and the promise
-// stays as it is, if src is the promise itself or is to be completed with it.
-// CompleteWith does not block. It panics if src is nil.
+// It is refused with an error that Is [ErrInvalidState] if the promise has
+// settled or was handed over before; src is then cancelled, if the promise was
+// cancelled, so that no work is left running that nobody will see. It is
+// refused with [ErrCycle], and the promise stays as it is, if src is the
+// promise itself or is to be completed with it. CompleteWith does not block. It
+// panics if src is nil.
 func (p *Promise[T]) CompleteWith(src *Future[T]) error {
 	if src == nil {
 		panic("future: CompleteWith: nil future")
@@ -44,8 +45,8 @@ func (p *Promise[T]) link(src *Future[T]) (td todo, err error) {
 	return p.adopt(src, tail), nil
 }
 
-// linking is held while a promise is linked, so that of two links that would close a
-// cycle one sees the other.
+// linking is held while a promise is linked, so that of two links that would
+// close a cycle one sees the other.
 var linking sync.Mutex
 
 // tailOf follows the links from c to the future that all of them wait for.
@@ -62,8 +63,8 @@ func tailOf(c *cell) *cell {
 	return c
 }
 
-// tailLink returns where the tail of c is kept, or nil if c follows no other future.
-// linking is held.
+// tailLink returns where the tail of c is kept, or nil if c follows no other
+// future. linking is held.
 func tailLink(c *cell) **cell {
 	if !c.lockPending(0) {
 		return nil

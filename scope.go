@@ -11,16 +11,18 @@ import (
 
 // A scope is the context that the function of a task or a stage gets.
 //
-// It lies inside the future's own allocation and is nothing but a view of its parent
-// until somebody asks for Done, derives a context from it, or cancels it. Only then
-// it gets a context of package context of its own, so that what is derived from it,
-// also through values and foreign wrappers, attaches without a goroutine, and
-// context.Cause works. That one hears of the parent's end through context.AfterFunc, not as
-// its child: a child could be taken off the parent only by cancelling it, and the
-// return of the function must do the one and not the other.
+// It lies inside the future's own allocation and is nothing but a view of its
+// parent until somebody asks for Done, derives a context from it, or cancels
+// it. Only then it gets a context of package context of its own, so that what
+// is derived from it, also through values and foreign wrappers, attaches
+// without a goroutine, and context.Cause works. That one hears of the parent's
+// end through context.AfterFunc, not as its child: a child could be taken off
+// the parent only by cancelling it, and the return of the function must do the
+// one and not the other.
 //
-// The future that a scope lies in keeps the parent context alive, as the values stay
-// readable to whoever still holds the context after the function has returned.
+// The future that a scope lies in keeps the parent context alive, as the values
+// stay readable to whoever still holds the context after the function has
+// returned.
 type scope struct {
 	parent context.Context
 	place  *placement
@@ -54,7 +56,7 @@ func (s *scope) Err() error {
 		return l.Err()
 	}
 	if s.cell.isSettled() {
-		return nil // the function has returned: what becomes of the parent is no longer passed on
+		return nil // the function has returned: the parent's end is no longer passed on
 	}
 	return s.parent.Err()
 }
@@ -75,8 +77,8 @@ func (s *scope) Value(key any) any {
 // AfterFunc is what package context looks for in a context of another package.
 func (s *scope) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(s.open(), f) }
 
-// Lend and Reclaim are for executors, which find the scope by [slotkey.Key], and for
-// the waits of this package.
+// Lend and Reclaim are for executors, which find the scope by [slotkey.Key],
+// and for the waits of this package.
 func (s *scope) Lend() bool {
 	s = s.holder()
 	return s != nil && s.place.lender != nil && s.cell.slot.lend(s.place.lender)
@@ -141,8 +143,8 @@ func (s *scope) end() {
 	}
 }
 
-// cancel asks whoever works with the scope to stop.
-// The end of the parent, if that has come before, is what counts.
+// cancel asks whoever works with the scope to stop. The end of the parent, if
+// that has come before, is what counts.
 func (s *scope) cancel(cause error) {
 	if cause == nil {
 		cause = ErrCancelled
@@ -156,7 +158,8 @@ func (s *scope) cancel(cause error) {
 	s.open().cancel(cause)
 }
 
-// verdict says what becomes of the future if the function answered with err, not nil.
+// verdict says what becomes of the future if the function answered with err,
+// not nil.
 func (s *scope) verdict(err error, o origin) (uint32, *failure) {
 	asked := s.Err() == context.Canceled && errors.Is(err, context.Canceled)
 	switch {

@@ -2,28 +2,34 @@ package future
 
 import "context"
 
-// Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns the
-// future of what it returns. asyncio: create_task.
+// Go runs fn on the executor of ctx, by default on a goroutine of its own, and
+// returns the future of what it returns. For functions that return only an
+// error, T is struct{}. asyncio: create_task.
 //
-// The context that fn gets has the values and the deadline of ctx. It ends when the
-// task is cancelled, and context.Cause is then the cause, or when ctx ends; it is not
-// cancelled because fn returned, so that what fn returns may go on using it, as an
-// *http.Response does. Once fn has returned the end of ctx is no longer passed on.
+// The context that fn gets has the values and the deadline of ctx. It ends when
+// the task is cancelled, and context.Cause is then the cause, or when ctx ends;
+// it is not cancelled because fn returned, so that what fn returns may go on
+// using it, as an *http.Response does. Once fn has returned the end of ctx is
+// no longer passed on.
 //
-// Cancel on the future of a task that has not started settles it, and fn is never
-// called. On a running task it ends the context, and the future settles when fn
-// returns, with what it returned: with the value if the error is nil; as cancelled
-// if the error Is [ErrCancelled], or Is [context.Canceled] and the task was asked to
-// stop; as failed otherwise. If fn panics the future fails with a [PanicError], if it
-// calls runtime.Goexit with [ErrGoexit].
+// Cancel on the future of a task that has not started settles it, and fn is
+// never called. On a running task it ends the context, and the future settles
+// when fn returns, with what it returned: with the value if the error is nil;
+// as cancelled if the error Is [ErrCancelled], or Is [context.Canceled] and the
+// task was asked to stop; as failed otherwise. So ctx.Err() is what to return
+// in order to say that the task was cancelled: context.Cause(ctx) after
+// CancelCause(err) is err, and a task that returns it has failed with err. If
+// fn panics the future fails with a [PanicError], if it calls runtime.Goexit
+// with [ErrGoexit].
 //
-// If ctx has ended already, fn is not called: the future is cancelled, or has failed
-// if it was the deadline that passed. It has failed too if the executor refuses the
-// task, with the executor's error.
+// If ctx has ended already, fn is not called: the future is cancelled, or has
+// failed if it was the deadline that passed. It has failed too if the executor
+// refuses the task, with the executor's error.
 //
 // Go does not block on the default executor; another one may make it wait for
-// admission, no longer than until ctx ends. It is safe for concurrent use, and
-// panics if ctx or fn is nil. The future keeps ctx alive.
+// admission, no longer than until ctx ends, and with [Inline] fn has returned
+// when Go does. It is safe for concurrent use, and panics if ctx or fn is nil.
+// The future keeps ctx alive.
 func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future[T] {
 	if ctx == nil {
 		panic("future: Go: nil context")
@@ -129,7 +135,8 @@ func (t *task[T]) answer(s uint32, fl *failure) todo {
 	return t.publishFailure(s, fl)
 }
 
-// abandon asks the running task to stop, or lets go of the function that will never run.
+// abandon asks the running task to stop, or lets go of the function that will
+// never run.
 func (t *task[T]) abandon(cause error) list {
 	t.mu.Lock()
 	running := !t.isSettled()

@@ -12,26 +12,29 @@ import (
 type Unhandled struct {
 	// Err is the error of the future, or a *PanicError if a callback panicked.
 	Err error
-	// Future says which one it was: its type and, for a task, the function.
+	// Future says which one it was: its type and, for a task, a callback or a
+	// [TaskFunc], the function.
 	Future string
 }
 
-// SetUnhandledHandler sets what is called with each failure that nobody looked at,
-// and returns what was called before. It is asyncio's "exception was never
+// SetUnhandledHandler sets what is called with each failure that nobody looked
+// at, and returns what was called before. It is asyncio's "exception was never
 // retrieved", and its call_exception_handler.
 //
-// A future is reported once, if it failed (was not cancelled), its error was never
-// read through Result, Err or Await, nor handed to a combinator or a chain, and it
-// was garbage collected; so some time after the last reference has gone, and not
-// before the collector has run twice. Waiting on Done, Wait and AsCompleted, and
-// callbacks, are not reading. That the context of a task ended, or an input of a combinator
-// was cancelled, is no news to whoever did it, and is not reported either. A failure that is read costs a slot in a ring of the
-// latest ones; only one that stays unread for long gets a finalizer. An error that
-// refers back to its own future, or is held by something that lives on, is not
-// collected and hence not reported.
+// A future is reported once, if it failed (was not cancelled), its error was
+// never read through Result, Err or Await, nor handed to a combinator, a chain,
+// a timeout or Chan (Shield does not count), and it was garbage collected; so
+// some time after the last reference has gone, and not before the collector has
+// run twice. Waiting on Done, Wait and AsCompleted, and callbacks, are not
+// reading. That the context of a task ended, or an input of a combinator was
+// cancelled, is no news to whoever did it, and is not reported either. A
+// failure that is read costs a slot in a ring of the latest ones; only one that
+// stays unread for long gets a finalizer. An error that refers back to its own
+// future, or is held by something that lives on, is not collected and hence not
+// reported.
 //
-// Panics of callbacks and of plain functions ([TaskFunc]) are reported at once, on
-// the goroutine where they happened.
+// Panics of callbacks and of plain functions ([TaskFunc]) are reported at once,
+// on the goroutine where they happened.
 //
 // The default handler logs with [slog.Error]; nil silences. The handler may be
 // called from several goroutines at once; if it panics, the panic is dropped.
@@ -70,8 +73,8 @@ type failure struct {
 
 // How a failure is regarded. It is reported if it is collected while unread.
 const (
-	heededFailure uint32 = iota // its future was handed to another one, which may adopt it
-	unreadFailure               // some future holds it that nobody has read or taken over
+	heededFailure uint32 = iota // its future was handed to another, which may adopt it
+	unreadFailure               // a future that nobody read or took over holds it
 	readFailure                 // read through Result, Err or Await: for good
 )
 
@@ -81,8 +84,9 @@ func newFailure(err error, o origin) *failure {
 	return fl
 }
 
-// echo is newFailure for what only repeats that a context has ended or that a source
-// was cancelled. Whoever brought that about knows; unread, it is no news.
+// echo is newFailure for what only repeats that a context has ended or that a
+// source was cancelled. Whoever brought that about knows; unread, it is no
+// news.
 func echo(err error, o origin) *failure {
 	fl := newFailure(err, o)
 	fl.regard.Store(readFailure)

@@ -9,13 +9,14 @@ import (
 	"sync/atomic"
 )
 
-// When says what [Wait] waits for. asyncio: return_when.
+// When says what [Wait] waits for. The zero When is [WhenAllCompleted].
+// asyncio: return_when.
 type When uint8
 
 const (
 	WhenAllCompleted   When = iota // until all are done
 	WhenFirstCompleted             // until one is done
-	WhenFirstFailed                // until one has failed (cancelled is not failed), or all are done
+	WhenFirstFailed                // until one has failed (not: was cancelled) or all are done
 )
 
 // String returns the name of the constant.
@@ -32,15 +33,17 @@ func (w When) String() string {
 	}
 }
 
-// Wait blocks until when holds of futs, or ctx ends, and returns those that are done and those that are
-// pending, each once, in the order of futs. It changes none of them, and does not
-// count as reading their failures, which are in the futures only. Futures of several types
-// can be waited for as Wait[future.Awaitable].
+// Wait blocks until when holds of futs, or ctx ends, and returns those that are
+// done and those that are pending, each once, in the order of futs. It changes
+// none of them, and does not count as reading their failures, which are in the
+// futures only. Futures of several types can be waited for as
+// Wait[future.Awaitable].
 //
 // If ctx ends first, the error Is ctx.Err() and Is context.Cause(ctx), and the
-// lists are as they are then; if when holds, the end of ctx does not matter. Of no futures
-// the error is [ErrNoFutures]. Wait is safe for concurrent use. It panics if ctx or one of futs is nil, or
-// if there is no such when. asyncio: wait.
+// lists are as they are then; if when holds, the end of ctx does not matter. Of
+// no futures the error is [ErrNoFutures]. Wait is safe for concurrent use. It
+// panics if ctx or one of futs is nil, or if there is no such when. asyncio:
+// wait.
 func Wait[F Awaitable](ctx context.Context, when When, futs ...F) (done, pending []F, err error) {
 	if ctx == nil {
 		panic("future: Wait: nil context")
@@ -146,15 +149,17 @@ func distinct[F Awaitable](futs []F) []F {
 	return futs
 }
 
-// AsCompleted returns a sequence of futs as they get done, each with its index: first
-// those that are done, in order, then the others as they settle, whatever the
-// outcome. Ranging blocks until the next is done. The sequence ends when all were yielded, or
-// when ctx ends and none of those left is done; ctx.Err() tells which. What is pending then is left alone.
+// AsCompleted returns a sequence of futs as they get done, each with its index:
+// first those that are done, in order, then the others as they settle, whatever
+// the outcome. Ranging blocks until the next is done. The sequence ends when
+// all were yielded, or when ctx ends and none of those left is done; ctx.Err()
+// tells which. What is pending then is left alone.
 //
-// Each future is yielded once, at its first index if futs repeats it. The sequence has
-// one position: ranging again, also from several goroutines at once, goes on with what was not
-// yielded. Breaking off leaves nothing registered. It does not count as reading
-// failures. It panics if ctx or one of futs is nil. asyncio: as_completed.
+// Each future is yielded once, at its first index if futs repeats it. The
+// sequence has one position: ranging again, also from several goroutines at
+// once, goes on with what was not yielded. Breaking off leaves nothing
+// registered. It does not count as reading failures. It panics if ctx or one of
+// futs is nil. asyncio: as_completed.
 func AsCompleted[F Awaitable](ctx context.Context, futs ...F) iter.Seq2[int, F] {
 	if ctx == nil {
 		panic("future: AsCompleted: nil context")
@@ -173,14 +178,14 @@ func AsCompleted[F Awaitable](ctx context.Context, futs ...F) iter.Seq2[int, F] 
 
 type completions[F Awaitable] struct {
 	futs []F
-	// token wakes one of those who range: there is something for them to look at. It
-	// is passed on for as long as there is.
+	// token wakes one of those who range: there is something for them to look
+	// at. It is passed on for as long as there is.
 	token chan struct{}
 
 	mu      sync.Mutex
 	left    int // not yet yielded
 	ranging int
-	waiting []int // indexes that are neither registered nor ready; empty while ranging > 0
+	waiting []int // indexes neither registered nor ready; empty while ranging > 0
 	ready   []int // done and not yet yielded, in order of completion
 	nodes   []completion[F]
 }
@@ -230,7 +235,8 @@ func (c *completions[F]) each(ctx context.Context, yield func(int, F) bool) {
 	}
 }
 
-// take returns the next index that is ready, if there is one, or end if nothing is left.
+// take returns the next index that is ready, if there is one, or end if nothing
+// is left.
 func (c *completions[F]) take() (i int, ok, end bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

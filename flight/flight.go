@@ -1,7 +1,7 @@
-// Package flight shares one running call among all callers who want the same thing,
-// as x/sync's singleflight does, with futures: each caller has one of its own, may
-// give up without touching the others, and the call is cancelled when nobody is left
-// who wants it.
+// Package flight shares one running call among all callers who want the same
+// thing, as x/sync's singleflight does, with futures: each caller has one of
+// its own, may give up without touching the others, and the call is cancelled
+// when nobody is left who wants it.
 package flight
 
 import (
@@ -11,8 +11,9 @@ import (
 	"github.com/channel-native/future"
 )
 
-// A Group is a set of calls in flight, by key. The zero Group is ready to use. It must not be
-// copied after first use. It keeps nothing of calls that are done.
+// A Group is a set of calls in flight, by key. The zero Group is ready to use.
+// It must not be copied after first use. It keeps nothing of calls that are
+// done.
 type Group[K comparable, V any] struct {
 	mu    sync.Mutex
 	calls map[K]*call[V]
@@ -26,18 +27,22 @@ type call[V any] struct {
 
 var inline = future.WithExecutor(context.Background(), future.Inline)
 
-// Go returns a future of what fn returns. If a call with this key is running, fn is
-// not called, and the future is of that call. Otherwise fn is run on the executor of
-// ctx as by [future.Go], with the values of ctx; its context ends when all callers have gone.
+// Go returns a future of what fn returns. If a call with this key is running,
+// fn is not called, and the future is of that call. Otherwise fn is run on the
+// executor of ctx as by [future.Go], with the values of ctx but not its
+// deadline: the call has none of any caller's, and its context ends when all
+// callers have gone.
 //
-// Each caller has a future of its own. It is cancelled by its Cancel, and when ctx
-// ends (a deadline that passes makes it fail), and that touches no other caller. When the last
-// caller has gone in this way the call is cancelled, and who comes then, while it is still ending, gets
-// a fresh one. Panics and Goexit in fn fail all callers alike ([future.PanicError], [future.ErrGoexit]).
+// Each caller has a future of its own. It is cancelled by its Cancel, and when
+// ctx ends (a deadline that passes makes it fail), and that touches no other
+// caller. When the last caller has gone in this way the call is cancelled, and
+// who comes then, while it is still ending, gets a fresh one. Panics and Goexit
+// in fn fail all callers alike ([future.PanicError], [future.ErrGoexit]), and
+// if the executor refuses the call, its error does.
 //
-// If ctx has ended already, fn is not called. Go does not wait for fn; an executor whose
-// admission takes time may make it wait for that, until ctx ends. It is safe for concurrent use and panics if
-// ctx or fn is nil.
+// If ctx has ended already, fn is not called. Go does not wait for fn; an
+// executor whose admission takes time may make it wait for that, until ctx
+// ends. It is safe for concurrent use and panics if ctx or fn is nil.
 func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V, error)) *future.Future[V] {
 	if ctx == nil {
 		panic("flight: Go: nil context")
@@ -82,7 +87,8 @@ func (c *call[V]) start(ctx context.Context, fn func(context.Context) (V, error)
 
 var ready = future.FromResult(struct{}{})
 
-// join returns the call in flight for key, made if there is none, and counts the caller.
+// join returns the call in flight for key, made if there is none, and counts
+// the caller.
 func (g *Group[K, V]) join(key K) (c *call[V], first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -98,7 +104,8 @@ func (g *Group[K, V]) join(key K) (c *call[V], first bool) {
 	return c, first
 }
 
-// leave is called when a caller's future is done: the call is, or the caller gave up.
+// leave is called when a caller's future is done: the call is, or the caller
+// gave up.
 func (g *Group[K, V]) leave(key K, c *call[V]) {
 	g.mu.Lock()
 	c.callers--

@@ -15,18 +15,21 @@ import (
 var (
 	// ErrFull is returned by TryExecute when there is no room.
 	ErrFull = errors.New("pool: full")
-	// ErrClosed is returned for work that is handed to a pool after Shutdown or Close.
+	// ErrClosed is returned for work that is handed to a pool after Shutdown or
+	// Close.
 	ErrClosed = errors.New("pool: closed")
 )
 
 // An Option changes how [New] makes a pool.
 type Option func(*Pool)
 
-// WithQueue sets how many tasks may wait for a worker; 0 means that a task is admitted
-// only when a worker is there to run it. The default is 1024. It panics if n is negative.
+// WithQueue sets how many tasks may wait for a worker; 0 means that a task is
+// admitted only when a worker is there to run it. The default is 1024. It
+// panics if n is negative.
 //
-// From a queue of 128 or more a worker may take up to n/64 tasks at a time (16 at most). Those that it
-// has not started do not count as waiting, but idle workers take them over.
+// From a queue of 128 or more a worker may take up to n/64 tasks at a time (16
+// at most). Those that it has not started do not count as waiting, but idle
+// workers take them over.
 func WithQueue(n int) Option {
 	if n < 0 {
 		panic("pool: WithQueue: negative size")
@@ -34,8 +37,8 @@ func WithQueue(n int) Option {
 	return func(p *Pool) { p.room = n }
 }
 
-// WithIdleTimeout sets how long a worker stays when there is no work. The default is
-// 10 seconds. It panics if d is not positive.
+// WithIdleTimeout sets how long a worker stays when there is no work. The
+// default is 10 seconds. It panics if d is not positive.
 func WithIdleTimeout(d time.Duration) Option {
 	if d <= 0 {
 		panic("pool: WithIdleTimeout: not positive")
@@ -43,20 +46,21 @@ func WithIdleTimeout(d time.Duration) Option {
 	return func(p *Pool) { p.idleTimeout = d }
 }
 
-// WithName names the pool: its workers have the pprof label pool=name, and so do the
-// goroutines that tasks start.
+// WithName names the pool: its workers have the pprof label pool=name, and so
+// do the goroutines that tasks start.
 func WithName(name string) Option { return func(p *Pool) { p.name = name } }
 
 // A Pool is an executor that runs a bounded number of tasks at once, and lets a
-// bounded number wait. It is made by [New]; all methods are safe for concurrent use.
+// bounded number wait. It is made by [New]; all methods are safe for concurrent
+// use.
 type Pool struct {
 	room        int // of the queue
 	batch       int // the most tasks that a worker takes at a time
 	idleTimeout time.Duration
 	name        string
 
-	// hurry says that a worker with further tasks at hand is to see the pool before it
-	// starts the next: someone waits for its slot.
+	// hurry says that a worker with further tasks at hand is to see the pool
+	// before it starts the next: someone waits for its slot.
 	hurry atomic.Bool
 
 	mu     sync.Mutex
@@ -64,9 +68,9 @@ type Pool struct {
 	queue  ring
 	closed bool
 
-	// A slot is the right to run a task; there are bound of them. held counts those that
-	// workers have, busy those of them that run a task, lent the tasks that are parked
-	// and have given theirs up.
+	// A slot is the right to run a task; there are bound of them. held counts
+	// those that workers have, busy those of them that run a task, lent the
+	// tasks that are parked and have given theirs up.
 	held, busy, lent int
 	submitters       waitList // for room in the queue
 	reclaimers       waitList // for a slot, to go on: these come first
@@ -81,9 +85,9 @@ type Pool struct {
 	submitted, completed, cancelled, refused uint64 // but for what workers count
 }
 
-// New returns a pool that runs up to workers tasks at once. Workers are started when
-// there is work for them. The pool must be closed, by Shutdown or Close. New panics if
-// workers is below 1.
+// New returns a pool that runs up to workers tasks at once. Workers are started
+// when there is work for them. The pool must be closed, by Shutdown or Close.
+// New panics if workers is below 1.
 func New(workers int, opts ...Option) *Pool {
 	if workers < 1 {
 		panic("pool: New: workers below 1")
@@ -105,11 +109,12 @@ func New(workers int, opts ...Option) *Pool {
 	return p
 }
 
-// Execute hands task to the pool, which will run it, or ask it to cancel if the pool
-// is closed by then. If there is no room it waits for it, until ctx ends: the error
-// is ctx.Err() then, or [ErrClosed] if the pool is or gets closed, and the task will not run. Submitters are
-// admitted in the order in which they came. If ctx belongs to a task of a pool, that one's slot is lent out
-// while it waits. Execute panics if ctx or task is nil.
+// Execute hands task to the pool, which will run it, or ask it to cancel if the
+// pool is closed by then. If there is no room it waits for it, until ctx ends:
+// the error is ctx.Err() then, or [ErrClosed] if the pool is or gets closed,
+// and the task will not run. Submitters are admitted in the order in which they
+// came. If ctx belongs to a task of a pool, that one's slot is lent out while
+// it waits. Execute panics if ctx or task is nil.
 func (p *Pool) Execute(ctx context.Context, task future.Task) error {
 	if ctx == nil {
 		panic("pool: Execute: nil context")
@@ -166,8 +171,8 @@ func (p *Pool) hasRoom() bool {
 	return p.submitters.first == nil && p.queue.len() < p.capacity()
 }
 
-// capacity is how many tasks may be in the queue: its room, and one for each slot that
-// is free to run it. p.mu is held.
+// capacity is how many tasks may be in the queue: its room, and one for each
+// slot that is free to run it. p.mu is held.
 func (p *Pool) capacity() int { return p.room + max(0, p.bound-p.busy) }
 
 // submit admits task, unless p is closed, and unlocks p. p.mu is held.
@@ -195,9 +200,10 @@ func (p *Pool) admit() {
 	}
 }
 
-// wake gives a free slot to a worker, idle or new, which the caller must start once p
-// is unlocked. It returns nil if there is no slot or nothing to do, or a worker is on its way already: that one
-// sees to the next, so no more are woken than find work. p.mu is held.
+// wake gives a free slot to a worker, idle or new, which the caller must start
+// once p is unlocked. It returns nil if there is no slot or nothing to do, or a
+// worker is on its way already: that one sees to the next, so no more are woken
+// than find work. p.mu is held.
 func (p *Pool) wake() *worker {
 	if p.arriving || p.held >= p.bound || p.reclaimers.first != nil || p.queue.len() == 0 && len(p.loaded) == 0 {
 		return nil
@@ -241,8 +247,8 @@ func (p *Pool) Lend() {
 	w.start()
 }
 
-// Reclaim takes a slot for the calling task, which wants to go on: before all that has
-// not started yet. It is for package future: see [future.Lender].
+// Reclaim takes a slot for the calling task, which wants to go on: before all
+// that has not started yet. It is for package future: see [future.Lender].
 func (p *Pool) Reclaim() {
 	p.mu.Lock()
 	p.lent--
@@ -272,10 +278,11 @@ func (p *Pool) Resize(workers int) {
 	w.start()
 }
 
-// Shutdown refuses new work, also that of submitters who wait for room, and waits
-// until what was accepted has run, or ctx ends: then it returns ctx.Err(), and the
-// pool goes on draining. It may be called several times. A task that shuts its own
-// pool down and waits for it waits for itself, until ctx ends. It panics if ctx is nil.
+// Shutdown refuses new work, also that of submitters who wait for room, and
+// waits until what was accepted has run, or ctx ends: then it returns
+// ctx.Err(), and the pool goes on draining. It may be called several times. A
+// task that shuts its own pool down and waits for it waits for itself, until
+// ctx ends. It panics if ctx is nil.
 func (p *Pool) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		panic("pool: Shutdown: nil context")
@@ -296,9 +303,10 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close refuses new work, cancels what is queued and what runs, with [ErrClosed] as
-// the cause, and waits for the latter to return. It may be called several times, also after Shutdown. Its error
-// is always nil. A task must not close its own pool: Close would wait for it.
+// Close refuses new work, cancels what is queued and what runs, with
+// [ErrClosed] as the cause, and waits for the latter to return. It may be
+// called several times, also after Shutdown. Its error is always nil. A task
+// must not close its own pool: Close would wait for it.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.close()
@@ -358,16 +366,17 @@ func (p *Pool) checkDrained() {
 // Stats are figures of a pool at one moment, and counts since it was made.
 type Stats struct {
 	Workers   int    // goroutines, also idle and parked ones
-	Running   int    // tasks that have started and not returned, also those that are parked
+	Running   int    // tasks that have started and not returned, also parked ones
 	Queued    int    // tasks that were admitted and have not started
 	Submitted uint64 // tasks that were admitted
 	Completed uint64 // tasks that have run
-	Cancelled uint64 // tasks that were cancelled while queued, by their owner or by Close
+	Cancelled uint64 // tasks that were cancelled while queued, also by Close
 	Refused   uint64 // tasks that were not admitted
 }
 
-// Stats returns the figures. When nothing is under way Submitted is the sum of Completed, Cancelled, Queued
-// and Running. It is cheap enough to be called every second.
+// Stats returns the figures. When nothing is under way Submitted is the sum of
+// Completed, Cancelled, Queued and Running. It is cheap enough to be called
+// every second.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()

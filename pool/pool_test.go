@@ -317,6 +317,43 @@ func TestL5_FIFO(t *testing.T) {
 	}
 }
 
+// A task that goes on between them, on the slot of the worker that was to run them, does not reorder the rest.
+func TestL5_FIFOAroundAParkedTask(t *testing.T) {
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 1, pool.WithQueue(queue+100))
+		var pr future.Promise[int]
+		var got []int
+		parked := future.Go(ctx, func(ctx context.Context) (int, error) {
+			v, err := pr.Await(ctx)
+			got = append(got, -1)
+			return v, err
+		})
+		synctest.Wait()
+		release := hold(t, ctx)
+		for i := range 100 {
+			err := p.Execute(bg, future.TaskFunc(func() {
+				got = append(got, i)
+				if i == 3 {
+					pr.SetResult(1)
+					synctest.Wait() // until the parked task wants its slot
+				}
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		release()
+		if err := p.Shutdown(bg); err != nil { // not synctest.Wait, which a task calls
+			t.Fatal(err)
+		}
+		wantValue(t, parked, 1)
+		rest := slices.DeleteFunc(slices.Clone(got), func(i int) bool { return i < 0 })
+		if len(got) != 101 || len(rest) != 100 || !slices.IsSorted(rest) {
+			t.Fatalf("ran in the order %v", got)
+		}
+	})
+}
+
 func TestL5_BlockedSubmittersStayInOrder(t *testing.T) {
 	for _, queue := range []int{0, 1} {
 		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {

@@ -9,18 +9,19 @@ import (
 	"github.com/channel-native/future"
 )
 
-// A worker is a goroutine that runs tasks, one at a time. It has a slot from when it
-// is woken until it is idle again, or hands the slot to a task that wants to go on.
+// A worker is a goroutine that runs tasks, one at a time. It has a slot from
+// when it is woken until it is idle again, or hands the slot to a task that
+// wants to go on.
 type worker struct {
 	pool      *Pool
-	wakeup    chan bool // true: there is a slot for the worker; closed: it is dismissed
+	wakeup    chan bool // true: there is a slot for it; closed: it is dismissed
 	idleSince time.Time // guarded by pool.mu
 	isLoaded  bool      // in pool.loaded; guarded by pool.mu
 	known     bool      // in pool.workers; guarded by pool.mu
 	working   bool      // counted in pool.busy; guarded by pool.mu
 
-	// mu is what the worker takes for each task, pool.mu what it takes for each batch.
-	// Of the two, pool.mu is locked first.
+	// mu is what the worker takes for each task, pool.mu what it takes for each
+	// batch. Of the two, pool.mu is locked first.
 	mu                   sync.Mutex
 	tasks                ring // at hand, and not started
 	current              future.Task
@@ -40,7 +41,8 @@ func (w *worker) start() {
 	}
 }
 
-// dismiss ends the goroutine of an idle worker that was taken out of pool.idle. pool.mu is held.
+// dismiss ends the goroutine of an idle worker that was taken out of pool.idle.
+// pool.mu is held.
 func (w *worker) dismiss() {
 	close(w.wakeup)
 	w.forget()
@@ -112,8 +114,8 @@ func (w *worker) finish() {
 	w.current, w.skipped = nil, false
 }
 
-// begin finishes the current task and makes the next one at hand the current one, if
-// there is one. w.mu is held.
+// begin finishes the current task and makes the next one at hand the current
+// one, if there is one. w.mu is held.
 func (w *worker) begin() future.Task {
 	w.finish()
 	if w.tasks.len() == 0 {
@@ -126,8 +128,8 @@ func (w *worker) begin() future.Task {
 	return w.current
 }
 
-// unload takes the tasks that w has not started, and returns also the one that runs.
-// pool.mu is held.
+// unload takes the tasks that w has not started, and returns also the one that
+// runs. pool.mu is held.
 func (w *worker) unload() (rest []future.Task, current future.Task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,7 +156,8 @@ func (w *worker) nextFromPool() future.Task {
 	}
 }
 
-// take gets the next task, if there is one and w may run it. If not, w has lost its slot. p.mu is held.
+// take gets the next task, if there is one and w may run it. If not, w has lost
+// its slot. p.mu is held.
 func (w *worker) take() future.Task {
 	p := w.pool
 	if !w.working { // just woken
@@ -208,8 +211,8 @@ func (w *worker) handOver() {
 	p.setHurry()
 }
 
-// load fills w with tasks from the queue, or with half of what another worker has at
-// hand and has not started. p.mu and w.mu are held, and w has none.
+// load fills w with tasks from the queue, or with half of what another worker
+// has at hand and has not started. p.mu and w.mu are held, and w has none.
 func (w *worker) load() {
 	p := w.pool
 	if n := p.queue.len(); n > 0 {
@@ -241,7 +244,8 @@ func (w *worker) load() {
 	}
 }
 
-// retire makes w idle, after it has lost its slot, and reports whether it is to wait for another. p.mu is held.
+// retire makes w idle, after it has lost its slot, and reports whether it is to
+// wait for another. p.mu is held.
 func (w *worker) retire() (stay bool) {
 	p := w.pool
 	p.checkDrained()

@@ -1,0 +1,142 @@
+package bench
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// What an expert writes by hand where there is no library: each does just what its
+// scenario needs. None contains panics, and none can be cancelled.
+
+type result struct {
+	v   int
+	err error
+}
+
+// A latch is a closed channel and the fields that it publishes.
+type latch struct {
+	done chan struct{}
+	result
+}
+
+func newLatch() *latch { return &latch{done: make(chan struct{})} }
+
+func (l *latch) set(v int, err error) {
+	l.result = result{v, err}
+	close(l.done)
+}
+
+func (l *latch) await(ctx context.Context) (int, error) {
+	select {
+	case <-l.done:
+		return l.v, l.err
+	default:
+	}
+	select {
+	case <-l.done:
+		return l.v, l.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// A cell is a locked cell with a lazy channel and a list of callbacks.
+type cell struct {
+	mu      sync.Mutex
+	settled atomic.Bool
+	done    chan struct{}
+	result
+	callbacks []func()
+}
+
+var closed = func() chan struct{} { ch := make(chan struct{}); close(ch); return ch }()
+
+// set reports whether it came first. It runs the callbacks.
+func (c *cell) set(v int, err error) bool {
+	c.mu.Lock()
+	if c.settled.Load() {
+		c.mu.Unlock()
+		return false
+	}
+	c.result = result{v, err}
+	c.settled.Store(true)
+	if c.done != nil {
+		close(c.done)
+	}
+	callbacks := c.callbacks
+	c.callbacks = nil
+	c.mu.Unlock()
+	for _, f := range callbacks {
+		f()
+	}
+	return true
+}
+
+func (c *cell) ready() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		if c.settled.Load() {
+			return closed
+		}
+		c.done = make(chan struct{})
+	}
+	return c.done
+}
+
+func (c *cell) get() (int, error) {
+	if !c.settled.Load() {
+		return 0, context.Canceled
+	}
+	return c.v, c.err
+}
+
+func (c *cell) await(ctx context.Context) (int, error) {
+	if !c.settled.Load() {
+		select {
+		case <-c.ready():
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	return c.v, c.err
+}
+
+// onDone calls f when c is settled, at once if it is.
+func (c *cell) onDone(f func()) {
+	c.mu.Lock()
+	if c.settled.Load() {
+		c.mu.Unlock()
+		f()
+		return
+	}
+	c.callbacks = append(c.callbacks, f)
+	c.mu.Unlock()
+}
+
+// then is a link of a chain.
+func (c *cell) then(fn func(int) (int, error)) *cell {
+	next := new(cell)
+	c.onDone(func() {
+		if c.err != nil {
+			next.set(0, c.err)
+			return
+		}
+		next.set(fn(c.v))
+	})
+	return next
+}
+
+// workers starts n workers over a channel, which end when it is closed.
+func workers(n, queue int) chan<- func() {
+	tasks := make(chan func(), queue)
+	for range n {
+		go func() {
+			for f := range tasks {
+				f()
+			}
+		}()
+	}
+	return tasks
+}

@@ -1,0 +1,209 @@
+// Command report runs the benchmarks of this module, and writes what came out of them to BENCHMARKS.md and to charts.
+// In the directory bench:
+//
+//	go run ./cmd/report          # all of it: ../BENCHMARKS.md, ../docs/charts/*.svg, ./results.txt
+//	go run ./cmd/report -short   # few sizes, tiny times, to a temporary directory: does it still work?
+//	go run ./cmd/report -in results.txt   # write the page again, without measuring
+//
+// It runs each scenario -count times; in each round the scenarios, and the libraries within them, are shuffled, so that a
+// slow spell of the machine hits none of them alone.
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"debug/buildinfo"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("report: ")
+	var o options
+	flag.BoolVar(&o.short, "short", false, "few sizes, one tiny round, to a temporary directory")
+	flag.IntVar(&o.count, "count", 6, "how many rounds")
+	flag.StringVar(&o.benchtime, "benchtime", "100ms", "how long each benchmark runs in each round")
+	flag.StringVar(&o.run, "run", ".", "regexp of the scenarios to run")
+	flag.StringVar(&o.in, "in", "", "file of results to write the page from, instead of measuring")
+	flag.StringVar(&o.raw, "raw", "results.txt", "file to keep the results in")
+	flag.StringVar(&o.out, "out", "..", "directory for BENCHMARKS.md and docs/charts")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the order")
+	flag.Parse()
+	if err := o.report(); err != nil {
+		log.Fatal(err)
+	}
+}
+
+type options struct {
+	short              bool
+	count              int
+	benchtime, run, in string
+	raw, out           string
+	seed               uint64
+}
+
+func (o *options) report() error {
+	if o.short {
+		dir, err := os.MkdirTemp("", "report-")
+		if err != nil {
+			return err
+		}
+		o.count, o.benchtime, o.out, o.raw = 1, "1ms", dir, filepath.Join(dir, "results.txt")
+	}
+	if o.in != "" {
+		o.raw = o.in
+	} else if err := o.measure(o.raw); err != nil {
+		return err
+	}
+	if err := write(o.raw, o.out); err != nil {
+		return err
+	}
+	fmt.Println("wrote", filepath.Join(o.out, "BENCHMARKS.md"))
+	return nil
+}
+
+// measure runs the benchmarks, and leaves what they print in the file raw.
+func (o *options) measure(raw string) (err error) {
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	binary := filepath.Join(dir, "bench.test")
+	build := exec.Command("go", "test", "-c", "-o", binary, "github.com/channel-native/future/bench")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("building the benchmarks: %w", err)
+	}
+	scenarios, err := list(binary, o.run)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(raw)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := describe(f, binary, o); err != nil {
+		return err
+	}
+	r := rand.New(rand.NewPCG(o.seed, 0))
+	start := time.Now()
+	for round := range o.count {
+		r.Shuffle(len(scenarios), func(i, j int) { scenarios[i], scenarios[j] = scenarios[j], scenarios[i] })
+		for i, s := range scenarios {
+			log.Printf("round %d of %d, %d of %d, after %v: %s", round+1, o.count, i+1, len(scenarios), time.Since(start).Round(time.Second), s)
+			if err := o.runOne(f, binary, s, r.Uint64()|1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o *options) runOne(w io.Writer, binary, scenario string, order uint64) error {
+	benchtime := o.benchtime
+	if scenario == "BenchmarkMemory" { // bytes are exact, and a million takes its time
+		benchtime = "1x"
+	}
+	args := []string{"-test.run=^$", "-test.bench=^" + scenario + "$", "-test.benchtime=" + benchtime, "-test.timeout=30m", fmt.Sprintf("-order=%d", order)}
+	if o.short {
+		args = append(args, "-test.short")
+	}
+	out, err := exec.Command(binary, args...).CombinedOutput()
+	if _, werr := w.Write(out); werr != nil {
+		return werr
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", scenario, err, out)
+	}
+	return nil
+}
+
+// list returns the names of the benchmarks that match run.
+func list(binary, run string) ([]string, error) {
+	re, err := regexp.Compile(run)
+	if err != nil {
+		return nil, err
+	}
+	out, err := exec.Command(binary, "-test.list=^Benchmark").Output()
+	if err != nil {
+		return nil, err
+	}
+	names := slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool { return !re.MatchString(name) })
+	if len(names) == 0 {
+		return nil, fmt.Errorf("no scenario matches %q", run)
+	}
+	return names, nil
+}
+
+// describe writes what the results have to be read with, as lines of configuration.
+func describe(w io.Writer, binary string, o *options) error {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return err
+	}
+	var versions []string
+	for _, m := range info.Deps {
+		if m.Replace == nil {
+			versions = append(versions, m.Path+" "+m.Version)
+		}
+	}
+	_, err = fmt.Fprintf(w, "date: %s\ngo: %s\ncpus: %d\nrounds: %d of %s\nversions: %s\n",
+		time.Now().UTC().Format(time.DateOnly), info.GoVersion, runtime.NumCPU(), o.count, cmp.Or(o.benchtime, "1s"), strings.Join(versions, ", "))
+	return err
+}
+
+// write makes the page and the charts of the results in the file raw.
+func write(raw, out string) error {
+	f, err := os.Open(raw)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	run, err := parse(f, raw)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(out, "docs", "charts")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	charts, err := drawCharts(run, dir)
+	if err != nil {
+		return err
+	}
+	if err := prune(dir, charts); err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	render(&page, run, charts)
+	return os.WriteFile(filepath.Join(out, "BENCHMARKS.md"), page.Bytes(), 0o644)
+}
+
+// prune removes the charts of an earlier run that this one has not drawn.
+func prune(dir string, charts []chart) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".svg" {
+			return err
+		}
+		if slices.ContainsFunc(charts, func(c chart) bool { return c.file == d.Name() }) {
+			return nil
+		}
+		return os.Remove(path)
+	})
+}
