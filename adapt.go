@@ -19,15 +19,16 @@ type Source[T any] interface {
 //
 //   - Of a future or a promise, that very future; ctx is not used.
 //   - Of a channel, its first value, or the first [Outcome]. No more than one
-//     is received. Of a channel that is closed empty the error is [ErrNoValue].
+//     is received. Of a channel that is closed empty the error is [ErrNoValue];
+//     so to wait for one that is only ever closed, use Go and a select.
 //     A goroutine waits for the channel, and ends when the future is cancelled
 //     or ctx ends; nothing is received from then on.
 //   - Of a function, what it returns, run as by [Go] with ctx.
-//   - Of an errgroup, the zero T or its error, once its Wait has returned. A
-//     goroutine waits for it; cancelling the future does not stop the group,
-//     nor the wait.
+//   - Of an errgroup, the zero T or its error, once its Wait has returned and
+//     not before. A goroutine waits for it; neither cancelling the future nor
+//     the end of ctx stops the group or the wait.
 //
-// If ctx ends, the future is cancelled, or has failed if it was a deadline that
+// If ctx ends while a channel is waited for, the future is cancelled, or has failed if it was a deadline that
 // passed. WrapFuture does not block (for functions see [Go]). It panics if ctx
 // or src is nil, but a nil channel is one from which nothing will come.
 // asyncio: wrap_future.
@@ -85,10 +86,14 @@ func wrap[T any](name string, ctx context.Context, src any) (f *Future[T], ok bo
 		if s == nil {
 			panic("future: " + name + ": nil group")
 		}
-		// The wait is not the caller's code: it takes up no room on an executor.
-		return Go(WithExecutor(ctx, Goroutines), func(context.Context) (v T, err error) {
+		// The wait is not the caller's code: it takes up no room on an executor, and is
+		// not to be cancelled, so it is a task that has begun.
+		t := newTask(WithExecutor(ctx, Goroutines), func(context.Context) (v T, err error) {
 			return v, s.Wait()
-		}), true
+		})
+		t.state.Store(isTask | begun)
+		go runTask(t)
+		return &t.Future, true
 	default:
 		return nil, false
 	}

@@ -53,7 +53,21 @@ type runner struct {
 }
 
 func (r *runner) run() {
+	returned := false
+	defer r.handOver(&returned)
 	for !r.drive() {
+	}
+	returned = true
+}
+
+// handOver leaves the rest to another goroutine if the caller's code has ended this
+// one with runtime.Goexit. Only here it shows: a function that panics while Goexit
+// unwinds it looks, to whoever recovers that, like one that merely panicked.
+func (r *runner) handOver(returned *bool) {
+	if !*returned {
+		rest := &runner{todo: r.todo, spot: r.spot}
+		rest.work.concat(r.local)
+		go rest.run()
 	}
 }
 
@@ -181,8 +195,7 @@ func (r *runner) postWork() {
 	}
 }
 
-// rescue contains a panic. If the caller's code called runtime.Goexit instead, it
-// lets the goroutine go and leaves the rest to another.
+// rescue contains a panic, and settles what it was that did not return.
 func (r *runner) rescue(done *bool) {
 	if *done {
 		return
@@ -192,21 +205,17 @@ func (r *runner) rescue(done *bool) {
 	if v != nil {
 		err = newPanicError(v)
 	}
-	if r.cur != nil {
+	switch {
+	case r.cur != nil:
 		if r.on != nil && r.on.lender != nil {
 			r.cur.scope().cell.slot.leave(r.on.lender)
 		}
 		r.add(r.cur.crash(err))
-	} else {
+	case r.call != nil:
 		if v != nil {
 			report(Unhandled{err, r.call.caller().origin().String()})
 		}
 		r.call.release()
 	}
 	r.cur, r.call = nil, nil
-	if v == nil {
-		rest := &runner{todo: r.todo, spot: r.spot}
-		rest.work.concat(r.local)
-		go rest.run()
-	}
 }

@@ -96,10 +96,9 @@
 // FirstSucceeded, cancels the losers.
 //
 // A running task that was asked to stop is cancelled if it then returns
-// ctx.Err(), and the error carries the cause. Do not return
-// context.Cause(ctx): after CancelCause(err) that is err, which is a failure
-// like any other, and the task has failed. A task that returns a value in
-// spite of it all has succeeded. [Go] has the details.
+// ctx.Err() or context.Cause(ctx), and the error carries the cause. A task that
+// returns a value in spite of it all has succeeded, and one that returns
+// another error has failed. [Go] has the details.
 //
 // # Which goroutine runs your code
 //

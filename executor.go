@@ -377,21 +377,32 @@ func placementOf(ctx context.Context) *placement {
 // be told.
 func (p *placement) same(q *placement) bool { return p == q || q != nil && p.key == q.key }
 
-// execute hands task to the executor of p, which may wait. An executor that panics
-// has refused.
-func (p *placement) execute(ctx context.Context, task Task) (err error) {
-	defer containRefusal(&err)
-	return p.executor.Execute(ctx, task)
+// execute hands j to the executor of p, which may wait. An executor that panics has
+// refused; one that calls runtime.Goexit takes the goroutine with it, but not the job.
+func (p *placement) execute(ctx context.Context, j job) (err error) {
+	returned := false
+	defer containRefusal(j, &returned, &err)
+	err = p.executor.Execute(ctx, j)
+	returned = true
+	return err
 }
 
-func (p *placement) tryExecute(task Task) (err error) {
-	defer containRefusal(&err)
-	return p.try.TryExecute(task)
+func (p *placement) tryExecute(j job) (err error) {
+	returned := false
+	defer containRefusal(j, &returned, &err)
+	err = p.try.TryExecute(j)
+	returned = true
+	return err
 }
 
-func containRefusal(err *error) {
+func containRefusal(j job, returned *bool, err *error) {
+	if *returned {
+		return
+	}
 	if v := recover(); v != nil {
 		*err = newPanicError(v)
+	} else {
+		j.refuse(ErrGoexit)
 	}
 }
 

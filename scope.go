@@ -161,11 +161,14 @@ func (s *scope) cancel(cause error) {
 // verdict says what becomes of the future if the function answered with err,
 // not nil.
 func (s *scope) verdict(err error, o origin) (uint32, *failure) {
-	asked := s.Err() == context.Canceled && errors.Is(err, context.Canceled)
-	switch {
-	case asked:
-		return cancelled, cancellation(context.Cause(s), err)
-	case errors.Is(err, ErrCancelled):
+	if s.Err() == context.Canceled {
+		// The cause is the answer of those who ask for it, as net/http does.
+		cause := context.Cause(s)
+		if errors.Is(err, context.Canceled) || errors.Is(err, cause) {
+			return cancelled, cancellation(cause, err)
+		}
+	}
+	if errors.Is(err, ErrCancelled) {
 		return cancelled, newFailure(err, o)
 	}
 	if ended := s.parent.Err(); ended != nil && errors.Is(err, ended) {

@@ -15,12 +15,10 @@ import "context"
 // Cancel on the future of a task that has not started settles it, and fn is
 // never called. On a running task it ends the context, and the future settles
 // when fn returns, with what it returned: with the value if the error is nil;
-// as cancelled if the error Is [ErrCancelled], or Is [context.Canceled] and the
-// task was asked to stop; as failed otherwise. So ctx.Err() is what to return
-// in order to say that the task was cancelled: context.Cause(ctx) after
-// CancelCause(err) is err, and a task that returns it has failed with err. If
-// fn panics the future fails with a [PanicError], if it calls runtime.Goexit
-// with [ErrGoexit].
+// as cancelled if the error Is [ErrCancelled], or if the task was asked to stop
+// and the error Is [context.Canceled] or Is the cause, so that both ctx.Err()
+// and context.Cause(ctx) say so; as failed otherwise. If fn panics the future
+// fails with a [PanicError], if it calls runtime.Goexit with [ErrGoexit].
 //
 // If ctx has ended already, fn is not called: the future is cancelled, or has
 // failed if it was the deadline that passed. It has failed too if the executor

@@ -808,7 +808,7 @@ func TestLend_AdmissionOfAClosingPool(t *testing.T) {
 				}
 				ahead.open()
 				wg.Wait()
-				if _, err := f.Result(); err != pool.ErrClosed {
+				if _, err := f.Result(); !errors.Is(err, pool.ErrClosed) { // of Close it is the cause as well
 					t.Fatalf("%v; want ErrClosed", f)
 				}
 				wantSettled(t, p)

@@ -63,21 +63,23 @@ func (w *worker) run() {
 	if name := w.pool.name; name != "" {
 		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("pool", name)))
 	}
+	dismissed := false
+	defer func() {
+		if !dismissed { // runtime.Goexit has taken the goroutine, but not the slot
+			go w.run()
+		}
+	}()
 	for !w.work() {
 	}
+	dismissed = true
 }
 
 // work runs tasks until the worker is dismissed, or one of them panics or calls
 // runtime.Goexit. It reports whether it was dismissed.
 func (w *worker) work() (dismissed bool) {
 	defer func() {
-		if dismissed {
-			return
-		}
 		if v := recover(); v != nil { // a task that is not of package future
 			future.TaskFunc(func() { panic(v) }).Run() // which reports it
-		} else {
-			go w.run() // Goexit has taken the goroutine, but not the slot
 		}
 	}()
 	for {

@@ -1,0 +1,29 @@
+package conformance_test
+
+import (
+	"flag"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/channel-native/future"
+)
+
+// long is set for the long form of the tests that have one:
+//
+//	go test . -long -rapid.checks=1000000 -timeout=1h
+//	go test . -run='^$' -fuzz=FuzzModel -fuzztime=10m
+var long = flag.Bool("long", false, "run the long form of the tests that have one")
+
+func TestMain(m *testing.M) {
+	future.SetUnhandledHandler(nil) // most failures here are made up, and nobody reads them
+	goleak.VerifyTestMain(m)
+}
+
+// rounds is n, or in the long form of the test many times n.
+func rounds(n int) int {
+	if *long {
+		return 50 * n
+	}
+	return n
+}
