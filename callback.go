@@ -124,11 +124,6 @@ type batch struct {
 // postCalls makes batches of the callbacks that are ready and hands them over.
 // Those of one future are next to each other.
 func (r *runner) postCalls() {
-	if allOnTheSpot(r.calls) {
-		r.spot.concat(r.calls)
-		r.calls = list{}
-		return
-	}
 	for r.calls.first != nil {
 		var batches []*batch
 		var byKey map[any]*batch // made for the second
@@ -188,9 +183,11 @@ func (b *batch) refuse(error) { go b.run(nil) }
 // admission is not bounded by the contexts of the callbacks: they run in any case.
 func (b *batch) admission() context.Context { return context.Background() }
 
+// allOnTheSpot reports whether l, not empty, is nothing but callbacks to be called on
+// the spot.
 func allOnTheSpot(l list) bool {
 	for n := l.first; ; {
-		if callbackOf(n).place.mode != onTheSpot {
+		if _, ok := n.party.(caller); !ok || callbackOf(n).place.mode != onTheSpot {
 			return false
 		}
 		if n = n.next; n == l.first {

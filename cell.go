@@ -8,8 +8,10 @@ import (
 )
 
 // The state word. A future that has not settled may carry any of the low bits;
-// each is set at most once, under the cell's mutex, and never cleared before
-// the settle. The high bits are the outcome: they are ordered so that one
+// each is set at most once, and never cleared before the settle. All are set
+// under the cell's mutex but one: begun of a task belongs to whoever is the
+// first to set it, the goroutine that runs the task or the one that cancels it
+// before it has started. The high bits are the outcome: they are ordered so that one
 // comparison answers "has it settled?" (s >= settled) and "did it succeed?"
 // (s >= succeeded).
 //
@@ -17,7 +19,8 @@ import (
 //	pending      +opened      the first Done or Await     mu
 //	pending      +linked      CompleteWith                mu
 //	pending      +queued      a settle, on its stages     mu
-//	pending      +begun       Run of a task or a stage    mu
+//	pending      +begun       Run of a stage              mu
+//	pending      +begun       Run or cancel of a task     itself
 //	pending      +heeded      a combinator or chain       mu
 //	pending      succeeded    settle, once                mu
 //	pending      failed       settle, once                mu
@@ -97,7 +100,7 @@ var closed = func() chan struct{} { ch := make(chan struct{}); close(ch); return
 func (c *cell) isSettled() bool { return c.state.Load() >= settled }
 
 // set adds flag to the state of a pending cell. c.mu is held.
-func (c *cell) set(flag uint32) { c.state.Store(c.state.Load() | flag) }
+func (c *cell) set(flag uint32) { c.state.Or(flag) }
 
 // lockPending locks c and reports true, or reports false if c has settled or has
 // any of the flags in except.
@@ -272,7 +275,7 @@ func (c *cell) cancelOne(cause error) (bool, todo, list) {
 		return false, todo{}, list{}
 	}
 	r := c.role
-	if c.state.Load()&(isTask|begun) == isTask|begun {
+	if c.state.Load()&isTask != 0 && c.state.Or(begun)&begun != 0 {
 		c.mu.Unlock()
 		return true, todo{}, r.abandon(cause)
 	}

@@ -154,6 +154,10 @@ func (r *runner) work1() {
 
 // propagate tells everybody who is to be told, and hands over what is to run.
 func (r *runner) propagate() {
+	if r.ready.first != nil && allOnTheSpot(r.ready) { // nobody to tell: a short cut
+		r.spot.concat(r.ready)
+		r.ready = list{}
+	}
 	for n := r.ready.pop(); n != nil; n = r.ready.pop() {
 		r.add(n.notify(n))
 	}

@@ -87,10 +87,11 @@ func (t *task[T]) post() {
 // refuse settles t as one that never ran, because its parent context has ended or
 // because the executor refused it.
 func (t *task[T]) refuse(err error) {
-	if !t.lockPending(begun) {
+	if t.state.Or(begun)&begun != 0 {
 		return
 	}
 	o := t.origin()
+	t.mu.Lock()
 	t.fn = nil
 	t.publishFailure(t.ctx.refusal(err, o)).run(nil)
 
@@ -102,12 +103,9 @@ func (t *task[T]) Run() {
 		t.refuse(nil)
 		return
 	}
-	if !t.lockPending(begun) {
-		return
+	if t.state.Or(begun)&begun == 0 { // otherwise it has run, or was cancelled
+		runTask(t)
 	}
-	t.set(begun)
-	t.mu.Unlock()
-	runTask(t)
 }
 
 // CancelCause is for the executor.
