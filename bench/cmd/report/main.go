@@ -157,14 +157,15 @@ func describe(w io.Writer, binary string, o *options) error {
 	if err != nil {
 		return err
 	}
-	var versions []string
-	for _, m := range info.Deps {
-		if m.Replace == nil {
-			versions = append(versions, m.Path+" "+m.Version)
-		}
+	// A test binary does not say which versions it was built from.
+	list := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect .Replace)}}{{.Path}} {{.Version}}{{end}}", "all")
+	list.Env = append(os.Environ(), "GOWORK=off")
+	versions, err := list.Output()
+	if err != nil {
+		return err
 	}
 	_, err = fmt.Fprintf(w, "date: %s\ngo: %s\ncpus: %d\nrounds: %d of %s\nversions: %s\n",
-		time.Now().UTC().Format(time.DateOnly), info.GoVersion, runtime.NumCPU(), o.count, cmp.Or(o.benchtime, "1s"), strings.Join(versions, ", "))
+		time.Now().UTC().Format(time.DateOnly), info.GoVersion, runtime.NumCPU(), o.count, cmp.Or(o.benchtime, "1s"), strings.ReplaceAll(strings.TrimSpace(string(versions)), "\n", ", "))
 	return err
 }
 
