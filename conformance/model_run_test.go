@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -131,6 +132,11 @@ type handle struct {
 }
 
 // A gate is where the function of a task or a stage waits for a finish.
+// seen guards what functions and callbacks leave behind: the race detector knows of no
+// order between what the main goroutine of a bubble has read and what the goroutine of a
+// timer, which starts later, writes.
+var seen sync.Mutex
+
 type gate struct {
 	calls int
 	ctx   context.Context // of the function, once it runs
@@ -364,7 +370,9 @@ func (s *sequence) register(h *handle, b, c int) action {
 		func() string {
 			r.cb = h.on(ctx, func(saw string) {
 				h.order[lane] = append(h.order[lane], r.model)
+				seen.Lock()
 				r.calls = append(r.calls, saw)
+				seen.Unlock()
 				act()
 			})
 			return ""
@@ -428,8 +436,10 @@ func (s *sequence) coded(kind byte, src *handle, b, c int) action {
 	}
 	g := &gate{open: make(chan body)}
 	run := func(ctx context.Context) result {
+		seen.Lock()
 		g.calls++
 		g.ctx = ctx
+		seen.Unlock()
 		if !code.gated {
 			return f(ctx)
 		}
@@ -622,8 +632,11 @@ func (s *sequence) compare() (err error) {
 		}
 	}
 	for i, r := range s.callbacks {
-		if !slices.Equal(r.calls, r.model.calls) {
-			complain("callback %d: called with %q, want %q", i, r.calls, r.model.calls)
+		seen.Lock()
+		calls := slices.Clone(r.calls)
+		seen.Unlock()
+		if !slices.Equal(calls, r.model.calls) {
+			complain("callback %d: called with %q, want %q", i, calls, r.model.calls)
 		}
 	}
 	for i, w := range s.waits {
@@ -646,6 +659,8 @@ func (s *sequence) compare() (err error) {
 }
 
 func (g *gate) compare(i int, c *mCode) error {
+	seen.Lock()
+	defer seen.Unlock()
 	started := 0
 	if c.started {
 		started = 1
