@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -369,8 +369,8 @@ func (s *sequence) register(h *handle, b, c int) action {
 	return action{
 		func() string {
 			r.cb = h.on(ctx, func(saw string) {
-				h.order[lane] = append(h.order[lane], r.model)
 				seen.Lock()
+				h.order[lane] = append(h.order[lane], r.model)
 				r.calls = append(r.calls, saw)
 				seen.Unlock()
 				act()
@@ -623,7 +623,10 @@ func (s *sequence) compare() (err error) {
 			complain("future %d, %v: IsDone %v, Done closed %v, Cancelled %v", i, m.state, h.IsDone(), isClosed(h.Done()), h.Cancelled())
 		}
 		for lane := range h.order {
-			if !slices.Equal(h.order[lane], m.order[lane]) {
+			seen.Lock()
+			same := slices.Equal(h.order[lane], m.order[lane])
+			seen.Unlock()
+			if !same {
 				complain("future %d: callbacks in another order", i)
 			}
 		}
