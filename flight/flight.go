@@ -23,6 +23,8 @@ type Group[K comparable, V any] struct {
 type call[V any] struct {
 	result  *future.Promise[V]
 	callers int // guarded by the group's mu
+	ctx     context.Context
+	stop    context.CancelFunc // ends ctx: also an admission that has no future yet
 }
 
 var inline = future.WithExecutor(context.Background(), future.Inline)
@@ -53,11 +55,11 @@ func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V
 	if ctx.Err() != nil {
 		return future.Go(ctx, fn) // which does not call it
 	}
-	c, first := g.join(key)
+	c, first := g.join(ctx, key)
 	mine := future.WithContext(ctx, future.Shield(&c.result.Future))
 	mine.AddDoneCallback(inline, func(context.Context, *future.Future[V]) { g.leave(key, c) })
 	if first {
-		c.start(ctx, fn, mine.Done())
+		c.start(fn, mine.Done())
 	}
 	return mine
 }
@@ -65,12 +67,12 @@ func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V
 // start starts the call. It is the call that waits for admission, until the last
 // caller has gone; this one does not wait beyond gone. So the call is a
 // continuation, which does not wait, unless the executor cannot be asked not to.
-func (c *call[V]) start(ctx context.Context, fn func(context.Context) (V, error), gone <-chan struct{}) {
+func (c *call[V]) start(fn func(context.Context) (V, error), gone <-chan struct{}) {
 	start := func() {
-		c.result.CompleteWith(future.Then(context.WithoutCancel(ctx), ready,
+		c.result.CompleteWith(future.Then(c.ctx, ready,
 			func(ctx context.Context, _ struct{}) (V, error) { return fn(ctx) }))
 	}
-	if _, ok := future.ExecutorFrom(ctx).(interface{ TryExecute(future.Task) error }); ok {
+	if _, ok := future.ExecutorFrom(c.ctx).(interface{ TryExecute(future.Task) error }); ok {
 		start()
 		return
 	}
@@ -89,7 +91,7 @@ var ready = future.FromResult(struct{}{})
 
 // join returns the call in flight for key, made if there is none, and counts
 // the caller.
-func (g *Group[K, V]) join(key K) (c *call[V], first bool) {
+func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c = g.calls[key]
@@ -98,6 +100,7 @@ func (g *Group[K, V]) join(key K) (c *call[V], first bool) {
 			g.calls = make(map[K]*call[V])
 		}
 		c, first = &call[V]{result: future.NewPromise[V]()}, true
+		c.ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
 		g.calls[key] = c
 	}
 	c.callers++
@@ -114,7 +117,7 @@ func (g *Group[K, V]) leave(key K, c *call[V]) {
 		delete(g.calls, key)
 	}
 	g.mu.Unlock()
-	if last {
-		c.result.Cancel()
+	if last && c.result.Cancel() {
+		c.stop()
 	}
 }
