@@ -222,6 +222,13 @@ func (p *Pool) wake() *worker {
 // slotFreed is called when held or bound have changed so that slots may be free. It
 // returns a worker to start. p.mu is held.
 func (p *Pool) slotFreed() *worker {
+	p.grant()
+	p.admit()
+	return p.wake()
+}
+
+// grant gives free slots to the tasks that want to go on. p.mu is held.
+func (p *Pool) grant() {
 	for p.held < p.bound && p.reclaimers.first != nil {
 		w := p.reclaimers.pop()
 		p.held++
@@ -229,8 +236,6 @@ func (p *Pool) slotFreed() *worker {
 		close(w.ready)
 	}
 	p.setHurry()
-	p.admit()
-	return p.wake()
 }
 
 func (p *Pool) setHurry() { p.hurry.Store(p.reclaimers.first != nil || p.held > p.bound) }

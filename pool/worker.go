@@ -204,13 +204,7 @@ func (w *worker) handOver() {
 	}
 	w.mu.Unlock()
 	p.held--
-	for p.held < p.bound && p.reclaimers.first != nil {
-		r := p.reclaimers.pop()
-		p.held++
-		p.busy++
-		close(r.ready)
-	}
-	p.setHurry()
+	p.grant()
 }
 
 // load fills w with tasks from the queue, or with half of what another worker

@@ -282,7 +282,7 @@ var mutations = []mutation{
 		breaks: "a call that is done is let go", pkg: "./flight", run: "TestMemory|TestDoneCall"},
 	{file: "flight/flight.go", old: " && g.calls[key] == c", new: "",
 		breaks: "who leaves an old call leaves the new one alone", pkg: "./flight", run: "TestFreshCall|TestOneCallAtATime|TestDoneCall"},
-	{file: "flight/flight.go", old: "context.WithoutCancel(ctx), ready", new: "ctx, ready",
+	{file: "flight/flight.go", old: "context.WithCancel(context.WithoutCancel(ctx))", new: "context.WithCancel(ctx)",
 		breaks: "a call does not end with the context of a caller", pkg: "./flight", run: "TestCallersDeadline|TestOneCallerGoes"},
 	{file: "flight/flight.go", old: "future.Shield(&c.result.Future)", new: "&c.result.Future",
 		breaks: "a caller who goes does not take the call along", pkg: "./flight", run: "TestOneCallerGoes"},
