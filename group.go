@@ -55,8 +55,7 @@ func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	c.init(g.ctx, fn)
 	c.watcher.party, c.watcher.src = c, &c.Future.cell
 	c.inGroup.src = &c.Future.cell
-	if g.enter(&c.inGroup) {
-		c.watcher.watch(heeded)
+	if g.enter(&c.inGroup, &c.watcher) {
 		c.start()
 	} else {
 		c.CancelCause(context.Cause(g.ctx))
@@ -158,12 +157,15 @@ func (g *Group) stop(cause error) (td todo) {
 	return td
 }
 
-func (g *Group) enter(n *node) bool {
+// enter lists a child, unless g is closed. Once it is listed, g may cancel it: so
+// watcher is registered under the same lock, for the child is pending still.
+func (g *Group) enter(n, watcher *node) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
 		return false
 	}
+	watcher.watch(heeded)
 	g.children.push(n)
 	g.running++
 	return true

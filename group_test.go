@@ -594,6 +594,26 @@ func TestJ13_SpawnRacesWait(t *testing.T) {
 	}
 }
 
+// GoIn and the end of the group race: a child that is cancelled between its entry and its start is a child
+// that is done, and Wait does not wait for it.
+func TestJ13_SpawnRacesCancel(t *testing.T) {
+	for range 2000 {
+		g := future.NewGroup(t.Context())
+		var spawners sync.WaitGroup
+		for range 4 {
+			spawners.Go(func() {
+				for g.Context().Err() == nil {
+					future.GoIn(g, func(context.Context) (int, error) { return 1, nil })
+				}
+			})
+		}
+		runtime.Gosched()
+		g.Cancel(errE)
+		grpWantCancelled(t, g.Wait(), errE)
+		spawners.Wait()
+	}
+}
+
 func TestJ13_ChildrenSpawnWhileTheOwnerWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := future.NewGroup(t.Context())

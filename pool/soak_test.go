@@ -33,7 +33,7 @@ func TestSoak(t *testing.T) {
 	case testing.Short():
 		d = 2500 * time.Millisecond
 	default:
-		d = 6 * time.Second
+		d = 15 * time.Second
 	}
 	catchReports(t, nil) // panics are part of it
 	seed := rand.Uint64()
