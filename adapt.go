@@ -91,7 +91,7 @@ func wrap[T any](name string, ctx context.Context, src any) (f *Future[T], ok bo
 		t := newTask(WithExecutor(ctx, Goroutines), func(context.Context) (v T, err error) {
 			return v, s.Wait()
 		})
-		t.state.Store(isTask | begun)
+		t.state.Or(begun)
 		go runTask(t)
 		return &t.Future, true
 	default:
@@ -108,7 +108,7 @@ func receiveOne[T, V any](ctx context.Context, ch <-chan V, split func(V) (T, er
 	r := &receiver[T]{stop: make(chan struct{}), stopped: make(chan struct{})}
 	r.party = r
 	r.Future.cell.role = &r.role
-	r.state.Store(isTask | begun)
+	r.state.Store(unyielding)
 	select {
 	case v, ok := <-ch:
 		receivedFrom(r, split, v, ok)

@@ -30,12 +30,13 @@ import (
 // settle, as it says which of the two channels Done hands out, and so are begun
 // and queued, for the party that comes to tidy up after it.
 const (
-	opened uint32 = 1 << iota // ch has been made
-	linked                    // handed to CompleteWith: SetResult and its kin are refused
-	begun                     // the function runs or has run: Run does nothing
-	queued                    // a stage was handed to an executor
-	isTask                    // set at birth: once begun, only its return settles it
-	heeded                    // someone took it over: a failure counts as read
+	opened     uint32 = 1 << iota // ch has been made
+	linked                        // handed to CompleteWith: SetResult and its kin are refused
+	begun                         // the function runs or has run: Run does nothing
+	queued                        // a stage was handed to an executor
+	isTask                        // set at birth: role is a body; once begun, only its return settles it
+	unyielding                    // set at birth: only the producer settles it, when it is asked to
+	heeded                        // someone took it over: a failure counts as read
 
 	settled   uint32 = 1 << 29 // the least settled state
 	cancelled        = settled
@@ -61,7 +62,9 @@ type cell struct {
 	watchers list          // guarded by mu; empty once settled
 	// role is the producer while the cell is pending (nil: a plain promise), and
 	// the *failure once it has failed or was cancelled. One word for both keeps a
-	// Future[int] in 48 bytes. Guarded by mu until settled, constant after.
+	// Future[int] in 48 bytes. While isTask is set it is a *body in truth, which
+	// spares a task the two words of a role. Guarded by mu until settled, constant
+	// after.
 	role *role
 }
 
@@ -74,7 +77,7 @@ type party interface {
 	// n was still registered there. It runs library code only.
 	notify(n *node) todo
 	// abandon is called when the future that the party produces was cancelled. If
-	// the future is a running task, it is asked to stop; otherwise it has settled
+	// that is unyielding, the party is asked to settle it; otherwise it has settled
 	// and whatever was to produce it is now in vain: the party deregisters, and
 	// returns the nodes whose sources are to be cancelled in turn.
 	abandon(cause error) list
@@ -274,8 +277,11 @@ func (c *cell) cancelOne(cause error) (bool, todo, list) {
 	if !c.lockPending(0) {
 		return false, todo{}, list{}
 	}
-	r := c.role
-	if c.state.Load()&isTask != 0 && c.state.Or(begun)&begun != 0 {
+	s, r := c.state.Load(), c.role
+	if s&isTask != 0 {
+		return true, c.cancelTask(cause), list{}
+	}
+	if s&unyielding != 0 {
 		c.mu.Unlock()
 		return true, todo{}, r.abandon(cause)
 	}

@@ -47,6 +47,8 @@ type runner struct {
 	begun *cell // of the worker that was handed over, if the run may be asked to stop
 	local list  // workers to be run here: on the spot, or as their source ran here
 	spot  list  // callbacks to be run here, on the spot
+	// wentOn says that begun has a note of what goes on.
+	wentOn bool
 	// Whose code is running: at most one of the two.
 	cur  worker
 	call *Callback
@@ -84,13 +86,14 @@ func (r *runner) drive() (done bool) {
 			r.cur = n.party.(worker)
 			if r.begun != nil {
 				r.begun.goOn(n)
+				r.wentOn = true
 			}
 		} else if n := r.spot.pop(); n != nil {
 			r.call = callbackOf(n)
 			r.call.run(r.on)
 			r.call = nil
 		} else {
-			if r.begun != nil {
+			if r.wentOn {
 				r.begun.goOn(nil)
 			}
 			return true

@@ -28,10 +28,14 @@ type TaskFunc func()
 func (f TaskFunc) Run() {
 	defer func() {
 		if v := recover(); v != nil {
-			report(Unhandled{newPanicError(v), origin{future: new(TaskFunc), fn: codeOf(f)}.String()})
+			f.panicked(v)
 		}
 	}()
 	f()
+}
+
+func (f TaskFunc) panicked(v any) {
+	report(Unhandled{newPanicError(v), origin{future: new(TaskFunc), fn: codeOf(f)}.String()})
 }
 
 // CancelCause returns false.

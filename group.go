@@ -72,7 +72,8 @@ type child[T any] struct {
 	group   *Group
 }
 
-func (c *child[T]) notify(*node) todo { return c.group.done(&c.inGroup, &c.Future.cell) }
+func (c *child[T]) notify(*node) todo  { return c.group.done(&c.inGroup, &c.Future.cell) }
+func (c *child[T]) abandon(error) list { panic("unreachable") }
 
 // Cancel cancels all children, those that are running through their contexts,
 // with cause (nil: none) as the cause, and refuses further ones. It does not

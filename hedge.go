@@ -141,6 +141,8 @@ func (a *attempt[T]) notify(*node) todo {
 	return todo{}
 }
 
+func (a *attempt[T]) abandon(error) list { panic("unreachable") }
+
 // running takes the hedge off attempts, and returns the nodes of those that are
 // not done.
 func running[T any](attempts []*attempt[T]) (pending list) {

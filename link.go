@@ -66,7 +66,7 @@ func tailOf(c *cell) *cell {
 // tailLink returns where the tail of c is kept, or nil if c follows no other
 // future. linking is held.
 func tailLink(c *cell) **cell {
-	if !c.lockPending(0) {
+	if !c.lockPending(isTask) {
 		return nil
 	}
 	defer c.mu.Unlock()

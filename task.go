@@ -1,6 +1,9 @@
 package future
 
-import "context"
+import (
+	"context"
+	"unsafe"
+)
 
 // Go runs fn on the executor of ctx, by default on a goroutine of its own, and
 // returns the future of what it returns. For functions that return only an
@@ -44,7 +47,12 @@ func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future
 // function gets, in one allocation.
 type task[T any] struct {
 	Future[T]
-	role
+	body[T]
+}
+
+// A body is what a task has besides its future. The cell of a pending task refers to
+// it by its role, so that it can be cancelled by code that does not know T.
+type body[T any] struct {
 	ctx scope
 	fn  func(context.Context) (T, error) // nil once settled
 }
@@ -58,8 +66,7 @@ func newTask[T any](ctx context.Context, fn func(context.Context) (T, error)) *t
 func (t *task[T]) init(ctx context.Context, fn func(context.Context) (T, error)) {
 	t.fn = fn
 	t.ctx.parent, t.ctx.place, t.ctx.cell = ctx, placementOf(ctx), &t.Future.cell
-	t.party = t
-	t.Future.cell.role = &t.role
+	t.Future.cell.role = (*role)(unsafe.Pointer(&t.body))
 	t.state.Store(isTask)
 }
 
@@ -94,7 +101,6 @@ func (t *task[T]) refuse(err error) {
 	t.mu.Lock()
 	t.fn = nil
 	t.publishFailure(t.ctx.refusal(err, o)).run(nil)
-
 }
 
 // Run runs the function, unless t was cancelled before.
@@ -131,23 +137,20 @@ func (t *task[T]) answer(s uint32, fl *failure) todo {
 	return t.publishFailure(s, fl)
 }
 
-// abandon asks the running task to stop, or lets go of the function that will
-// never run.
-func (t *task[T]) abandon(cause error) list {
-	t.mu.Lock()
-	running := !t.isSettled()
-	if !running {
-		t.fn = nil
+// cancelTask settles a task that has not started, and lets go of the function; one
+// that has, it asks to stop. c is a task, and c.mu is held.
+func (c *cell) cancelTask(cause error) todo {
+	b := (*body[struct{}])(unsafe.Pointer(c.role)) // whatever T is, fn is one pointer
+	if c.state.Or(begun)&begun != 0 {
+		c.mu.Unlock()
+		b.ctx.cancel(cause)
+		return todo{}
 	}
-	t.mu.Unlock()
-	if running {
-		t.ctx.cancel(cause)
-	}
-	return list{}
+	b.fn = nil
+	return c.publishFailure(cancelled, cancellation(cause, nil))
 }
 
 func (t *task[T]) origin() origin { return origin{originOf[T]().future, codeOf(t.fn)} }
 
-func (t *task[T]) notify(*node) todo          { panic("unreachable") }
 func (t *task[T]) admission() context.Context { return t.ctx.parent }
 func (t *task[T]) scope() *scope              { return &t.ctx }

@@ -240,9 +240,9 @@ func BenchmarkPool(b *testing.B) {
 		work  func()
 		count func(workers int) int
 	}{
-		{"trivial", func() {}, func(int) int { return 1000 }},
-		{"1us", microsecond(), func(int) int { return 1000 }},
-		{"sleep-1ms", func() { time.Sleep(time.Millisecond) }, func(workers int) int { return 4 * workers }},
+		{"trivial", func() {}, func(int) int { return 1_000_000 }},
+		{"1us", microsecond(), func(int) int { return 100_000 }},
+		{"sleep-1ms", func() { time.Sleep(time.Millisecond) }, func(workers int) int { return min(10*workers, 10_000) }},
 	}
 	results := []struct {
 		name string

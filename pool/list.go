@@ -12,27 +12,25 @@ type ring struct {
 
 func (r *ring) len() int { return r.n }
 
-func (r *ring) at(i int) *future.Task { return &r.tasks[(r.head+i)&(len(r.tasks)-1)] }
-
-func (r *ring) grow() {
-	if r.n < len(r.tasks) {
-		return
-	}
-	tasks := make([]future.Task, max(4, 2*len(r.tasks)))
-	for i := range r.n {
-		tasks[i] = *r.at(i)
-	}
-	r.tasks, r.head = tasks, 0
-}
-
 func (r *ring) push(t future.Task) {
-	r.grow()
-	*r.at(r.n) = t
+	if r.n == len(r.tasks) {
+		r.grow()
+	}
+	r.tasks[(r.head+r.n)&(len(r.tasks)-1)] = t
 	r.n++
 }
 
+func (r *ring) grow() {
+	tasks := make([]future.Task, max(4, 2*len(r.tasks)))
+	n := copy(tasks, r.tasks[r.head:])
+	copy(tasks[n:], r.tasks[:r.head])
+	r.tasks, r.head = tasks, 0
+}
+
 func (r *ring) pushFront(t future.Task) {
-	r.grow()
+	if r.n == len(r.tasks) {
+		r.grow()
+	}
 	r.head = (r.head - 1) & (len(r.tasks) - 1)
 	r.tasks[r.head] = t
 	r.n++
@@ -46,12 +44,16 @@ func (r *ring) pop() future.Task {
 	return t
 }
 
-func (r *ring) popLast() future.Task {
-	r.n--
-	last := r.at(r.n)
-	t := *last
-	*last = nil
-	return t
+// moveTo fills to with the first tasks of r, of which there are enough.
+func (r *ring) moveTo(to []future.Task) {
+	for len(to) > 0 {
+		from := r.tasks[r.head:]
+		n := copy(to, from)
+		clear(from[:n])
+		r.head = (r.head + n) & (len(r.tasks) - 1)
+		r.n -= n
+		to = to[n:]
+	}
 }
 
 func (r *ring) popAll() []future.Task {
@@ -59,6 +61,51 @@ func (r *ring) popAll() []future.Task {
 	for r.n > 0 {
 		all = append(all, r.pop())
 	}
+	return all
+}
+
+// handSize is the most tasks that a worker has at hand.
+const handSize = 16
+
+// A hand is the tasks that a worker has taken and not started. It keeps no reference
+// to what was taken out.
+type hand struct {
+	tasks      [handSize]future.Task
+	first, end int
+}
+
+func (h *hand) len() int { return h.end - h.first }
+
+func (h *hand) pop() future.Task {
+	t := h.tasks[h.first]
+	h.tasks[h.first] = nil
+	h.first++
+	return t
+}
+
+func (h *hand) popLast() future.Task {
+	h.end--
+	t := h.tasks[h.end]
+	h.tasks[h.end] = nil
+	return t
+}
+
+// room empties h and returns room for n tasks that become its own.
+func (h *hand) room(n int) []future.Task {
+	h.first, h.end = 0, n
+	return h.tasks[:n]
+}
+
+// moveTo fills to with the first tasks of h, of which there are enough.
+func (h *hand) moveTo(to []future.Task) {
+	n := copy(to, h.tasks[h.first:])
+	clear(h.tasks[h.first : h.first+n])
+	h.first += n
+}
+
+func (h *hand) popAll() []future.Task {
+	all := make([]future.Task, h.len())
+	h.moveTo(all)
 	return all
 }
 

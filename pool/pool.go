@@ -56,33 +56,37 @@ func WithName(name string) Option { return func(p *Pool) { p.name = name } }
 type Pool struct {
 	room        int // of the queue
 	batch       int // the most tasks that a worker takes at a time
+	procs       int // what GOMAXPROCS was
 	idleTimeout time.Duration
 	name        string
+
+	drained chan struct{} // closed when the pool is closed and nothing runs
 
 	// hurry says that a worker with further tasks at hand is to see the pool
 	// before it starts the next: someone waits for its slot.
 	hurry atomic.Bool
 
-	mu     sync.Mutex
-	bound  int
-	queue  ring
-	closed bool
+	// The following are guarded by mu. What changes least is between hurry, at which
+	// workers look all the time, and what each submission changes.
+	workers map[*worker]struct{}
+	idle    []*worker // by the time at which they became idle
+	loaded  []*worker // that may have tasks at hand which they have not started
+	reaper  *time.Timer
+
+	mu        sync.Mutex
+	closed    bool
+	arriving  bool // a worker was woken, and has not seen the queue yet
+	queue     ring
+	submitted uint64
 
 	// A slot is the right to run a task; there are bound of them. held counts
 	// those that workers have, busy those of them that run a task, lent the
 	// tasks that are parked and have given theirs up.
-	held, busy, lent int
-	submitters       waitList // for room in the queue
-	reclaimers       waitList // for a slot, to go on: these come first
+	bound, held, busy, lent int
+	submitters              waitList // for room in the queue
+	reclaimers              waitList // for a slot, to go on: these come first
 
-	workers  map[*worker]struct{}
-	idle     []*worker // by the time at which they became idle
-	loaded   []*worker // that may have tasks at hand which they have not started
-	arriving bool      // a worker was woken, and has not seen the queue yet
-	reaper   *time.Timer
-	drained  chan struct{} // closed when the pool is closed and nothing runs
-
-	submitted, completed, cancelled, refused uint64 // but for what workers count
+	completed, cancelled, refused uint64 // but for what workers count
 }
 
 // New returns a pool that runs up to workers tasks at once. Workers are started
@@ -95,6 +99,7 @@ func New(workers int, opts ...Option) *Pool {
 	p := &Pool{
 		room:        1024,
 		idleTimeout: 10 * time.Second,
+		procs:       runtime.GOMAXPROCS(0),
 		bound:       workers,
 		workers:     make(map[*worker]struct{}),
 		drained:     make(chan struct{}),
@@ -105,7 +110,7 @@ func New(workers int, opts ...Option) *Pool {
 		}
 		o(p)
 	}
-	p.batch = max(1, min(16, p.room/64))
+	p.batch = max(1, min(handSize, p.room/64))
 	return p
 }
 
@@ -184,6 +189,10 @@ func (p *Pool) submit(task future.Task) error {
 	}
 	p.submitted++
 	p.queue.push(task)
+	if p.arriving || p.held >= p.bound { // as most of the time: no need to wake
+		p.mu.Unlock()
+		return nil
+	}
 	w := p.wake()
 	p.mu.Unlock()
 	w.start()
@@ -406,5 +415,5 @@ func (p *Pool) Stats() Stats {
 
 // share is how many tasks a worker takes from the queue. p.mu is held.
 func (p *Pool) share() int {
-	return max(1, min(p.batch, p.queue.len()/min(p.bound, 2*runtime.GOMAXPROCS(0))))
+	return max(1, min(p.batch, p.queue.len()/min(p.bound, 2*p.procs)))
 }

@@ -23,7 +23,7 @@ type worker struct {
 	// mu is what the worker takes for each task, pool.mu what it takes for each
 	// batch. Of the two, pool.mu is locked first.
 	mu                   sync.Mutex
-	tasks                ring // at hand, and not started
+	tasks                hand
 	current              future.Task
 	skipped              bool // current was cancelled before
 	completed, cancelled uint64
@@ -124,8 +124,10 @@ func (w *worker) begin() future.Task {
 		return nil
 	}
 	w.current = w.tasks.pop()
-	if f, ok := w.current.(interface{ IsDone() bool }); ok {
-		w.skipped = f.IsDone()
+	if _, plain := w.current.(future.TaskFunc); !plain {
+		if f, ok := w.current.(interface{ IsDone() bool }); ok {
+			w.skipped = f.IsDone()
+		}
 	}
 	return w.current
 }
@@ -211,19 +213,15 @@ func (w *worker) handOver() {
 // has at hand and has not started. p.mu and w.mu are held, and w has none.
 func (w *worker) load() {
 	p := w.pool
-	if n := p.queue.len(); n > 0 {
-		for range p.share() {
-			w.tasks.push(p.queue.pop())
-		}
+	if p.queue.len() > 0 {
+		p.queue.moveTo(w.tasks.room(p.share()))
 	}
 	for w.tasks.len() == 0 && len(p.loaded) > 0 {
 		last := len(p.loaded) - 1
 		v := p.loaded[last]
 		if v != w {
 			v.mu.Lock()
-			for range (v.tasks.len() + 1) / 2 {
-				w.tasks.push(v.tasks.pop())
-			}
+			v.tasks.moveTo(w.tasks.room((v.tasks.len() + 1) / 2))
 			if v.tasks.len() > 0 {
 				v.mu.Unlock()
 				break
