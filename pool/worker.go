@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"runtime"
 	"runtime/pprof"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ type worker struct {
 	isLoaded  bool      // in pool.loaded; guarded by pool.mu
 	known     bool      // in pool.workers; guarded by pool.mu
 	working   bool      // counted in pool.busy; guarded by pool.mu
+	letIn     bool      // it has admitted submitters, who may wait for its processor
 
 	// mu is what the worker takes for each task, pool.mu what it takes for each
 	// batch. Of the two, pool.mu is locked first.
@@ -145,6 +147,14 @@ func (w *worker) nextFromPool() future.Task {
 	p := w.pool
 	for {
 		p.mu.Lock()
+		if w.letIn && p.batch == handSize && p.queue.len() <= p.room/2 {
+			// They are next on this processor, and in a while the queue runs dry. With
+			// a shorter one it would be a switch for every few tasks.
+			w.letIn = false
+			p.mu.Unlock()
+			runtime.Gosched()
+			p.mu.Lock()
+		}
 		t := w.take()
 		if t != nil {
 			more := p.wake()
@@ -174,7 +184,7 @@ func (w *worker) take() future.Task {
 		w.handOver()
 		return nil
 	}
-	p.admit() // the room that this worker has made by being ready
+	w.letIn = p.admit() || w.letIn // the room that this worker has made by being ready
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.tasks.len() == 0 {
@@ -191,7 +201,7 @@ func (w *worker) take() future.Task {
 		w.known = true
 		p.workers[w] = struct{}{}
 	}
-	p.admit()
+	w.letIn = p.admit() || w.letIn
 	return t
 }
 
