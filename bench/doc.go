@@ -14,5 +14,6 @@
 // Benchmarks are named Scenario/key=value/…/lib=name. In lib, "future" is this library, "bare" and
 // what begins with it is written by hand, and everything else is a rival; "future-group" and the
 // like are this library by another of its doors. Costs are per operation; n is the number of items
-// in one.
+// in one; "ideal" is the work alone. The report has the benchmarks of the library's own module too: they
+// are what the targets were set for.
 package bench

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -98,8 +99,19 @@ func withoutResults(workers, tasks int, work func()) []variant {
 			}
 		}))
 	}
-	// These wait by themselves; the WaitGroup is what proves that all have run.
 	return append(vs,
+		batches("bare-semaphore", tasks, func(*testing.B) batch { // a goroutine for each
+			return func(n int) {
+				var wg sync.WaitGroup
+				slots := make(chan struct{}, workers)
+				for range n {
+					slots <- struct{}{}
+					wg.Go(func() { work(); <-slots })
+				}
+				wg.Wait()
+			}
+		}),
+		// These wait by themselves; the WaitGroup is what proves that all have run.
 		batches("errgroup", tasks, func(*testing.B) batch {
 			return func(n int) {
 				var wg sync.WaitGroup
@@ -211,6 +223,24 @@ func withResults(workers, tasks int, work func()) []variant {
 	)
 }
 
+// ideal is the work alone, on all processors, with nothing to share.
+func ideal(tasks int, work func()) variant {
+	return batches("ideal", tasks, func(*testing.B) batch {
+		return func(n int) {
+			var wg sync.WaitGroup
+			procs := runtime.GOMAXPROCS(0)
+			for i := range procs {
+				wg.Go(func() {
+					for range (n + i) / procs {
+						work()
+					}
+				})
+			}
+			wg.Wait()
+		}
+	})
+}
+
 // batches is the variant that runs so many tasks in one operation.
 func batches(lib string, tasks int, open func(*testing.B) batch) variant {
 	return variant{lib, func(b *testing.B) {
@@ -257,7 +287,11 @@ func BenchmarkPool(b *testing.B) {
 			for _, n := range counts {
 				total := t.count(n)
 				name := fmt.Sprintf("task=%s/results=%s/workers=%d/n=%d", t.name, r.name, n, total)
-				b.Run(name, func(b *testing.B) { compare(b, r.ways(n, total, t.work)...) })
+				ways := r.ways(n, total, t.work)
+				if t.name == "1us" {
+					ways = append(ways, ideal(total, t.work))
+				}
+				b.Run(name, func(b *testing.B) { compare(b, ways...) })
 			}
 		}
 	}

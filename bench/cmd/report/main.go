@@ -83,22 +83,29 @@ func (o *options) measure(raw string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	binary := filepath.Join(dir, "bench.test")
-	build := exec.Command("go", "test", "-c", "-o", binary, "github.com/channel-native/future/bench")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("building the benchmarks: %w", err)
+	var scenarios []scenario
+	for _, pkg := range []string{"github.com/channel-native/future/bench", rootPackage} {
+		binary := filepath.Join(dir, filepath.Base(pkg)+".test")
+		build := exec.Command("go", "test", "-c", "-o", binary, pkg)
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return fmt.Errorf("building the benchmarks: %w", err)
+		}
+		found, err := list(binary, pkg, o.run)
+		if err != nil {
+			return err
+		}
+		scenarios = append(scenarios, found...)
 	}
-	scenarios, err := list(binary, o.run)
-	if err != nil {
-		return err
+	if len(scenarios) == 0 {
+		return fmt.Errorf("no scenario matches %q", o.run)
 	}
 	f, err := os.Create(raw)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := describe(f, binary, o); err != nil {
+	if err := describe(f, scenarios[0].binary, o); err != nil {
 		return err
 	}
 	r := rand.New(rand.NewPCG(o.seed, 0))
@@ -106,8 +113,8 @@ func (o *options) measure(raw string) (err error) {
 	for round := range o.count {
 		r.Shuffle(len(scenarios), func(i, j int) { scenarios[i], scenarios[j] = scenarios[j], scenarios[i] })
 		for i, s := range scenarios {
-			log.Printf("round %d of %d, %d of %d, after %v: %s", round+1, o.count, i+1, len(scenarios), time.Since(start).Round(time.Second), s)
-			if err := o.runOne(f, binary, s, r.Uint64()|1); err != nil {
+			log.Printf("round %d of %d, %d of %d, after %v: %s", round+1, o.count, i+1, len(scenarios), time.Since(start).Round(time.Second), s.name)
+			if err := o.runOne(f, s, r.Uint64()|1); err != nil {
 				return err
 			}
 		}
@@ -115,27 +122,36 @@ func (o *options) measure(raw string) (err error) {
 	return nil
 }
 
-func (o *options) runOne(w io.Writer, binary, scenario string, order uint64) error {
+// A scenario is a benchmark of one of the two modules.
+type scenario struct{ binary, pkg, name string }
+
+// rootPackage has the benchmarks that the targets were set for.
+const rootPackage = "github.com/channel-native/future"
+
+func (o *options) runOne(w io.Writer, s scenario, order uint64) error {
 	benchtime := o.benchtime
-	if scenario == "BenchmarkMemory" { // bytes are exact, and a million takes its time
+	if s.name == "BenchmarkMemory" { // bytes are exact, and a million takes its time
 		benchtime = "1x"
 	}
-	args := []string{"-test.run=^$", "-test.bench=^" + scenario + "$", "-test.benchtime=" + benchtime, "-test.timeout=30m", fmt.Sprintf("-order=%d", order)}
+	args := []string{"-test.run=^$", "-test.bench=^" + s.name + "$", "-test.benchmem", "-test.benchtime=" + benchtime, "-test.timeout=30m"}
+	if s.pkg != rootPackage {
+		args = append(args, fmt.Sprintf("-order=%d", order))
+	}
 	if o.short {
 		args = append(args, "-test.short")
 	}
-	out, err := exec.Command(binary, args...).CombinedOutput()
+	out, err := exec.Command(s.binary, args...).CombinedOutput()
 	if _, werr := w.Write(out); werr != nil {
 		return werr
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", scenario, err, out)
+		return fmt.Errorf("%s: %w\n%s", s.name, err, out)
 	}
 	return nil
 }
 
-// list returns the names of the benchmarks that match run.
-func list(binary, run string) ([]string, error) {
+// list returns the benchmarks in binary that match run.
+func list(binary, pkg, run string) (scenarios []scenario, err error) {
 	re, err := regexp.Compile(run)
 	if err != nil {
 		return nil, err
@@ -144,11 +160,12 @@ func list(binary, run string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool { return !re.MatchString(name) })
-	if len(names) == 0 {
-		return nil, fmt.Errorf("no scenario matches %q", run)
+	for _, name := range strings.Fields(string(out)) {
+		if strings.HasPrefix(name, "Benchmark") && re.MatchString(name) {
+			scenarios = append(scenarios, scenario{binary, pkg, name})
+		}
 	}
-	return names, nil
+	return scenarios, nil
 }
 
 // describe writes what the results have to be read with, as lines of configuration.

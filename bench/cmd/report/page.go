@@ -72,6 +72,7 @@ func render(w io.Writer, r *run, charts []chart) {
 			c.show(p)
 		}
 	}
+	showTargets(p, r)
 	last := ""
 	for _, group := range r.kinds() {
 		b := group[0]

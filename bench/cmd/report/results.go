@@ -18,6 +18,7 @@ import (
 type run struct {
 	config map[string]string
 	blocks []*block // in the order of the scenarios, then of their parameters
+	root   []*block // of the library's own benchmarks
 }
 
 // A block is what was measured of one scenario with the same parameters: a comparison.
@@ -59,12 +60,16 @@ func parse(r io.Reader, name string) (*run, error) {
 			if lib == "" {
 				return nil, fmt.Errorf("%s: %s names no library", name, rec.Name)
 			}
-			id := fmt.Sprint(scenario, params)
+			blocks := &res.blocks
+			if rec.GetConfig("pkg") == rootPackage {
+				blocks = &res.root
+			}
+			id := fmt.Sprint(rec.GetConfig("pkg"), scenario, params)
 			b := byName[id]
 			if b == nil {
 				b = &block{scenario: scenario, params: params}
 				byName[id] = b
-				res.blocks = append(res.blocks, b)
+				*blocks = append(*blocks, b)
 			}
 			row := b.row(lib)
 			if row == nil {
@@ -82,7 +87,7 @@ func parse(r io.Reader, name string) (*run, error) {
 	if len(res.blocks) == 0 {
 		return nil, errors.New(name + ": no results")
 	}
-	for _, b := range res.blocks {
+	for _, b := range append(res.blocks, res.root...) {
 		b.summarize()
 	}
 	slices.SortStableFunc(res.blocks, (*block).compare)
@@ -96,7 +101,7 @@ func split(name benchfmt.Name) (scenario string, params []param, lib string) {
 		key, value, ok := strings.Cut(strings.TrimPrefix(string(p), "/"), "=")
 		switch {
 		case !ok: // GOMAXPROCS
-		case key == "lib":
+		case key == "lib", key == "by":
 			lib = value
 		default:
 			number, err := strconv.Atoi(value)
@@ -204,9 +209,11 @@ func (b *block) best(of func(lib string) bool) *row {
 	return nil
 }
 
-func isBare(lib string) bool  { return lib == "bare" || strings.HasPrefix(lib, "bare-") }
-func isOurs(lib string) bool  { return lib == "future" || strings.HasPrefix(lib, "future-") }
-func isRival(lib string) bool { return !isBare(lib) && !isOurs(lib) && lib != "runtime" }
+func isBare(lib string) bool { return lib == "bare" || strings.HasPrefix(lib, "bare-") }
+func isOurs(lib string) bool { return lib == "future" || strings.HasPrefix(lib, "future-") }
+func isRival(lib string) bool {
+	return !isBare(lib) && !isOurs(lib) && lib != "runtime" && lib != "ideal"
+}
 
 // over returns the ratio of r to the cheapest of a kind, or NaN.
 func (b *block) over(r *row, of func(lib string) bool) float64 {
