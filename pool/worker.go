@@ -20,7 +20,7 @@ type worker struct {
 	isLoaded  bool      // in pool.loaded; guarded by pool.mu
 	known     bool      // in pool.workers; guarded by pool.mu
 	working   bool      // counted in pool.busy; guarded by pool.mu
-	letIn     bool      // it has admitted submitters, who may wait for its processor
+	letIn     bool      // it has admitted submitters and not yielded to them; its own
 
 	// mu is what the worker takes for each task, pool.mu what it takes for each
 	// batch. Of the two, pool.mu is locked first.
@@ -147,10 +147,7 @@ func (w *worker) nextFromPool() future.Task {
 	p := w.pool
 	for {
 		p.mu.Lock()
-		if w.letIn && p.batch == handSize && p.queue.len() <= p.room/2 {
-			// They are next on this processor, and in a while the queue runs dry. With
-			// a shorter one it would be a switch for every few tasks.
-			w.letIn = false
+		if w.makesWay() {
 			p.mu.Unlock()
 			runtime.Gosched()
 			p.mu.Lock()
@@ -168,6 +165,18 @@ func (w *worker) nextFromPool() future.Task {
 			return nil
 		}
 	}
+}
+
+// makesWay reports whether w is to yield to the submitters that it has admitted: they
+// are next on its processor, and would come to run when the queue has run dry. With a
+// short queue it would be a switch for every few tasks. p.mu is held.
+func (w *worker) makesWay() bool {
+	p := w.pool
+	if !w.letIn || !w.working || p.batch < handSize || p.queue.len() > p.room/2 || p.hurry.Load() {
+		return false
+	}
+	w.letIn = false
+	return true
 }
 
 // take gets the next task, if there is one and w may run it. If not, w has lost

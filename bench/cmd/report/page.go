@@ -143,9 +143,9 @@ func worst(ratios []float64) float64 {
 	})
 }
 
-// verdict is a ratio, in bold if it is above what was aimed for.
+// verdict is a ratio, in bold if it is above what was aimed for, as it is shown.
 func verdict(r, aim float64) string {
-	if r > aim {
+	if math.Round(r*100) > math.Round(aim*100) {
 		return "**" + ratio(r) + "**"
 	}
 	return ratio(r)
