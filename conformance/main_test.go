@@ -4,9 +4,8 @@ import (
 	"flag"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/leaktest"
 )
 
 // long is set for the long form of the tests that have one:
@@ -17,7 +16,7 @@ var long = flag.Bool("long", false, "run the long form of the tests that have on
 
 func TestMain(m *testing.M) {
 	future.SetUnhandledHandler(nil) // most failures here are made up, and nobody reads them
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // rounds is n, or in the long form of the test many times n.

@@ -11,13 +11,12 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"go.uber.org/goleak"
-
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/leaktest"
 	"github.com/channel-native/future/pool"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 var (
 	errE = errors.New("E")
