@@ -2,7 +2,6 @@ package future
 
 import (
 	"context"
-	"runtime"
 	"sync/atomic"
 )
 
@@ -15,15 +14,6 @@ func park(ctx context.Context, c *cell) error {
 	s := scopeOf(ctx)
 	if s != nil && s.cell == c {
 		return ErrCycle
-	}
-	if c.state.Load()&(isTask|begun|opened) == isTask {
-		// The task has not started: mostly because it was spawned just now, and its
-		// goroutine is next in line on this processor. It goes first, and may be done
-		// before there is a need for a channel, a park and a wake-up.
-		runtime.Gosched()
-		if c.isSettled() {
-			return nil
-		}
 	}
 	return s.wait(ctx, c.done())
 }

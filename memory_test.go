@@ -694,7 +694,17 @@ func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 			p.SetResult(1)
 			return f
 		},
-		"Go":         func(v *tracked) future.Awaitable { return future.Go(t.Context(), fn(v)) },
+		"Go": func(v *tracked) future.Awaitable { return future.Go(t.Context(), fn(v)) },
+		"Go, cancelled before its start": func(v *tracked) future.Awaitable {
+			never := future.ExecutorFunc(func(context.Context, future.Task) error { return nil })
+			f := future.Go(future.WithExecutor(t.Context(), never), fn(v))
+			f.Cancel()
+			return f
+		},
+		"Go, refused": func(v *tracked) future.Awaitable {
+			refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
+			return future.Go(future.WithExecutor(t.Context(), refuse), fn(v))
+		},
 		"WrapFuture": func(v *tracked) future.Awaitable { return future.WrapFuture[int](t.Context(), fn(v)) },
 		"WrapFuture, channel": func(v *tracked) future.Awaitable {
 			ch := make(chan int)

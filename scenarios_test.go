@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -73,4 +74,27 @@ func testsIn(t *testing.T, dir string) (names []string) {
 		}
 	}
 	return names
+}
+
+// A goroutine that yields goes behind all that can run. docs/design.md has what that
+// costs beside goroutines that compute.
+func TestNothingYields(t *testing.T) {
+	for _, pattern := range []string{"*.go", "pool/*.go", "flight/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(source), "Gosched") {
+				t.Errorf("%s yields", file)
+			}
+		}
+	}
 }

@@ -199,17 +199,14 @@ func (p *Pool) submit(task future.Task) error {
 	return nil
 }
 
-// admit lets submitters in for whom there is room now, and reports whether there
-// were some. p.mu is held.
-func (p *Pool) admit() (some bool) {
+// admit lets submitters in for whom there is room now. p.mu is held.
+func (p *Pool) admit() {
 	for p.submitters.first != nil && p.queue.len() < p.capacity() {
 		w := p.submitters.pop()
 		p.submitted++
 		p.queue.push(w.task)
 		close(w.ready)
-		some = true
 	}
-	return some
 }
 
 // wake gives a free slot to a worker, idle or new, which the caller must start

@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"runtime"
 	"runtime/pprof"
 	"sync"
 	"time"
@@ -20,7 +19,6 @@ type worker struct {
 	isLoaded  bool      // in pool.loaded; guarded by pool.mu
 	known     bool      // in pool.workers; guarded by pool.mu
 	working   bool      // counted in pool.busy; guarded by pool.mu
-	letIn     bool      // it has admitted submitters and not yielded to them; its own
 
 	// mu is what the worker takes for each task, pool.mu what it takes for each
 	// batch. Of the two, pool.mu is locked first.
@@ -147,11 +145,6 @@ func (w *worker) nextFromPool() future.Task {
 	p := w.pool
 	for {
 		p.mu.Lock()
-		if w.makesWay() {
-			p.mu.Unlock()
-			runtime.Gosched()
-			p.mu.Lock()
-		}
 		t := w.take()
 		if t != nil {
 			more := p.wake()
@@ -165,18 +158,6 @@ func (w *worker) nextFromPool() future.Task {
 			return nil
 		}
 	}
-}
-
-// makesWay reports whether w is to yield to the submitters that it has admitted: they
-// are next on its processor, and would come to run when the queue has run dry. With a
-// short queue it would be a switch for every few tasks. p.mu is held.
-func (w *worker) makesWay() bool {
-	p := w.pool
-	if !w.letIn || !w.working || p.batch < handSize || p.queue.len() > p.room/2 || p.hurry.Load() {
-		return false
-	}
-	w.letIn = false
-	return true
 }
 
 // take gets the next task, if there is one and w may run it. If not, w has lost
@@ -193,7 +174,7 @@ func (w *worker) take() future.Task {
 		w.handOver()
 		return nil
 	}
-	w.letIn = p.admit() || w.letIn // the room that this worker has made by being ready
+	p.admit() // the room that this worker has made by being ready
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.tasks.len() == 0 {
@@ -210,7 +191,7 @@ func (w *worker) take() future.Task {
 		w.known = true
 		p.workers[w] = struct{}{}
 	}
-	w.letIn = p.admit() || w.letIn
+	p.admit()
 	return t
 }
 
