@@ -68,9 +68,11 @@ func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V
 // caller has gone; this one does not wait beyond gone. So the call is a
 // continuation, which does not wait, unless the executor cannot be asked not to.
 func (c *call[V]) start(fn func(context.Context) (V, error), gone <-chan struct{}) {
-	start := func() {
-		c.result.CompleteWith(future.Then(c.ctx, ready,
+	start := func() { // fn may call Goexit on this very goroutine: all is set before it runs
+		ready := future.NewPromise[struct{}]()
+		c.result.CompleteWith(future.Then(c.ctx, &ready.Future,
 			func(ctx context.Context, _ struct{}) (V, error) { return fn(ctx) }))
+		ready.SetResult(struct{}{})
 	}
 	if _, ok := future.ExecutorFrom(c.ctx).(interface{ TryExecute(future.Task) error }); ok {
 		start()
@@ -86,8 +88,6 @@ func (c *call[V]) start(fn func(context.Context) (V, error), gone <-chan struct{
 	case <-gone:
 	}
 }
-
-var ready = future.FromResult(struct{}{})
 
 // join returns the call in flight for key, made if there is none, and counts
 // the caller.

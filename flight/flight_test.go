@@ -964,3 +964,28 @@ func TestUnhandled(t *testing.T) {
 		}
 	}
 }
+
+// Under Inline fn runs on the goroutine that calls Go, and may end it.
+func TestGoexitOnTheCallersGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		ctx := future.WithExecutor(t.Context(), future.Inline)
+		var joined *future.Future[int]
+		var gone sync.WaitGroup
+		gone.Go(func() {
+			g.Go(ctx, "key", func(context.Context) (int, error) {
+				joined = g.Go(t.Context(), "key", func(context.Context) (int, error) { return 0, errE })
+				runtime.Goexit()
+				return 0, nil
+			})
+		})
+		gone.Wait()
+		synctest.Wait()
+		if _, err := joined.Await(t.Context()); err != future.ErrGoexit {
+			t.Errorf("the error is %v; want %v", err, future.ErrGoexit)
+		}
+		f := g.Go(t.Context(), "key", func(context.Context) (int, error) { return 1, nil })
+		<-f.Done()
+		wantValue(t, f, 1)
+	})
+}
