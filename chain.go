@@ -238,7 +238,10 @@ func (s *stage[U]) abandon(cause error) (stop list) {
 	s.mu.Unlock()
 	registered := src != nil && s.unwatch(src)
 	if registered {
-		stop.push(&s.node)
+		s.mu.Lock()
+		s.src = nil
+		s.mu.Unlock()
+		stop.push(&node{src: src}) // not s.node: adopt may be looking at that
 	}
 	if !registered || state&begun != 0 {
 		s.ctx.cancel(cause)
@@ -250,7 +253,11 @@ func (s *stage[U]) abandon(cause error) (stop list) {
 func (s *stage[U]) Run() { runTask(s.party.(worker)) }
 
 // CancelCause is for the executor.
-func (s *stage[U]) CancelCause(cause error) bool { return s.cancelRun(cause) }
+func (s *stage[U]) CancelCause(cause error) bool {
+	ok, td := s.cancel(cause)
+	td.run(nil)
+	return ok || s.ctx.cancelRun(cause)
+}
 
 func (s *stage[U]) admission() context.Context { return &s.ctx }
 func (s *stage[U]) scope() *scope              { return &s.ctx }
@@ -425,6 +432,9 @@ func (s *cleanup[T]) work() todo {
 	if fn == nil {
 		return todo{}
 	}
+	if s.isSettled() {
+		s.ctx.outlive()
+	}
 	s.from = futureOf[T](src)
 	return s.settle(fn(&s.ctx))
 }
@@ -479,7 +489,13 @@ func (s *cleanup[T]) abandon(cause error) (stop list) {
 // should have makes the future fail.
 func (s *cleanup[T]) refuse(err error) {
 	s.refusal = err
-	go s.Run()
+	s.runAside()
+}
+
+// runAside runs the clean-up on a goroutine that is none of the executor's.
+func (s *cleanup[T]) runAside() {
+	r := &runner{cur: s}
+	go r.run()
 }
 
 // CancelCause is for the executor, which drops the clean-up or wants it to stop.
@@ -488,8 +504,8 @@ func (s *cleanup[T]) CancelCause(cause error) bool {
 	begun := s.fn == nil
 	s.mu.Unlock()
 	if !begun {
-		go s.Run()
+		s.runAside()
 		return true
 	}
-	return s.cancelRun(cause)
+	return s.ctx.cancelRun(cause)
 }

@@ -176,7 +176,10 @@ func (p *proxy[T]) abandon(error) (stop list) {
 	src := p.src
 	p.mu.Unlock()
 	if src != nil && p.unwatch(src) {
-		stop.push(&p.node)
+		p.mu.Lock()
+		p.src = nil
+		p.mu.Unlock()
+		stop.push(&node{src: src}) // not p.node: cut may be looking at that
 	}
 	return stop
 }
@@ -294,10 +297,6 @@ type shield[T any] struct{ proxy[T] }
 
 // abandon leaves the source alone.
 func (s *shield[T]) abandon(cause error) list {
-	if pending := s.proxy.abandon(cause); pending.first != nil {
-		s.mu.Lock()
-		s.src = nil
-		s.mu.Unlock()
-	}
+	s.proxy.abandon(cause)
 	return list{}
 }

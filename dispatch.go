@@ -44,9 +44,9 @@ func (td todo) run(on *placement) {
 type runner struct {
 	todo
 	on    *placement
-	begun *cell // of the worker that was handed over, if the run may be asked to stop
-	local list  // workers to be run here: on the spot, or as their source ran here
-	spot  list  // callbacks to be run here, on the spot
+	begun *scope // of the worker that was handed over, if the run may be asked to stop
+	local list   // workers to be run here: on the spot, or as their source ran here
+	spot  list   // callbacks to be run here, on the spot
 	// wentOn says that begun has a note of what goes on.
 	wentOn bool
 	// Whose code is running: at most one of the two.
@@ -67,6 +67,7 @@ func (r *runner) run() {
 // unwinds it looks, to whoever recovers that, like one that merely panicked.
 func (r *runner) handOver(returned *bool) {
 	if !*returned {
+		r.noteDone()
 		rest := &runner{todo: r.todo, spot: r.spot}
 		rest.work.concat(r.local)
 		go rest.run()
@@ -83,19 +84,13 @@ func (r *runner) drive() (done bool) {
 		}
 		r.propagate()
 		if n := r.local.pop(); n != nil {
-			r.cur = n.party.(worker)
-			if r.begun != nil {
-				r.begun.goOn(n)
-				r.wentOn = true
-			}
+			r.goOn(n)
 		} else if n := r.spot.pop(); n != nil {
 			r.call = callbackOf(n)
 			r.call.run(r.on)
 			r.call = nil
 		} else {
-			if r.wentOn {
-				r.begun.goOn(nil)
-			}
+			r.noteDone()
 			return true
 		}
 	}
@@ -106,31 +101,65 @@ func runTask(w worker) {
 	s := w.scope()
 	r := runner{cur: w, on: s.place}
 	if s.place.mode == elsewhere {
-		r.begun = s.cell
+		r.begun = s
 	}
 	r.run()
 }
 
-// goOn notes the stage that goes on in the run that began with c. For the
-// executor, which knows only c, the run is one task, and asking that to stop
-// has to reach whoever runs. c has settled by then, and has no other use for
-// its list.
-func (c *cell) goOn(n *node) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.isSettled() {
-		c.watchers.first = n
+// goOn makes the worker of n the current one. If the executor has asked the run to
+// stop, that holds for the worker too.
+func (r *runner) goOn(n *node) {
+	r.cur = n.party.(worker)
+	if r.begun == nil {
+		return
+	}
+	r.wentOn = true
+	r.begun.note(n)
+	if cause := r.begun.stopped(); cause != nil {
+		_, td := r.cur.scope().cell.cancel(*cause)
+		r.add(td)
+		r.cur.scope().cancel(*cause) // a clean-up runs all the same
 	}
 }
 
-// cancelRun cancels c, as the future of the task that an executor was handed, or if
-// that is done, what goes on in its run.
-func (c *cell) cancelRun(cause error) bool {
-	ok, td := c.cancel(cause)
+// noteDone notes that nothing goes on any more in this run.
+func (r *runner) noteDone() {
+	if r.wentOn {
+		r.begun.note(nil)
+	}
+}
+
+// note notes the stage that goes on in the run that began with s. For the
+// executor, which knows only the future of s, the run is one task, and asking
+// that to stop has to reach whoever runs. The future has settled by then, and has
+// no other use for its list.
+func (s *scope) note(n *node) {
+	s.cell.mu.Lock()
+	defer s.cell.mu.Unlock()
+	if s.cell.isSettled() {
+		s.cell.watchers.first = n
+	}
+}
+
+// stopped returns the cause for which the run that began with s was asked to stop,
+// or nil.
+func (s *scope) stopped() *error {
+	if l := s.live.Load(); l != nil {
+		return l.stopRun.Load()
+	}
+	return nil
+}
+
+// cancelRun asks the run that began with s, which has begun, to stop: the code of s,
+// or if that is done, what goes on in its run. What has not come to its turn by now
+// will find the cause: either it sees the one, or this sees the note of the other.
+func (s *scope) cancelRun(cause error) bool {
+	s.open().stopRun.CompareAndSwap(nil, &cause)
+	ok, td := s.cell.cancel(cause)
 	if !ok {
-		c.mu.Lock()
-		n := c.watchers.first
-		c.mu.Unlock()
+		s.cell.mu.Lock()
+		n := s.cell.watchers.first
+		s.cell.mu.Unlock()
 		if n == nil {
 			return false
 		}

@@ -164,15 +164,12 @@ func (s *serial) Execute(ctx context.Context, task Task) error {
 	if !s.enqueue(task) {
 		return nil
 	}
-	err := s.on.Execute(ctx, &drain{serial: s})
-	if err != nil {
-		s.drop() // the one refused
-		s.again()
-	}
-	return err
+	return s.offer(
+		func(d Task) error { return s.on.Execute(ctx, d) },
+		func(error) { s.drop(); s.again() })
 }
 
-// drop drops the first in the queue.
+// drop drops the first in the queue: the one refused.
 func (s *serial) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,12 +183,29 @@ func (s *serial) TryExecute(task Task) error {
 	if !s.enqueue(task) {
 		return nil
 	}
-	if try, ok := s.on.(tryExecutor); !ok {
+	if try, ok := s.on.(tryExecutor); ok {
+		_ = s.offer(try.TryExecute, func(error) { go s.start() })
+	} else {
 		s.start() // does not wait
-	} else if try.TryExecute(&drain{serial: s}) != nil {
-		go s.start()
 	}
 	return nil
+}
+
+// offer hands a new drain to on. If on refuses, also by a panic or by
+// runtime.Goexit, refused is called, and the drain will do nothing.
+func (s *serial) offer(on func(Task) error, refused func(error)) (err error) {
+	d := &drain{serial: s}
+	err = ErrGoexit // unless on returns
+	defer func() {
+		if v := recover(); v != nil {
+			err = newPanicError(v)
+		}
+		if err != nil && s.claim(d) {
+			refused(err)
+		}
+	}()
+	err = on(d)
+	return err
 }
 
 // enqueue reports whether s was idle, so that the caller has to see to a drain.
@@ -217,17 +231,29 @@ func (s *serial) again() {
 
 // start hands a drain to on, and may wait for that.
 func (s *serial) start() {
-	err := s.on.Execute(context.Background(), &drain{serial: s})
-	if err == nil {
-		return
+	_ = s.offer(
+		func(d Task) error { return s.on.Execute(context.Background(), d) },
+		func(err error) {
+			for _, t := range s.takeAll() {
+				if j, ok := t.(job); ok {
+					j.refuse(err)
+				} else {
+					t.CancelCause(err)
+				}
+			}
+		})
+}
+
+// claim reports whether d has been neither run nor given up before.
+func (s *serial) claim(d *drain) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.claimed {
+		return false
 	}
-	for _, t := range s.takeAll() {
-		if j, ok := t.(job); ok {
-			j.refuse(err)
-		} else {
-			t.CancelCause(err)
-		}
-	}
+	d.claimed = true
+	s.runs = d
+	return true
 }
 
 // takeAll empties the queue, of which on will run nothing, and leaves s idle.
@@ -235,7 +261,7 @@ func (s *serial) takeAll() []Task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	queue := s.queue
-	s.queue, s.active = nil, false
+	s.queue, s.runs, s.active = nil, nil, false
 	return queue
 }
 
@@ -247,7 +273,10 @@ func (s *serial) takeCarried(d *drain) []Task {
 	if s.runs != d {
 		return nil
 	}
-	carried := append([]Task{s.current}, s.queue...)
+	carried := s.queue
+	if s.current != nil {
+		carried = append([]Task{s.current}, carried...)
+	}
 	s.queue = nil
 	return carried
 }
@@ -269,12 +298,13 @@ func (s *serial) take(d *drain) Task {
 // A drain is the one task that a serial executor has on the executor below.
 type drain struct {
 	*serial
-	once sync.Once
+	claimed bool // guarded by serial.mu
 }
 
-func (d *drain) Run() { d.once.Do(d.run) }
-
-func (d *drain) run() {
+func (d *drain) Run() {
+	if !d.claim(d) {
+		return
+	}
 	returned := false
 	defer func() {
 		if !returned { // Goexit ends this goroutine, not the queue
@@ -291,12 +321,9 @@ func (d *drain) run() {
 // runs, that it wants all that d carries to stop.
 func (d *drain) CancelCause(cause error) bool {
 	var tasks []Task
-	accepted := true
-	d.once.Do(func() {
-		accepted = false
+	if d.claim(d) {
 		tasks = d.takeAll()
-	})
-	if accepted {
+	} else {
 		tasks = d.takeCarried(d)
 	}
 	cancelled := false

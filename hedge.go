@@ -74,17 +74,21 @@ func (h *hedge[T]) next(i int) *attempt[T] {
 		return nil
 	}
 	defer h.mu.Unlock()
-	if i != len(h.attempts) || i == h.max || i > 0 && h.ctx.Err() != nil {
+	if i != len(h.attempts) || i == h.max {
 		return nil
 	}
-	a, fn := &attempt[T]{hedge: h}, h.fn
-	a.init(h.ctx, func(ctx context.Context) (T, error) { return fn(ctx, i) })
+	a, ctx, fn := &attempt[T]{hedge: h}, h.ctx, h.fn
+	a.init(ctx, func(ctx context.Context) (T, error) { return fn(ctx, i) })
 	a.watcher.party, a.watcher.src = a, &a.Future.cell
 	a.watcher.watch(heeded) // the task has not started, so it is pending
 	h.attempts = append(h.attempts, a)
 	h.stopTimerLocked()
 	if h.delay > 0 && i+1 < h.max {
-		h.timer = time.AfterFunc(h.delay, func() { h.startFrom(i + 1) })
+		h.timer = time.AfterFunc(h.delay, func() {
+			if ctx.Err() == nil {
+				h.startFrom(i + 1)
+			}
+		})
 	}
 	return a
 }

@@ -34,6 +34,8 @@ type liveScope struct {
 	context.Context
 	cancel context.CancelCauseFunc
 	stop   func() bool // nil if the parent never ends
+	// stopRun is why the executor wants the run that began with this scope to stop.
+	stopRun atomic.Pointer[error]
 }
 
 type scopeKey struct{}
@@ -113,6 +115,14 @@ func (s *scope) open() *liveScope {
 		l.detach() // end did not see l
 	}
 	return l
+}
+
+// outlive is called when the code is about to run although the future has settled:
+// it is to hear of the parent's end all the same.
+func (s *scope) outlive() {
+	if l := newLiveScope(s.parent, false); !s.live.CompareAndSwap(nil, l) {
+		l.detach()
+	}
 }
 
 func newLiveScope(parent context.Context, ended bool) *liveScope {

@@ -115,7 +115,15 @@ func (t *task[T]) Run() {
 }
 
 // CancelCause is for the executor.
-func (t *task[T]) CancelCause(cause error) bool { return t.cancelRun(cause) }
+func (t *task[T]) CancelCause(cause error) bool {
+	if t.state.Or(begun)&begun != 0 {
+		return t.ctx.cancelRun(cause)
+	}
+	t.mu.Lock()
+	t.fn = nil
+	t.publishFailure(cancelled, cancellation(cause, nil)).run(nil)
+	return true
+}
 
 func (t *task[T]) work() todo {
 	v, err := t.fn(&t.ctx)

@@ -152,6 +152,9 @@ func (r *ring) empty() {
 func (fl *failure) guard() {
 	if fl.regard.Load() != unreadFailure {
 		fl.tracked.Store(false)
+		if fl.regard.Load() == unreadFailure && !fl.tracked.Swap(true) {
+			latest.add(fl) // held came in between, and saw it tracked
+		}
 		return
 	}
 	runtime.SetFinalizer(fl, func(fl *failure) {

@@ -257,6 +257,7 @@ func (p *Pool) Lend() {
 	p.busy--
 	p.lent++
 	w := p.slotFreed()
+	p.checkDrained() // the task may have returned, and a goroutine that waited for it gives its slot back
 	p.mu.Unlock()
 	w.start()
 }

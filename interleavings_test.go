@@ -1,0 +1,106 @@
+package future_test
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/channel-native/future"
+)
+
+// Cancel of a derived future and whatever takes it off its source at the same moment: each removes the registration
+// once, and no other registration on the source is touched.
+func TestInterleaving_CancelAndTakeOff(t *testing.T) {
+	catchReports(t) // of timeouts that nobody reads
+	for name, derive := range map[string]func(src *future.Future[int], at chan struct{}) *future.Future[int]{
+		"ThenFuture": func(src *future.Future[int], at chan struct{}) *future.Future[int] {
+			return future.ThenFuture(t.Context(), future.FromResult(1), func(context.Context, int) *future.Future[int] {
+				close(at)
+				return src
+			})
+		},
+		"WithContext": func(src *future.Future[int], at chan struct{}) *future.Future[int] {
+			ctx, cancel := context.WithCancel(t.Context())
+			f := future.WithContext(ctx, src)
+			cancel()
+			close(at)
+			return f
+		},
+		"WithTimeout": func(src *future.Future[int], at chan struct{}) *future.Future[int] {
+			defer close(at)
+			return future.WithTimeout(src, 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := range 2000 {
+				p := future.NewPromise[int]()
+				other, at := future.Shield(&p.Future), make(chan struct{})
+				f := derive(&p.Future, at)
+				<-at
+				for range i % 50 {
+					runtime.Gosched()
+				}
+				f.Cancel()
+				p.SetResult(1)
+				<-f.Done()
+				<-other.Done()
+			}
+		})
+	}
+}
+
+// endsAt is a context that has ended from the nth question on.
+type endsAt struct {
+	context.Context
+	asked, n atomic.Int64
+}
+
+func (c *endsAt) Err() error {
+	if c.asked.Add(1) >= c.n.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Whenever the context ends, a hedge of which all attempts have failed is done.
+func TestInterleaving_HedgeAndTheEndOfItsContext(t *testing.T) {
+	for n := range int64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx := &endsAt{Context: context.Background()}
+			ctx.n.Store(n)
+			f := future.Hedge(ctx, time.Hour, 3, func(context.Context, int) (int, error) { return 0, errE })
+			synctest.Wait()
+			if !f.IsDone() {
+				t.Errorf("the context ended when it was asked for the %dth time: %v", n, f)
+			}
+		})
+	}
+}
+
+// The clean-up of a Finally that was cancelled before its source was done finds the end of its context.
+func TestInterleaving_FinallyAfterItsFutureWasCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		p := future.NewPromise[int]()
+		var before, after error
+		f := future.Finally(ctx, future.Shield(&p.Future), func(ctx context.Context) error {
+			before = ctx.Err()
+			time.Sleep(time.Second)
+			after = ctx.Err()
+			return nil
+		})
+		f.Cancel()
+		time.Sleep(time.Millisecond)
+		cancel()
+		synctest.Wait()
+		wantCancelled(t, f)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if before != nil || after != context.Canceled {
+			t.Errorf("the context's error was %v at first and %v after its end; want <nil>, %v", before, after, context.Canceled)
+		}
+	})
+}
