@@ -377,6 +377,7 @@ func TestSettlingNeverWaits(t *testing.T) {
 					}
 					release()
 					time.Sleep(time.Second)
+					synctest.Wait() // for what comes last too
 					for i, d := range append(derived, late) {
 						wantValue(t, d, i)
 					}
