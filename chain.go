@@ -253,11 +253,7 @@ func (s *stage[U]) abandon(cause error) (stop list) {
 func (s *stage[U]) Run() { runTask(s.party.(worker)) }
 
 // CancelCause is for the executor.
-func (s *stage[U]) CancelCause(cause error) bool {
-	ok, td := s.cancel(cause)
-	td.run(nil)
-	return ok || s.ctx.cancelRun(cause)
-}
+func (s *stage[U]) CancelCause(cause error) bool { return s.ctx.cancelRun(cause) }
 
 func (s *stage[U]) admission() context.Context { return &s.ctx }
 func (s *stage[U]) scope() *scope              { return &s.ctx }
@@ -507,5 +503,6 @@ func (s *cleanup[T]) CancelCause(cause error) bool {
 		s.runAside()
 		return true
 	}
+	defer s.ctx.cancel(cause) // its future may have settled before
 	return s.ctx.cancelRun(cause)
 }

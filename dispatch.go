@@ -116,9 +116,12 @@ func (r *runner) goOn(n *node) {
 	r.wentOn = true
 	r.begun.note(n)
 	if cause := r.begun.stopped(); cause != nil {
-		_, td := r.cur.scope().cell.cancel(*cause)
-		r.add(td)
-		r.cur.scope().cancel(*cause) // a clean-up runs all the same
+		s := r.cur.scope()
+		if s.place.mode != onTheSpot { // that is not the executor's to refuse
+			_, td := s.cell.cancel(*cause)
+			r.add(td)
+		}
+		s.cancel(*cause) // for code that runs all the same
 	}
 }
 
@@ -160,10 +163,13 @@ func (s *scope) cancelRun(cause error) bool {
 		s.cell.mu.Lock()
 		n := s.cell.watchers.first
 		s.cell.mu.Unlock()
+		s.end() // in case the code returned before there was anything to detach
 		if n == nil {
 			return false
 		}
-		ok, td = n.party.(worker).scope().cell.cancel(cause)
+		s = n.party.(worker).scope()
+		ok, td = s.cell.cancel(cause)
+		s.cancel(cause) // a clean-up runs on, and may have been settled before
 	}
 	td.run(nil)
 	return ok

@@ -200,7 +200,7 @@ func (s *serial) offer(on func(Task) error, refused func(error)) (err error) {
 		if v := recover(); v != nil {
 			err = newPanicError(v)
 		}
-		if err != nil && s.claim(d) {
+		if err != nil && s.claim(d, false) {
 			refused(err)
 		}
 	}()
@@ -222,10 +222,17 @@ func (s *serial) enqueue(task Task) (start bool) {
 func (s *serial) again() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.leaveLocked()
+}
+
+// leaveLocked ends the current drain, and sees to another if there is more.
+func (s *serial) leaveLocked() {
 	s.current, s.runs = nil, nil
 	s.active = len(s.queue) > 0
 	if s.active {
 		go s.start()
+	} else {
+		s.queue = nil
 	}
 }
 
@@ -244,15 +251,18 @@ func (s *serial) start() {
 		})
 }
 
-// claim reports whether d has been neither run nor given up before.
-func (s *serial) claim(d *drain) bool {
+// claim reports whether d has been neither run nor given up before; it is to be run
+// now, or given up.
+func (s *serial) claim(d *drain, run bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.claimed {
 		return false
 	}
 	d.claimed = true
-	s.runs = d
+	if run {
+		s.runs = d
+	}
 	return true
 }
 
@@ -278,6 +288,7 @@ func (s *serial) takeCarried(d *drain) []Task {
 		carried = append([]Task{s.current}, carried...)
 	}
 	s.queue = nil
+	d.stopped = true
 	return carried
 }
 
@@ -285,8 +296,8 @@ func (s *serial) takeCarried(d *drain) []Task {
 func (s *serial) take(d *drain) Task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue) == 0 {
-		s.queue, s.current, s.runs, s.active = nil, nil, nil, false
+	if len(s.queue) == 0 || d.stopped {
+		s.leaveLocked()
 		return nil
 	}
 	s.current, s.runs = s.queue[0], d
@@ -299,10 +310,11 @@ func (s *serial) take(d *drain) Task {
 type drain struct {
 	*serial
 	claimed bool // guarded by serial.mu
+	stopped bool // on wants it to stop: what comes later is for another drain; guarded by serial.mu
 }
 
 func (d *drain) Run() {
-	if !d.claim(d) {
+	if !d.claim(d, true) {
 		return
 	}
 	returned := false
@@ -321,7 +333,7 @@ func (d *drain) Run() {
 // runs, that it wants all that d carries to stop.
 func (d *drain) CancelCause(cause error) bool {
 	var tasks []Task
-	if d.claim(d) {
+	if d.claim(d, false) {
 		tasks = d.takeAll()
 	} else {
 		tasks = d.takeCarried(d)

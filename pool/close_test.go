@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -159,5 +160,81 @@ func TestSerial_ExecutorBelowPanics(t *testing.T) {
 		d := future.Go(ctx, func(context.Context) (int, error) { return 2, nil })
 		synctest.Wait()
 		wantValue(t, d, 2)
+	})
+}
+
+// Clean-ups that are under way on a pool when it is closed hear of it, however they came to run. Those that the pool
+// refuses run elsewhere, and hear of the end of their context only.
+func TestClose_CleanUpsHearOfIt(t *testing.T) {
+	cleanUp := func(ctx context.Context) error { <-ctx.Done(); return nil }
+	for name, start := range map[string]func(ctx context.Context) (wait func()){
+		"cancelled before its source was done": func(ctx context.Context) func() {
+			src := future.NewPromise[int]()
+			f := future.Finally(ctx, future.Shield(&src.Future), cleanUp)
+			f.Cancel()
+			src.SetResult(1)
+			return func() { <-f.Done() }
+		},
+		"cancelled, and then going on in the run of its source": func(ctx context.Context) func() {
+			src := future.Go(ctx, func(ctx context.Context) (int, error) { <-ctx.Done(); return 1, nil })
+			f := future.Finally(ctx, src, cleanUp)
+			synctest.Wait() // src runs
+			f.Cancel()
+			return func() { <-f.Done() }
+		},
+		"two after one task": func(ctx context.Context) func() {
+			f := future.Go(ctx, untilStopped)
+			a, b := future.Finally(ctx, f, cleanUp), future.Finally(ctx, f, cleanUp)
+			return func() { <-a.Done(); <-b.Done() }
+		},
+		"of a future that a stopped link cancels": func(ctx context.Context) func() {
+			inner := future.NewPromise[int]()
+			f := future.Finally(ctx, &inner.Future, cleanUp)
+			from := future.NewPromise[int]()
+			future.ThenFuture(ctx, &from.Future, func(ctx context.Context, _ int) *future.Future[int] {
+				<-ctx.Done()
+				return &inner.Future
+			})
+			from.SetResult(1)
+			return func() { <-f.Done() }
+		},
+	} {
+		for _, serial := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, serial %v", name, serial), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := pool.New(2)
+					parent, end := context.WithCancel(bg)
+					ctx := future.WithExecutor(parent, p)
+					if serial {
+						ctx = future.WithExecutor(parent, future.NewSerial(p))
+					}
+					wait := start(ctx)
+					synctest.Wait()
+					p.Close()
+					end()
+					wait()
+				})
+			})
+		}
+	}
+}
+
+// What runs on the spot after a task that is stopped is not the pool's to refuse: it runs, and finds its context ended.
+func TestClose_InlineHandlerRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pool.New(1)
+		f := future.Go(future.WithExecutor(bg, p), untilStopped)
+		var ended error
+		h := future.Handle(future.WithExecutor(bg, future.Inline), f, func(ctx context.Context, _ int, err error) (int, error) {
+			ended = ctx.Err()
+			return 7, nil
+		})
+		synctest.Wait()
+		p.Close()
+		synctest.Wait()
+		wantValue(t, h, 7)
+		if ended != context.Canceled {
+			t.Errorf("its context: %v; want ended", ended)
+		}
 	})
 }
