@@ -99,7 +99,7 @@ var mutations = []mutation{
 		breaks: "what runs on the spot delays no branch", pkg: ".", run: "TestChain_BlockingInlineDelaysNoBranch"},
 	{file: "dispatch.go", old: "if cause := r.begun.stopped(); cause != nil {", new: "if cause := r.begun.stopped(); false {",
 		breaks: "what an executor stops does not go on with the next link", pkg: "./pool", run: "TestClose_StopsWhatGoesOnInARun"},
-	{file: "dispatch.go", old: "s.cancel(*cause) // for code", new: "",
+	{file: "dispatch.go", old: "s.cancel(*cause) // for code", new: "// for code",
 		breaks: "the clean-up in a run that was stopped hears of it", pkg: "./pool", run: "TestClose_StopsWhatGoesOnInARun"},
 	{file: "dispatch.go", old: "s.cancel(cause) // a clean-up", new: "// a clean-up",
 		breaks: "a clean-up that goes on in a run hears of its end, settled or not", pkg: "./pool", run: "TestClose_CleanUpsHearOfIt"},
