@@ -98,6 +98,8 @@ var modelSeeds = [][][]byte{
 	{{opPromise}, {opShield, 0}, {opTimeout, 1, 2}, {opAdvance, 4}, {opSetResult, 0}},
 	{{opGo, 0, 0, 1}, {opThen, 0, 0, 0}, {opFinish, 0, 0}, {opEndContext, 0, 1}, {opFinish, 0, 2}},
 	{{opPromise}, {opFinally, 0, 0, 0}, {opCancel, 1, 2}, {opFinish, 0, 1}},
+	{{opPromise}, {opFinally, 0, 3, 0}, {opEndContext, 2, 0}, {opCancel, 1, 0}},
+	{{opPromise}, {opFinally, 0, 3, 0}, {opCancel, 1, 0}, {opEndContext, 2, 0}},
 	{{opPromise}, {opPromise}, {opCompleteWith, 0, 1}, {opCompleteWith, 1, 0}, {opSetError, 1, 0}},
 	{{opPromise}, {opPromise}, {opThenFuture, 0, 0, 1}, {opSetResult, 0}, {opCancel, 2}, {opFinish, 0, 0, 1}},
 	{{opPromise}, {opWithContext, 0, 0}, {opAwait, 1, 4}, {opEndContext, 3, 1}},

@@ -60,7 +60,6 @@ type mCode struct {
 	started   bool
 	running   bool
 	startedIn int    // the number of the operation
-	immune    bool   // a clean-up that nobody waits for any more hears nothing of its context's end
 	cause     string // why its context ended; "" if it has not
 }
 
@@ -263,10 +262,7 @@ func (m *model) begin(f *mFuture) bool {
 		m.settle(f, future.Cancelled, "", cancellation(c.ctx.cause))
 		return false
 	}
-	c.started, c.running, c.startedIn = true, true, m.operations
-	if c.immune = f.done(); !c.immune {
-		c.cause = c.ctx.cause
-	}
+	c.started, c.running, c.startedIn, c.cause = true, true, m.operations, c.ctx.cause
 	return true
 }
 
@@ -495,7 +491,7 @@ func (m *model) endContext(ctx *mContext, cause string, all []*mFuture) {
 	}
 	ctx.cause = cause
 	for _, f := range all {
-		if c := f.code; c != nil && c.ctx == ctx && c.running && !c.immune && c.cause == "" {
+		if c := f.code; c != nil && c.ctx == ctx && c.running && c.cause == "" {
 			c.cause = cause
 		}
 	}
