@@ -254,6 +254,21 @@ func (n *node) unwatch(src *cell) bool {
 	return ok
 }
 
+// takeOff takes n, whose party produces owner, off src for good, and adds src to what is
+// to be cancelled. It does so by a node of its own, as another goroutine may be
+// about to take n off too: to that one n must not look registered again. It
+// reports false, as unwatch does, if n is not registered; src may be nil.
+func (n *node) takeOff(src, owner *cell, stop *list) bool {
+	if src == nil || !n.unwatch(src) {
+		return false
+	}
+	owner.mu.Lock()
+	n.src = nil
+	owner.mu.Unlock()
+	stop.push(&node{src: src})
+	return true
+}
+
 // cancel asks for c to be cancelled, and then for whatever c was waiting for, and
 // so on upstream: a loop over the nodes that the parties give up, not a recursion.
 // It reports whether it settled c or asked its running task to stop.

@@ -236,13 +236,7 @@ func (s *stage[U]) abandon(cause error) (stop list) {
 		s.src = nil
 	}
 	s.mu.Unlock()
-	registered := src != nil && s.unwatch(src)
-	if registered {
-		s.mu.Lock()
-		s.src = nil
-		s.mu.Unlock()
-		stop.push(&node{src: src}) // not s.node: adopt may be looking at that
-	}
+	registered := s.takeOff(src, &s.cell, &stop)
 	if !registered || state&begun != 0 {
 		s.ctx.cancel(cause)
 	}

@@ -175,12 +175,7 @@ func (p *proxy[T]) abandon(error) (stop list) {
 	p.mu.Lock()
 	src := p.src
 	p.mu.Unlock()
-	if src != nil && p.unwatch(src) {
-		p.mu.Lock()
-		p.src = nil
-		p.mu.Unlock()
-		stop.push(&node{src: src}) // not p.node: cut may be looking at that
-	}
+	p.takeOff(src, &p.Future.cell, &stop)
 	return stop
 }
 
