@@ -97,10 +97,7 @@ func (t *task[T]) refuse(err error) {
 	if t.state.Or(begun)&begun != 0 {
 		return
 	}
-	o := t.origin()
-	t.mu.Lock()
-	t.fn = nil
-	t.publishFailure(t.ctx.refusal(err, o)).run(nil)
+	t.answer(t.ctx.refusal(err, t.origin())).run(nil)
 }
 
 // Run runs the function, unless t was cancelled before.
@@ -119,9 +116,7 @@ func (t *task[T]) CancelCause(cause error) bool {
 	if t.state.Or(begun)&begun != 0 {
 		return t.ctx.cancelRun(cause)
 	}
-	t.mu.Lock()
-	t.fn = nil
-	t.publishFailure(cancelled, cancellation(cause, nil)).run(nil)
+	t.answer(cancelled, cancellation(cause, nil)).run(nil)
 	return true
 }
 
@@ -138,6 +133,7 @@ func (t *task[T]) work() todo {
 
 func (t *task[T]) crash(err error) todo { return t.answer(failed, newFailure(err, t.origin())) }
 
+// answer settles t, which its caller has claimed, with a failure.
 func (t *task[T]) answer(s uint32, fl *failure) todo {
 	t.ctx.end()
 	t.mu.Lock()

@@ -111,7 +111,13 @@ func (fl *failure) heed() { fl.regard.CompareAndSwap(unreadFailure, heededFailur
 // held says that a future settled with fl. Unless that future was taken over by
 // somebody, its failure is news.
 func (fl *failure) held(heeded bool) {
-	if !heeded && fl.regard.CompareAndSwap(heededFailure, unreadFailure) && !fl.tracked.Swap(true) {
+	if !heeded && fl.regard.CompareAndSwap(heededFailure, unreadFailure) {
+		fl.track()
+	}
+}
+
+func (fl *failure) track() {
+	if !fl.tracked.Swap(true) {
 		latest.add(fl)
 	}
 }
@@ -152,8 +158,8 @@ func (r *ring) empty() {
 func (fl *failure) guard() {
 	if fl.regard.Load() != unreadFailure {
 		fl.tracked.Store(false)
-		if fl.regard.Load() == unreadFailure && !fl.tracked.Swap(true) {
-			latest.add(fl) // held came in between, and saw it tracked
+		if fl.regard.Load() == unreadFailure { // held came in between, and saw it tracked
+			fl.track()
 		}
 		return
 	}

@@ -256,7 +256,7 @@ var mutations = []mutation{
 		breaks: "and only once", pkg: ".", run: "TestM2_"},
 	{file: "unhandled.go", old: "fl.regard.Store(readFailure)\n\t}", new: "}",
 		breaks: "a failure that was read is not reported", pkg: ".", run: "TestM3_"},
-	{file: "unhandled.go", old: "unreadFailure) && !fl.tracked.Swap(true)", new: "unreadFailure)",
+	{file: "unhandled.go", old: "if !fl.tracked.Swap(true) {", new: "if true {",
 		breaks: "a failure that several futures share is tracked once", pkg: ".", run: "TestM|TestChain_Unhandled|TestUnhandled"},
 
 	// The pool.
