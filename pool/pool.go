@@ -189,7 +189,7 @@ func (p *Pool) submit(task future.Task) error {
 	}
 	p.submitted++
 	p.queue.push(task)
-	if p.arriving || p.held >= p.bound { // as most of the time: no need to wake
+	if p.wakesNone() { // mostly so, and cheaper to see from here
 		p.mu.Unlock()
 		return nil
 	}
@@ -214,7 +214,7 @@ func (p *Pool) admit() {
 // worker is on its way already: that one sees to the next, so no more are woken
 // than find work. p.mu is held.
 func (p *Pool) wake() *worker {
-	if p.arriving || p.held >= p.bound || p.reclaimers.first != nil || p.queue.len() == 0 && len(p.loaded) == 0 {
+	if p.wakesNone() || p.reclaimers.first != nil || p.queue.len() == 0 && len(p.loaded) == 0 {
 		return nil
 	}
 	p.arriving = true
@@ -227,6 +227,10 @@ func (p *Pool) wake() *worker {
 	}
 	return &worker{pool: p}
 }
+
+// wakesNone reports whether no worker would be woken, whatever there is to do: one
+// is on its way, or there is no slot. p.mu is held.
+func (p *Pool) wakesNone() bool { return p.arriving || p.held >= p.bound }
 
 // slotFreed is called when held or bound have changed so that slots may be free. It
 // returns a worker to start. p.mu is held.
