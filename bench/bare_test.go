@@ -22,6 +22,14 @@ type latch struct {
 
 func newLatch() *latch { return &latch{done: make(chan struct{})} }
 
+func newLatches(n int) []*latch {
+	ls := make([]*latch, n)
+	for i := range ls {
+		ls[i] = newLatch()
+	}
+	return ls
+}
+
 func (l *latch) set(v int, err error) {
 	l.result = result{v, err}
 	close(l.done)

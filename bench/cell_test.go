@@ -637,10 +637,7 @@ func BenchmarkContended(b *testing.B) {
 				check(b, total.Load() == n*answer)
 			}),
 			loop("bare-goroutines", func(b *testing.B) {
-				ls := make([]*latch, futs)
-				for i := range ls {
-					ls[i] = newLatch()
-				}
+				ls := newLatches(futs)
 				var left sync.WaitGroup
 				var total atomic.Int64
 				each(func(i int, settles bool) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/channel-native/future"
 )
 
 // order shuffles the libraries of a scenario, so that none has always the same one before it.
@@ -75,6 +77,17 @@ func sum(vs []int) (total int) {
 		total += v
 	}
 	return total
+}
+
+// newPromises returns n promises, and their futures.
+func newPromises(n int) ([]*future.Promise[int], []*future.Future[int]) {
+	ps := make([]*future.Promise[int], n)
+	fs := make([]*future.Future[int], n)
+	for i := range ps {
+		ps[i] = future.NewPromise[int]()
+		fs[i] = &ps[i].Future
+	}
+	return ps, fs
 }
 
 // cancellable is a context that could end, and does not.

@@ -260,12 +260,7 @@ func BenchmarkFirst(b *testing.B) {
 	compareSizes(b, func(n int) []variant {
 		return []variant{
 			loop("future", func(b *testing.B) {
-				ps := make([]*future.Promise[int], n)
-				fs := make([]*future.Future[int], n)
-				for i := range ps {
-					ps[i] = future.NewPromise[int]()
-					fs[i] = &ps[i].Future
-				}
+				ps, fs := newPromises(n)
 				first := future.FirstCompleted(fs...)
 				ps[n/2].SetResult(answer)
 				v, err := first.Await(ctx)
@@ -284,11 +279,7 @@ func BenchmarkFirst(b *testing.B) {
 				check(b, v == answer && err == nil)
 			}),
 			loop("bare-channel", func(b *testing.B) { // each sends to the one channel, too
-				ls := make([]*latch, n)
-				first := make(chan *latch, n)
-				for i := range ls {
-					ls[i] = newLatch()
-				}
+				ls, first := newLatches(n), make(chan *latch, n)
 				l := ls[n/2]
 				l.set(answer, nil)
 				first <- l
@@ -342,10 +333,7 @@ func BenchmarkFirstLongLived(b *testing.B) {
 				}
 			}},
 			{"bare-goroutines", func(b *testing.B) { // one for each, that is told to stop
-				ls := make([]*latch, n)
-				for i := range ls {
-					ls[i] = newLatch()
-				}
+				ls := newLatches(n)
 				for b.Loop() {
 					l := newLatch()
 					ls[n/2] = l
@@ -378,12 +366,7 @@ func BenchmarkItems(b *testing.B) {
 	compareSizes(b, func(n int) []variant {
 		return []variant{
 			loop("future", func(b *testing.B) {
-				ps := make([]*future.Promise[int], n)
-				fs := make([]*future.Future[int], n)
-				for i := range ps {
-					ps[i] = future.NewPromise[int]()
-					fs[i] = &ps[i].Future
-				}
+				ps, fs := newPromises(n)
 				all := future.Gather(fs...)
 				for i, p := range ps {
 					p.SetResult(i)
@@ -412,10 +395,7 @@ func BenchmarkItems(b *testing.B) {
 				check(b, err == nil && sum(vs) == sumTo(n))
 			}),
 			loop("bare-closed", func(b *testing.B) {
-				ls := make([]*latch, n)
-				for i := range ls {
-					ls[i] = newLatch()
-				}
+				ls := newLatches(n)
 				for i, l := range ls {
 					l.set(i, nil)
 				}
