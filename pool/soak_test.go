@@ -89,14 +89,15 @@ type soak struct {
 	t      testing.TB
 	p      *pool.Pool
 	ctx    context.Context
-	chains bool // with continuations and callbacks, which are tasks of the pool that nobody counts here
-	calm   bool // without the resizes that would hide a worker that was not woken
+	queued context.Context // the same, by way of a serial executor
+	chains bool            // with continuations, callbacks and more, which are tasks of the pool that nobody counts here
+	calm   bool            // without the resizes that would hide a worker that was not woken
 	seed   uint64
 	gauge  gauge
 	closed atomic.Bool
 	probes atomic.Int64 // of the tasks accepted directly, those that ran
 
-	callbacks sync.WaitGroup // those registered that have not run
+	callbacks sync.WaitGroup // those registered that have not run, and clean-ups
 
 	mu   sync.Mutex
 	left []soakTask // those that were pending when whoever waited for them gave up
@@ -117,6 +118,7 @@ func newSoak(t testing.TB, rng *rand.Rand) *soak {
 	s.p = pool.New(1+rng.IntN(soakMost), pool.WithQueue(queues[rng.IntN(len(queues))]),
 		pool.WithIdleTimeout(idle[rng.IntN(len(idle))]), pool.WithName("soak"))
 	s.ctx = future.WithExecutor(bg, s.p)
+	s.queued = future.WithExecutor(bg, future.NewSerial(s.p))
 	return s
 }
 
@@ -237,6 +239,10 @@ func (s *soak) submitter(rng *rand.Rand) {
 			err = s.inGroup(s.ctx, rng, new(gauge))
 		case kind < 10 && s.chains:
 			err = s.chained(rng)
+		case kind < 11 && s.chains:
+			err = s.serially(rng)
+		case kind < 12 && s.chains:
+			err = s.hedged(rng)
 		default:
 			err = s.await(s.goDo(s.ctx, s.ending(rng)))
 		}
@@ -422,6 +428,62 @@ func (s *soak) chained(rng *rand.Rand) error {
 	s.wantKnown(err)
 	d.Await(bg)
 	return errors.Join(err, s.await(task))
+}
+
+// serially hands work to the serial executor, and cleans up after it, there or on the pool. Each may be cancelled.
+func (s *soak) serially(rng *rand.Rand) error {
+	var ran, cleaned atomic.Int32
+	kind := rng.IntN(8)
+	f := future.Go(s.queued, func(ctx context.Context) (int, error) {
+		if ran.Add(1) > 1 {
+			s.t.Error("a function was called twice")
+		}
+		switch kind {
+		case 0:
+			panic(errSoak)
+		case 1:
+			runtime.Goexit()
+		case 2:
+			return 0, errSoak
+		}
+		return s.leaf(ctx)
+	})
+	s.callbacks.Add(1)
+	g := future.Finally([]context.Context{s.queued, s.ctx}[rng.IntN(2)], f, func(context.Context) error {
+		if cleaned.Add(1) > 1 {
+			s.t.Error("a clean-up ran twice")
+		}
+		s.callbacks.Done()
+		return nil
+	})
+	switch rng.IntN(6) {
+	case 0:
+		f.CancelCause(errM)
+	case 1:
+		g.CancelCause(errM)
+	}
+	_, err := g.Await(bg)
+	s.wantKnown(err)
+	_, cause := f.Await(bg)
+	s.wantKnown(cause)
+	return errors.Join(err, cause)
+}
+
+// hedged makes attempts on the pool that last about as long as the pause between two of them.
+func (s *soak) hedged(rng *rand.Rand) error {
+	ends := rng.IntN(3)
+	f := future.Hedge(s.ctx, time.Duration(rng.IntN(300))*time.Microsecond, 1+rng.IntN(3), func(ctx context.Context, attempt int) (int, error) {
+		if attempt < ends {
+			return s.uncounted(ctx, rand.New(rand.NewPCG(s.seed, uint64(attempt))))
+		}
+		return s.leaf(ctx)
+	})
+	if rng.IntN(4) == 0 {
+		f.CancelCause(errM)
+	}
+	_, err := f.Await(bg)
+	s.wantKnown(err)
+	return err
 }
 
 // uncounted waits for a task of the pool in a continuation, which the gauge does not count.
