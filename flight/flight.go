@@ -101,7 +101,9 @@ func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) 
 		}
 		c, first = &call[V]{result: future.NewPromise[V]()}, true
 		c.ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-		g.calls[key] = c
+		if same := key; same == key { // a NaN is not: nobody would find the call, nor take it out
+			g.calls[key] = c
+		}
 	}
 	c.callers++
 	return c, first

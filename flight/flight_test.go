@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -988,4 +990,18 @@ func TestGoexitOnTheCallersGoroutine(t *testing.T) {
 		<-f.Done()
 		wantValue(t, f, 1)
 	})
+}
+
+// A key that does not equal itself is never found again, and nothing of it is kept.
+func TestKeyThatIsNotEqualToItself(t *testing.T) {
+	var g flight.Group[float64, int]
+	for i := range 100 {
+		f := g.Go(t.Context(), math.NaN(), func(context.Context) (int, error) { return i, nil })
+		if v, err := f.Await(t.Context()); v != i || err != nil {
+			t.Fatalf("%d, %v; want %d", v, err, i)
+		}
+	}
+	if n := reflect.ValueOf(&g).Elem().FieldByName("calls").Len(); n != 0 {
+		t.Errorf("%d calls are kept", n)
+	}
 }
