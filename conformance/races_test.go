@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -104,84 +105,124 @@ var derivations = []derivation{
 	}},
 }
 
-// A future is derived while its sources settle, are cancelled and lose their context, and is cancelled itself, all at
-// the same time on as many processors as there are. It settles, and leaves no goroutine: the bubble would not end.
+// A venue is an executor to race on, and what ends it: nil if nothing does.
+type venue struct {
+	future.Executor
+	close func()
+}
+
+func newPoolVenue(t *testing.T) venue {
+	p := pool.New(2, pool.WithQueue(1))
+	t.Cleanup(func() { _ = p.Close() })
+	return venue{p, func() { _ = p.Close() }}
+}
+
+// A future is derived, its sources settle, are cancelled and lose their context, its executor is closed, and it is
+// cancelled itself: in any order, and two of it at the same time. It settles, and leaves no goroutine: the bubble
+// would not end.
 func TestDerivationsRace(t *testing.T) {
-	executors := []struct {
+	venues := []struct {
 		name string
-		open func(t *testing.T) future.Executor
+		open func(t *testing.T) venue
 	}{
-		{"Goroutines", func(*testing.T) future.Executor { return future.Goroutines }},
-		{"Inline", func(*testing.T) future.Executor { return future.Inline }},
-		{"pool", func(t *testing.T) future.Executor {
-			p := pool.New(2, pool.WithQueue(1))
-			t.Cleanup(func() { _ = p.Close() })
-			return p
+		{"Goroutines", func(*testing.T) venue { return venue{Executor: future.Goroutines} }},
+		{"Inline", func(*testing.T) venue { return venue{Executor: future.Inline} }},
+		{"pool", newPoolVenue},
+		{"NewSerial", func(*testing.T) venue { return venue{Executor: future.NewSerial(future.Goroutines)} }},
+		{"NewSerial on pool", func(t *testing.T) venue {
+			v := newPoolVenue(t)
+			v.Executor = future.NewSerial(v.Executor)
+			return v
 		}},
-		{"NewSerial", func(*testing.T) future.Executor { return future.NewSerial(future.Goroutines) }},
 	}
 	for _, d := range derivations {
-		for _, ex := range executors {
-			if ex.name == "NewSerial" && (d.name == "Hedge" || d.name == "Group" || d.name == "Map" || d.name == "flight") {
+		for _, v := range venues {
+			if strings.HasPrefix(v.name, "NewSerial") && (d.name == "Hedge" || d.name == "Group" || d.name == "Map" || d.name == "flight") {
 				continue // tasks that wait hold up each other: that is what it is for
 			}
-			t.Run(d.name+"/"+ex.name, func(t *testing.T) {
-				for range rounds(100) {
-					synctest.Test(t, func(t *testing.T) { raceOnce(t, d, ex.open(t)) })
+			t.Run(d.name+"/"+v.name, func(t *testing.T) {
+				for range rounds(20) {
+					synctest.Test(t, func(t *testing.T) {
+						for range 10 {
+							raceOnce(t, d, v.open(t))
+						}
+					})
 				}
 			})
 		}
 	}
 }
 
-func raceOnce(t *testing.T, d derivation, ex future.Executor) {
-	ctx, end := context.WithCancelCause(future.WithExecutor(context.Background(), ex))
+func raceOnce(t *testing.T, d derivation, v venue) {
+	ctx, end := context.WithCancelCause(future.WithExecutor(context.Background(), v.Executor))
 	defer end(nil)
 	const n = 3
-	promises := make([]*future.Promise[int], n)
 	fs := make([]*intFuture, n)
-	for i := range fs {
-		promises[i] = future.NewPromise[int]()
-		fs[i] = &promises[i].Future
-	}
 	var derived atomic.Pointer[future.Awaitable]
-	var racers sync.WaitGroup
-	race := func(f func()) {
-		pause := rand.IntN(4)
-		racers.Go(func() {
-			for range pause {
-				runtime.Gosched()
-			}
-			f()
-		})
-	}
-	race(func() { f := d.from(ctx, fs); derived.Store(&f) })
-	for i, p := range promises {
-		switch rand.IntN(4) {
+	moves := []func(){func() { f := d.from(ctx, fs); derived.Store(&f) }}
+	for i := range fs {
+		p := future.NewPromise[int]()
+		fs[i] = &p.Future
+		settle := func() { _ = p.SetResult(i) }
+		switch rand.IntN(6) {
 		case 0:
-			race(func() { _ = p.SetError(errRace) })
+			settle = func() { _ = p.SetError(errRace) }
 		case 1:
-			race(func() { fs[i].Cancel() })
-		default:
-			race(func() { _ = p.SetResult(i) })
+			settle = func() { p.Cancel() }
 		}
+		moves = append(moves, settle)
 	}
 	if rand.IntN(3) == 0 {
-		race(func() { end(errRace) })
+		moves = append(moves, func() { end(errRace) })
 	}
 	if rand.IntN(3) == 0 {
-		race(func() {
-			for derived.Load() == nil {
-				runtime.Gosched()
+		moves = append(moves, func() {
+			if f := derived.Load(); f != nil {
+				(*f).CancelCause(errRace)
 			}
-			(*derived.Load()).CancelCause(errRace)
 		})
+	}
+	if v.close != nil && rand.IntN(3) == 0 {
+		moves = append(moves, v.close)
+	}
+	rand.Shuffle(len(moves), func(i, j int) { moves[i], moves[j] = moves[j], moves[i] })
+	var racers sync.WaitGroup
+	for at := rand.IntN(len(moves) - 1); len(moves) > 0; at-- {
+		n := 1
+		if at == 0 {
+			n = 2
+		}
+		together(&racers, moves[:n])
+		moves = moves[n:]
+		if rand.IntN(2) == 0 {
+			synctest.Wait() // and so the rest comes after it
+		}
 	}
 	racers.Wait()
 	f := *derived.Load()
 	<-f.Done()
 	if err := f.Err(); errors.Is(err, future.ErrTimeout) {
 		t.Errorf("%v, although its source is %v", f, fs[0])
+	}
+}
+
+// together starts moves on racers, all at one moment. It spins, as to park takes longer than what is to be met.
+func together(racers *sync.WaitGroup, moves []func()) {
+	var missing atomic.Int32
+	missing.Store(int32(len(moves)))
+	for _, move := range moves {
+		racers.Go(func() {
+			missing.Add(-1)
+			for spins := 0; missing.Load() > 0; spins++ {
+				if spins > 100_000 {
+					runtime.Gosched() // there may be one processor only
+				}
+			}
+			for range rand.IntN(1 << rand.IntN(14)) {
+				missing.Load()
+			}
+			move()
+		})
 	}
 }
 
