@@ -3,7 +3,6 @@ package future
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -66,8 +65,7 @@ func IsFuture(v any) bool {
 func wrap[T any](name string, ctx context.Context, src any) (f *Future[T], ok bool) {
 	switch s := src.(type) {
 	case interface{ self() *Future[T] }: // also what embeds one
-		check(name, ctx, !reflect.ValueOf(s).IsNil(), true)
-		return s.self(), true
+		return selfOf(name, s), true
 	case chan T:
 		return receiveOne(ctx, s, plainValue[T]), true
 	case <-chan T:
@@ -97,6 +95,18 @@ func wrap[T any](name string, ctx context.Context, src any) (f *Future[T], ok bo
 	default:
 		return nil, false
 	}
+}
+
+// selfOf returns the future that s is, or embeds. It panics if that is nil.
+func selfOf[T any](name string, s interface{ self() *Future[T] }) *Future[T] {
+	defer func() {
+		if recover() != nil {
+			panic("future: " + name + ": nil future")
+		}
+	}()
+	f := s.self()
+	_ = f.base()
+	return f
 }
 
 func plainValue[T any](v T) (T, error) { return v, nil }

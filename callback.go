@@ -78,16 +78,12 @@ func (cb *Callback) run(on *placement) {
 // holds.
 func (cb *Callback) runLent(on *placement) {
 	held := new(struct {
-		ctx  scope
+		ctx  heldContext
 		cell cell
 	})
-	held.ctx.parent, held.ctx.place, held.ctx.cell = cb.ctx, on, &held.cell
+	held.ctx.hold(cb.ctx, on, &held.cell)
 	held.cell.slot.enter()
-	defer func() {
-		held.ctx.end()
-		held.cell.state.Store(succeeded)
-		held.cell.slot.leave(on.lender)
-	}()
+	defer held.cell.slot.leave(on.lender)
 	cb.caller().call(&held.ctx, cb.src)
 }
 
@@ -153,9 +149,22 @@ func (r *runner) postCalls() {
 			}
 			b.calls.push(n)
 		}
-		for _, b := range batches {
-			b.place.post(b)
+		postBatches(batches)
+	}
+}
+
+// postBatches hands each of batches to its executor. If one of these calls
+// runtime.Goexit, the rest goes on elsewhere.
+func postBatches(batches []*batch) {
+	defer func() {
+		if len(batches) > 0 {
+			go postBatches(batches)
 		}
+	}()
+	for len(batches) > 0 {
+		b := batches[0]
+		batches = batches[1:]
+		b.place.post(b)
 	}
 }
 

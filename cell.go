@@ -9,16 +9,17 @@ import (
 
 // The state word. A future that has not settled may carry any of the low bits;
 // each is set at most once, and never cleared before the settle. All are set
-// under the cell's mutex but one: begun of a task belongs to whoever is the
+// under the cell's mutex, but for two of a task: begun belongs to whoever is the
 // first to set it, the goroutine that runs the task or the one that cancels it
-// before it has started. The high bits are the outcome: they are ordered so that one
+// before it has started; and of queued and begun, whoever comes second sees the other. The high bits are the outcome: they are ordered so that one
 // comparison answers "has it settled?" (s >= settled) and "did it succeed?"
 // (s >= succeeded).
 //
 //	from         to           by                          guard
 //	pending      +opened      the first Done or Await     mu
 //	pending      +linked      CompleteWith                mu
-//	pending      +queued      a settle, on its stages     mu
+//	pending      +queued      whoever hands over a stage  mu
+//	pending      +queued      whoever hands over a task   itself
 //	pending      +begun       Run of a stage              mu
 //	pending      +begun       Run or cancel of a task     itself
 //	pending      +heeded      a combinator or chain       mu
@@ -33,7 +34,7 @@ const (
 	opened     uint32 = 1 << iota // ch has been made
 	linked                        // handed to CompleteWith: SetResult and its kin are refused
 	begun                         // the function runs or has run: Run does nothing
-	queued                        // a stage was handed to an executor
+	queued                        // handed to an executor by a settle or a combinator
 	isTask                        // set at birth: role is a body; once begun, only its return settles it
 	unyielding                    // set at birth: only the producer settles it, when it is asked to
 	heeded                        // someone took it over: a failure counts as read
@@ -289,18 +290,23 @@ func (td *todo) cancelSources(stop list, cause error) {
 }
 
 func (c *cell) cancelOne(cause error) (bool, todo, list) {
+	var fl *failure
+	if !c.isSettled() {
+		fl = cancellation(cause, nil) // before the lock is taken, as it asks the caller's cause what it is
+	}
 	if !c.lockPending(0) {
 		return false, todo{}, list{}
 	}
 	s, r := c.state.Load(), c.role
 	if s&isTask != 0 {
-		return true, c.cancelTask(cause), list{}
+		return true, c.cancelTask(cause, fl), list{}
 	}
 	if s&unyielding != 0 {
 		c.mu.Unlock()
-		return true, todo{}, r.abandon(cause)
+		stop := r.abandon(cause)
+		return stateOf(c.state.Load()) == Cancelled, todo{}, stop // or it has turned out to have its outcome
 	}
-	td := c.publishFailure(cancelled, cancellation(cause, nil))
+	td := c.publishFailure(cancelled, fl)
 	if r == nil {
 		return true, td, list{}
 	}

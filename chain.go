@@ -211,11 +211,12 @@ func (s *stage[U]) refuse(err error) { s.refused(err).run(nil) }
 
 // refused is refuse, and if err is nil the reason is that the context has ended.
 func (s *stage[U]) refused(err error) todo {
+	state, fl := s.ctx.refusal(err, originOf[U]()) // before the lock is taken, as it asks the context
 	if !s.lockOrForget(begun) {
 		return todo{}
 	}
 	s.forgetLocked()
-	return s.publishFailure(s.ctx.refusal(err, originOf[U]()))
+	return s.publishFailure(state, fl)
 }
 
 // posted is called before s is handed to an executor.
@@ -266,7 +267,7 @@ func (s *then[T, U]) notify(n *node) todo {
 	return s.toWork()
 }
 
-func (s *then[T, U]) work() todo {
+func (s *then[T, U]) work(ctx context.Context) todo {
 	if s.ctx.parent.Err() != nil {
 		return s.refused(nil)
 	}
@@ -274,26 +275,20 @@ func (s *then[T, U]) work() todo {
 	if !ok {
 		return todo{}
 	}
-	return s.finish(fn(&s.ctx, futureOf[T](src).v))
+	return s.finish(fn(ctx, futureOf[T](src).v))
 }
 
 type thenFuture[T, U any] struct {
 	stage[U]
 	fn func(context.Context, T) *Future[U]
-	// tail is set once fn has returned a pending future, the inner one: what that
-	// waits for, as far as is known. The node is on the inner future from then on.
-	// Guarded by linking.
+	// tail is set once fn has returned the inner future: what that waits for, as far
+	// as is known. The node is on the inner future from then on. Guarded by mu.
 	tail *cell
 }
 
-func (s *thenFuture[T, U]) forget() { s.fn = nil }
+func (s *thenFuture[T, U]) forget() { s.fn, s.tail = nil, nil }
 
-func (s *thenFuture[T, U]) tailLink() **cell {
-	if s.tail == nil {
-		return nil
-	}
-	return &s.tail
-}
+func (s *thenFuture[T, U]) tailLink() **cell { return &s.tail }
 
 func (s *thenFuture[T, U]) notify(n *node) todo {
 	if s.state.Load()&begun != 0 {
@@ -305,7 +300,7 @@ func (s *thenFuture[T, U]) notify(n *node) todo {
 	return s.toWork()
 }
 
-func (s *thenFuture[T, U]) work() todo {
+func (s *thenFuture[T, U]) work(ctx context.Context) todo {
 	if s.ctx.parent.Err() != nil {
 		return s.refused(nil)
 	}
@@ -313,25 +308,37 @@ func (s *thenFuture[T, U]) work() todo {
 	if !ok {
 		return todo{}
 	}
-	inner := fn(&s.ctx, futureOf[T](src).v)
+	inner := fn(ctx, futureOf[T](src).v)
 	if inner == nil {
 		return s.crash(errNilFuture)
 	}
-	linking.Lock()
-	defer linking.Unlock()
-	tail := tailOf(&inner.cell)
-	if tail == &s.cell {
-		return s.crash(ErrCycle)
+	linked, err := s.link(&inner.cell)
+	if err != nil {
+		return s.crash(err)
 	}
-	s.tail = tail
-	return s.adopt(inner)
+	return s.adopt(inner, linked)
 }
 
-// adopt makes s follow inner.
-func (s *thenFuture[T, U]) adopt(inner *Future[U]) (td todo) {
-	if s.lockPending(0) {
-		s.src = &inner.cell
-		s.mu.Unlock()
+// link notes that s waits for inner from now on, unless that closes a cycle. It reports
+// false if s has settled.
+func (s *thenFuture[T, U]) link(inner *cell) (bool, error) {
+	linking.Lock()
+	defer linking.Unlock()
+	tail := tailOf(inner)
+	if tail == &s.cell {
+		return false, ErrCycle
+	}
+	if !s.lockPending(0) {
+		return false, nil
+	}
+	s.src, s.tail = inner, tail
+	s.mu.Unlock()
+	return true, nil
+}
+
+// adopt makes s follow inner, or if s was cancelled cancels that.
+func (s *thenFuture[T, U]) adopt(inner *Future[U], linked bool) (td todo) {
+	if linked {
 		if !s.watch(heeded) {
 			return s.followInner()
 		}
@@ -348,6 +355,7 @@ func (s *thenFuture[T, U]) adopt(inner *Future[U]) (td todo) {
 
 func (s *thenFuture[T, U]) followInner() todo {
 	s.ctx.end()
+	defer s.ctx.end()
 	if !s.lockOrForget(0) {
 		return todo{}
 	}
@@ -376,7 +384,7 @@ func (s *recovery[T]) notify(n *node) todo {
 	}
 }
 
-func (s *recovery[T]) work() todo {
+func (s *recovery[T]) work(ctx context.Context) todo {
 	if s.ctx.parent.Err() != nil {
 		return s.refused(nil)
 	}
@@ -384,7 +392,7 @@ func (s *recovery[T]) work() todo {
 	if !ok {
 		return todo{}
 	}
-	return s.finish(fn(&s.ctx, src.err()))
+	return s.finish(fn(ctx, src.err()))
 }
 
 type handling[T, U any] struct {
@@ -396,19 +404,23 @@ func (s *handling[T, U]) forget() { s.fn = nil }
 
 func (s *handling[T, U]) notify(*node) todo { return s.toWork() }
 
-func (s *handling[T, U]) work() todo {
+func (s *handling[T, U]) work(ctx context.Context) todo {
 	src, fn, ok := claim(&s.stage, &s.fn)
 	if !ok {
 		return todo{}
 	}
-	return s.finish(fn(&s.ctx, futureOf[T](src).v, src.err()))
+	return s.finish(fn(ctx, futureOf[T](src).v, src.err()))
 }
 
 type cleanup[T any] struct {
 	stage[T]
-	fn      func(context.Context) error
-	from    *Future[T] // the source, from the claim until the future has settled
-	refusal error      // the executor's, if it refused
+
+	// Guarded by mu.
+	fn      func(context.Context) error // nil once it runs
+	from    *Future[T]                  // the source, while fn runs
+	claimed bool                        // was handed over, and then run, refused or dropped: at most one of these
+
+	refusal error // the executor's, if it refused; written before fn runs
 }
 
 // forget keeps the function for as long as it may have to run.
@@ -417,24 +429,20 @@ func (s *cleanup[T]) forget() {}
 func (s *cleanup[T]) notify(*node) todo { return s.toWork() }
 
 // work runs the clean-up even if the future was cancelled.
-func (s *cleanup[T]) work() todo {
-	src, fn := s.take()
+func (s *cleanup[T]) work(ctx context.Context) todo {
+	s.mu.Lock()
+	src, fn := s.src, s.fn
+	s.src, s.fn = nil, nil
 	if fn == nil {
+		s.mu.Unlock()
 		return todo{}
 	}
+	s.from = futureOf[T](src)
+	s.mu.Unlock()
 	if s.isSettled() {
 		s.ctx.outlive()
 	}
-	s.from = futureOf[T](src)
-	return s.settle(fn(&s.ctx))
-}
-
-func (s *cleanup[T]) take() (*cell, func(context.Context) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	src, fn := s.src, s.fn
-	s.src, s.fn = nil, nil
-	return src, fn
+	return s.settle(fn(ctx))
 }
 
 func (s *cleanup[T]) crash(err error) todo { return s.settle(err) }
@@ -442,15 +450,20 @@ func (s *cleanup[T]) crash(err error) todo { return s.settle(err) }
 // settle settles s; err is what the clean-up failed with, nil if it did not.
 func (s *cleanup[T]) settle(err error) todo {
 	s.ctx.end()
+	s.mu.Lock()
 	src := s.from
 	s.from = nil
-	if !s.lockPending(0) {
+	switch {
+	case src == nil: // it was the handler of the report below that did not return
+		s.mu.Unlock()
+		return todo{}
+	case s.isSettled():
+		s.mu.Unlock()
 		if err != nil {
 			report(Unhandled{err, originOf[T]().String()})
 		}
 		return todo{}
-	}
-	if s.refusal == nil && err == nil {
+	case s.refusal == nil && err == nil:
 		return s.followLocked(src)
 	}
 	var errs []error
@@ -475,11 +488,28 @@ func (s *cleanup[T]) abandon(cause error) (stop list) {
 	return stop
 }
 
+func (s *cleanup[T]) claim() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.claimed
+	s.claimed = true
+	return first
+}
+
+// Run is called by the executor.
+func (s *cleanup[T]) Run() {
+	if s.claim() {
+		runTask(s)
+	}
+}
+
 // refuse sees to it that the clean-up is not lost. That it ran elsewhere than it
 // should have makes the future fail.
 func (s *cleanup[T]) refuse(err error) {
-	s.refusal = err
-	s.runAside()
+	if s.claim() {
+		s.refusal = err
+		s.runAside()
+	}
 }
 
 // runAside runs the clean-up on a goroutine that is none of the executor's.
@@ -490,13 +520,24 @@ func (s *cleanup[T]) runAside() {
 
 // CancelCause is for the executor, which drops the clean-up or wants it to stop.
 func (s *cleanup[T]) CancelCause(cause error) bool {
-	s.mu.Lock()
-	begun := s.fn == nil
-	s.mu.Unlock()
-	if !begun {
+	if s.claim() {
 		s.runAside()
 		return true
 	}
-	defer s.ctx.cancel(cause) // its future may have settled before
-	return s.ctx.cancelRun(cause)
+	ok := s.ctx.cancelRun(cause)
+	s.mu.Lock()
+	running := s.from != nil
+	s.mu.Unlock()
+	if running { // its future may have settled before
+		s.ctx.cancel(cause)
+	}
+	return ok
+}
+
+// IsDone is for the executor, to which it says whether Run would do anything: the
+// future may be done long before.
+func (s *cleanup[T]) IsDone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fn == nil
 }

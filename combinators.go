@@ -3,7 +3,6 @@ package future
 import (
 	"context"
 	"errors"
-	"reflect"
 	"sync/atomic"
 )
 
@@ -208,10 +207,15 @@ func (s *successor[T]) countdown() todo {
 	}
 	nodes := s.takeLocked()
 	errs := make([]error, len(nodes))
+	news := echo // that all inputs were cancelled is none
 	for i := range nodes {
-		errs[i] = nodes[i].src.failure().err
+		src := nodes[i].src
+		errs[i] = src.failure().err
+		if src.state.Load() >= failed {
+			news = newFailure
+		}
 	}
-	return s.publishFailure(failed, newFailure(joined(errs), originOf[T]()))
+	return s.publishFailure(failed, news(joined(errs), originOf[T]()))
 }
 
 // joined is errors.Join, but leaves one error as it is.
@@ -254,10 +258,13 @@ func CancelAll[F Awaitable](futs ...F) int {
 
 // checkAwaitables panics if one of futs is nil.
 func checkAwaitables[F Awaitable](name string, futs []F) {
-	for _, f := range futs {
-		if v := reflect.ValueOf(f); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+	defer func() {
+		if recover() != nil {
 			panic("future: " + name + ": nil future")
 		}
+	}()
+	for _, f := range futs {
+		f.base() // which panics, also if f embeds a future by a nil pointer
 	}
 }
 

@@ -274,7 +274,9 @@ func (b *bounded[T]) release() {
 
 func (b *bounded[T]) end(ctx context.Context) todo {
 	s, fl := endedBy(ctx, originOf[T]())
-	return b.cut(fl.err, s, fl)
+	td := b.cut(fl.err, s, fl)
+	b.release()
+	return td
 }
 
 func (b *bounded[T]) notify(n *node) todo {

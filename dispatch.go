@@ -1,5 +1,10 @@
 package future
 
+import (
+	"context"
+	"fmt"
+)
+
 // A todo is what a settle leaves to be done once its lock is released. Settling
 // a future never calls anybody: it returns whom to tell, and so do those who
 // are told, so that a chain of any length is a loop and no lock is held
@@ -21,8 +26,9 @@ func (td *todo) isEmpty() bool { return *td == todo{} }
 // A worker is a party with the caller's code to run: a task, or a stage of a chain.
 type worker interface {
 	job
-	// work runs the code, settles the future and returns what follows.
-	work() todo
+	// work runs the code with ctx, which is the scope or derived from it, settles the
+	// future and returns what follows.
+	work(ctx context.Context) todo
 	// crash settles the future of a worker whose code panicked or called Goexit.
 	crash(err error) todo
 	scope() *scope
@@ -49,6 +55,7 @@ type runner struct {
 	spot  list   // callbacks to be run here, on the spot
 	// wentOn says that begun has a note of what goes on.
 	wentOn bool
+	slot   *slot // which the current worker holds until those who wait for it are told
 	// Whose code is running: at most one of the two.
 	cur  worker
 	call *Callback
@@ -67,10 +74,10 @@ func (r *runner) run() {
 // unwinds it looks, to whoever recovers that, like one that merely panicked.
 func (r *runner) handOver(returned *bool) {
 	if !*returned {
-		r.noteDone()
 		rest := &runner{todo: r.todo, spot: r.spot}
 		rest.work.concat(r.local)
 		go rest.run()
+		r.leaveSlot()
 	}
 }
 
@@ -90,7 +97,6 @@ func (r *runner) drive() (done bool) {
 			r.call.run(r.on)
 			r.call = nil
 		} else {
-			r.noteDone()
 			return true
 		}
 	}
@@ -116,18 +122,15 @@ func (r *runner) goOn(n *node) {
 	r.wentOn = true
 	r.begun.note(n)
 	if cause := r.begun.stopped(); cause != nil {
-		s := r.cur.scope()
-		if s.place.mode != onTheSpot { // that is not the executor's to refuse
-			_, td := s.cell.cancel(*cause)
-			r.add(td)
-		}
-		s.cancel(*cause) // for code that runs all the same
+		_, td := r.cur.scope().stop(*cause)
+		r.add(td)
 	}
 }
 
-// noteDone notes that nothing goes on any more in this run.
+// noteDone notes that what went on in this run has returned.
 func (r *runner) noteDone() {
 	if r.wentOn {
+		r.wentOn = false
 		r.begun.note(nil)
 	}
 }
@@ -167,27 +170,56 @@ func (s *scope) cancelRun(cause error) bool {
 		if n == nil {
 			return false
 		}
-		s = n.party.(worker).scope()
-		ok, td = s.cell.cancel(cause)
-		s.cancel(cause) // a clean-up runs on, and may have been settled before
+		ok, td = n.party.(worker).scope().stop(cause)
 	}
 	td.run(nil)
 	return ok
 }
 
+// stop asks the code of s to stop, which goes on in the run of another. What has not
+// begun is refused, unless it runs on the spot: that is not the executor's to refuse.
+func (s *scope) stop(cause error) (ok bool, td todo) {
+	ok = true
+	if s.place.mode != onTheSpot {
+		ok, td = s.cell.cancel(cause)
+	}
+	s.cancel(cause) // for code that runs all the same, such as a clean-up
+	return ok, td
+}
+
 // work1 runs the current worker.
 func (r *runner) work1() {
-	var td todo
-	if r.on == nil || r.on.lender == nil {
-		td = r.cur.work()
-	} else {
-		slot := &r.cur.scope().cell.slot
-		slot.enter()
-		td = r.cur.work()
-		slot.leave(r.on.lender)
+	s := r.cur.scope()
+	var ctx context.Context = s
+	if r.on != nil && r.on.lender != nil {
+		r.slot = &s.cell.slot
+		r.slot.enter()
+		if s.place.mode == onTheSpot {
+			held := new(heldContext)
+			held.hold(s, r.on, s.cell)
+			ctx = held
+		}
 	}
+	td := r.cur.work(ctx)
 	r.cur = nil
 	r.add(td)
+	if s.cell.isSettled() {
+		s.end()
+	}
+	r.noteDone()
+	if r.slot != nil {
+		r.propagate() // before it may have to wait for the slot
+		r.leaveSlot()
+	}
+}
+
+// leaveSlot gives up the slot of the worker that has returned. If it is lent out, it
+// is waited for first.
+func (r *runner) leaveSlot() {
+	if slot := r.slot; slot != nil {
+		r.slot = nil
+		slot.leave(r.on.lender)
+	}
 }
 
 // propagate tells everybody who is to be told, and hands over what is to run.
@@ -213,25 +245,27 @@ func (r *runner) propagate() {
 // handed over.
 func (r *runner) postWork() {
 	var keep *node
+	var others list
 	for n := r.work.pop(); n != nil; n = r.work.pop() {
-		w := n.party.(stager)
-		switch p := w.scope().place; {
+		switch p := n.party.(stager).scope().place; {
 		case p.mode == onTheSpot:
 			r.local.push(n)
 		case keep == nil && p.same(r.on):
 			keep = n
 		default:
-			w.posted()
-			p.post(w)
+			others.push(n)
 		}
 	}
-	if keep == nil {
-		return
-	}
-	if r.local.first == nil && r.spot.first == nil {
+	switch {
+	case keep == nil:
+	case r.local.first == nil && r.spot.first == nil:
 		r.local.push(keep)
-	} else { // what runs on the spot may take its time
-		w := keep.party.(stager)
+	default: // what runs on the spot may take its time
+		others.push(keep)
+	}
+	r.work = others // where handOver finds them, should an executor call runtime.Goexit
+	for n := r.work.pop(); n != nil; n = r.work.pop() {
+		w := n.party.(stager)
 		w.posted()
 		w.scope().place.post(w)
 	}
@@ -249,15 +283,23 @@ func (r *runner) rescue(done *bool) {
 	}
 	switch {
 	case r.cur != nil:
-		if r.on != nil && r.on.lender != nil {
-			r.cur.scope().cell.slot.leave(r.on.lender)
+		w := r.cur
+		r.add(w.crash(err))
+		r.cur = nil
+		w.scope().end()
+		r.noteDone()
+		if v != nil && r.slot != nil { // otherwise handOver comes next
+			r.propagate()
+			r.leaveSlot()
 		}
-		r.add(r.cur.crash(err))
 	case r.call != nil:
-		if v != nil {
-			report(Unhandled{err, r.call.caller().origin().String()})
-		}
+		where := r.call.caller().origin()
 		r.call.release()
+		r.call = nil
+		if v != nil {
+			report(Unhandled{err, where.String()})
+		}
+	case v != nil && r.on != nil: // the executor's, when it was to give back a slot
+		report(Unhandled{err, fmt.Sprintf("%T", r.on.executor)})
 	}
-	r.cur, r.call = nil, nil
 }

@@ -53,8 +53,9 @@
 //     [Future.Done] or [Chan], which have no context but fit into a select.
 //   - [Group.Wait], which has no context: to be impatient is to cancel the
 //     group.
-//   - [Go], [GoIn] and [WrapFuture] of a function, on an executor that makes
-//     its callers wait for room, as a pool does; never on the default one.
+//   - [Go], [GoIn], and [WrapFuture] and [EnsureFuture] of a function, on an
+//     executor that makes its callers wait for room, as a pool does; never on
+//     the default one.
 //
 // Nothing else does: not SetResult, not Cancel, not [Then], not [Map],
 // however full a pool may be. Only with [Inline] do these take as long as the

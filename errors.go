@@ -36,7 +36,9 @@ var (
 	ErrGoexit = errors.New("future: function called runtime.Goexit")
 
 	// ErrCycle is what CompleteWith, ThenFuture and Await give when a future would
-	// wait for itself. Rings of tasks that await each other are not detected.
+	// wait for itself. Only rings of CompleteWith, and of what ThenFuture returns, are
+	// detected: not those that lead through another kind of future, such as Shield, or
+	// through tasks that await each other.
 	ErrCycle = errors.New("future: future waits for itself")
 
 	errNilError  = errors.New("future: SetError: nil error; use SetResult to succeed")

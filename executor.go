@@ -241,14 +241,31 @@ func (s *serial) start() {
 	_ = s.offer(
 		func(d Task) error { return s.on.Execute(context.Background(), d) },
 		func(err error) {
-			for _, t := range s.takeAll() {
+			dropAll(s.takeAll(), func(t Task) bool {
 				if j, ok := t.(job); ok {
 					j.refuse(err)
-				} else {
-					t.CancelCause(err)
+					return true
 				}
-			}
+				return t.CancelCause(err)
+			})
 		})
+}
+
+// dropAll calls cancel for each of tasks, and reports whether any call did. If one
+// does not return, since a callback on the spot called runtime.Goexit, the rest goes
+// on elsewhere.
+func dropAll(tasks []Task, cancel func(Task) bool) (any bool) {
+	defer func() {
+		if len(tasks) > 0 {
+			go dropAll(tasks, cancel)
+		}
+	}()
+	for len(tasks) > 0 {
+		t := tasks[0]
+		tasks = tasks[1:]
+		any = cancel(t) || any
+	}
+	return any
 }
 
 // claim reports whether d has been neither run nor given up before; it is to be run
@@ -338,11 +355,7 @@ func (d *drain) CancelCause(cause error) bool {
 	} else {
 		tasks = d.takeCarried(d)
 	}
-	cancelled := false
-	for _, t := range tasks {
-		cancelled = t.CancelCause(cause) || cancelled
-	}
-	return cancelled
+	return dropAll(tasks, func(t Task) bool { return t.CancelCause(cause) })
 }
 
 // A lendingSerial is a serial executor on a Lender, whose tasks hold a slot there.

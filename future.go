@@ -155,9 +155,24 @@ func (f *Future[T]) String() string {
 	s := f.State()
 	text := originOf[T]().String() + "(" + s.String()
 	if s == Failed || s == Cancelled {
-		text += ": " + f.failure().err.Error()
+		text += ": " + describe(f.failure().err)
 	}
 	return text + ")"
+}
+
+// describe is the text of err on one line, whatever err is: of a panic it leaves out
+// what may refer to the very future that is described.
+func describe(err error) string {
+	pe, ok := err.(*PanicError)
+	if !ok {
+		return fmt.Sprint(err) // a typed nil is one too
+	}
+	switch v := pe.Value.(type) {
+	case string, error:
+		return fmt.Sprintf("panic: %v", v)
+	default:
+		return fmt.Sprintf("panic of type %T", v)
+	}
 }
 
 func (f *Future[T]) base() *cell { return &f.cell }

@@ -20,7 +20,8 @@ type Group struct {
 	errs     []error
 	stopped  bool          // cancelled, from outside or by a failure
 	idle     chan struct{} // closed when running drops to 0; nil if nobody waits
-	closed   bool          // no child runs and none will: Wait returns err
+	closed   bool          // no child runs and none will
+	judged   bool          // Wait returns err
 	err      error
 }
 
@@ -37,7 +38,8 @@ func NewGroup(ctx context.Context) *Group {
 
 // GoIn runs fn as a task of g, as [Go] does with the group's context, and
 // returns its future. If fn fails, all others of the group are cancelled with
-// its error as the cause; a child that is cancelled on its own is no failure.
+// its error as the cause; a child that is cancelled on its own is no failure,
+// and neither is the answer of one that was asked to stop, if it Is that cause.
 // That fn failed is for Wait to tell, and is not reported as unread. A child
 // may start others while the owner waits.
 //
@@ -52,7 +54,7 @@ func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 		panic("future: GoIn: nil function")
 	}
 	c := &child[T]{group: g}
-	c.init(g.ctx, fn)
+	c.init(g.ctx, placementOf(g.ctx), fn)
 	c.watcher.party, c.watcher.src = c, &c.Future.cell
 	c.inGroup.src = &c.Future.cell
 	if g.enter(&c.inGroup, &c.watcher) {
@@ -108,13 +110,17 @@ func (g *Group) Wait() error {
 		g.mu.Unlock()
 		scopeOf(g.parent).wait(context.Background(), idle)
 	}
-	defer g.mu.Unlock()
-	if !g.closed {
-		g.closed = true
-		g.err = g.verdict()
-		g.end(ErrCancelled)
+	g.closed = true // nobody appends to errs any more
+	g.mu.Unlock()
+	err := g.verdict()
+	g.mu.Lock()
+	if !g.judged {
+		g.judged, g.err = true, err
 	}
-	return g.err
+	err = g.err
+	g.mu.Unlock()
+	g.end(ErrCancelled)
+	return err
 }
 
 func (g *Group) verdict() error {

@@ -28,7 +28,7 @@ func Hedge[T any](ctx context.Context, delay time.Duration, attempts int, fn fun
 	case attempts < 1:
 		panic("future: Hedge: attempts below 1")
 	}
-	h := &hedge[T]{ctx: ctx, delay: max(delay, 0), max: attempts, fn: fn}
+	h := &hedge[T]{ctx: ctx, place: placementOf(ctx), delay: max(delay, 0), max: attempts, fn: fn}
 	h.party = h
 	h.Future.cell.role = &h.role
 	h.startFrom(0)
@@ -38,6 +38,7 @@ func Hedge[T any](ctx context.Context, delay time.Duration, attempts int, fn fun
 type hedge[T any] struct {
 	Future[T]
 	role
+	place *placement // of ctx
 	delay time.Duration
 	max   int
 
@@ -78,7 +79,7 @@ func (h *hedge[T]) next(i int) *attempt[T] {
 		return nil
 	}
 	a, ctx, fn := &attempt[T]{hedge: h}, h.ctx, h.fn
-	a.init(ctx, func(ctx context.Context) (T, error) { return fn(ctx, i) })
+	a.init(ctx, h.place, func(ctx context.Context) (T, error) { return fn(ctx, i) })
 	a.watcher.party, a.watcher.src = a, &a.Future.cell
 	a.watcher.watch(heeded) // the task has not started, so it is pending
 	h.attempts = append(h.attempts, a)
@@ -124,25 +125,43 @@ func (a *attempt[T]) notify(*node) todo {
 	}
 	h.failures++
 	started := len(h.attempts)
-	switch {
-	case h.failures < started:
-	case h.ctx.Err() != nil:
-		s, fl := endedBy(h.ctx, originOf[T]())
-		h.takeLocked()
-		return h.publishFailure(s, fl)
-	case started < h.max:
+	if h.failures < started {
 		h.mu.Unlock()
+		return todo{}
+	}
+	ctx := h.ctx
+	h.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		s, fl := endedBy(ctx, originOf[T]())
+		return h.settle(started, s, fl)
+	case started < h.max:
 		h.startFrom(started)
 		return todo{}
 	default:
+		return h.settle(started, failed, nil)
+	}
+}
+
+// settle settles h, of which the attempts that were started have failed, with fl, nil
+// for their errors; unless another was started meanwhile, whose turn it will be.
+func (h *hedge[T]) settle(started int, s uint32, fl *failure) todo {
+	if !h.lockPending(0) {
+		return todo{}
+	}
+	if len(h.attempts) > started {
+		h.mu.Unlock()
+		return todo{}
+	}
+	attempts := h.takeLocked()
+	if fl == nil {
 		errs := make([]error, started)
-		for i, a := range h.takeLocked() {
+		for i, a := range attempts {
 			errs[i] = a.failure().err
 		}
-		return h.publishFailure(failed, newFailure(joined(errs), originOf[T]()))
+		fl = newFailure(joined(errs), originOf[T]())
 	}
-	h.mu.Unlock()
-	return todo{}
+	return h.publishFailure(s, fl)
 }
 
 func (a *attempt[T]) abandon(error) list { panic("unreachable") }

@@ -18,54 +18,56 @@ func (p *Promise[T]) CompleteWith(src *Future[T]) error {
 	if src == nil {
 		panic("future: CompleteWith: nil future")
 	}
-	td, err := p.link(src)
+	td, orphaned, err := p.link(src)
+	if orphaned {
+		_, more := src.cell.cancel(p.failure().err)
+		td.add(more)
+	}
 	td.run(nil)
 	return err
 }
 
-func (p *Promise[T]) link(src *Future[T]) (td todo, err error) {
+// link makes p follow src. It reports whether src is orphaned: to be cancelled, as p was.
+func (p *Promise[T]) link(src *Future[T]) (td todo, orphaned bool, err error) {
 	linking.Lock()
 	defer linking.Unlock()
 	tail := tailOf(&src.cell)
 	if tail == &p.cell && !p.isSettled() {
-		return todo{}, ErrCycle
+		return todo{}, false, ErrCycle
 	}
 	if !p.lockPending(linked) {
-		if p.Cancelled() {
-			_, td = src.cell.cancel(p.failure().err)
-		}
-		return td, p.refusal()
+		return todo{}, p.Cancelled(), p.refusal()
 	}
 	if src.isSettled() {
 		src.heed()
-		return p.followLocked(src), nil
+		return p.followLocked(src), false, nil
 	}
 	p.set(linked)
 	p.mu.Unlock()
-	return p.adopt(src, tail), nil
+	td, orphaned = p.adopt(src, tail)
+	return td, orphaned, nil
 }
 
 // linking is held while a promise is linked, so that of two links that would
-// close a cycle one sees the other.
+// close a cycle one sees the other. None of the caller's code runs meanwhile.
 var linking sync.Mutex
 
 // tailOf follows the links from c to the future that all of them wait for.
 // linking is held.
 func tailOf(c *cell) *cell {
-	first := tailLink(c)
-	if first == nil {
-		return c
+	end := c
+	for next := end.tail(nil); next != nil; next = end.tail(nil) {
+		end = next
 	}
-	for next := first; next != nil; next = tailLink(c) {
-		c = *next
+	if end != c {
+		c.tail(end) // the next one who comes this way has one step to go
 	}
-	*first = c // the next one who comes this way has one step to go
-	return c
+	return end
 }
 
-// tailLink returns where the tail of c is kept, or nil if c follows no other
-// future. linking is held.
-func tailLink(c *cell) **cell {
+// tail returns what c waits for, as far as is known, or nil if c follows no other
+// future. If it does, and to is not nil, that is noted.
+func (c *cell) tail(to *cell) *cell {
 	if !c.lockPending(isTask) {
 		return nil
 	}
@@ -73,17 +75,22 @@ func tailLink(c *cell) **cell {
 	if c.role == nil {
 		return nil
 	}
-	if l, ok := c.role.party.(interface{ tailLink() **cell }); ok {
-		return l.tailLink()
+	l, ok := c.role.party.(interface{ tailLink() **cell })
+	if !ok {
+		return nil
 	}
-	return nil
+	tail := l.tailLink()
+	if *tail != nil && to != nil {
+		*tail = to
+	}
+	return *tail
 }
 
 // A follower makes a promise follow another future.
 type follower[T any] struct {
 	node
 	to   *Future[T]
-	tail *cell // what src waits for, as far as is known; guarded by linking
+	tail *cell // what src waits for, as far as is known; guarded by the mutex of to
 }
 
 func (fw *follower[T]) tailLink() **cell { return &fw.tail }
@@ -98,20 +105,17 @@ func (fw *follower[T]) abandon(error) (stop list) {
 }
 
 // adopt makes f follow src, and cancel src when f is cancelled. If f was cancelled
-// before, so is src.
-func (f *Future[T]) adopt(src *Future[T], tail *cell) (td todo) {
+// before, src is orphaned.
+func (f *Future[T]) adopt(src *Future[T], tail *cell) (td todo, orphaned bool) {
 	fw := &follower[T]{to: f, tail: tail}
 	fw.party, fw.src = fw, &src.cell
 	if !fw.watch(heeded) {
-		return f.follow(src)
+		return f.follow(src), false
 	}
 	if f.lockPending(0) {
 		f.cell.role = &fw.role
 		f.mu.Unlock()
-		return todo{}
+		return todo{}, false
 	}
-	if fw.unwatch(&src.cell) { // otherwise it was src that settled f
-		_, td = src.cell.cancel(f.failure().err)
-	}
-	return td
+	return todo{}, fw.unwatch(&src.cell) // otherwise it was src that settled f
 }

@@ -57,10 +57,10 @@ func (s *scope) Err() error {
 	if l := s.live.Load(); l != nil {
 		return l.Err()
 	}
-	if s.cell.isSettled() {
-		return nil // the function has returned: the parent's end is no longer passed on
+	if s.cell.isSettled() || s.parent.Err() == nil {
+		return nil // once the function has returned the parent's end is no longer passed on
 	}
-	return s.parent.Err()
+	return s.open().Err() // for good: it must not be nil again when the function has returned
 }
 
 func (s *scope) Value(key any) any {
@@ -146,7 +146,8 @@ func (l *liveScope) detach() {
 	}
 }
 
-// end is called when the function has returned.
+// end is called when the function has returned, before the future settles, and once
+// more after that: open may have come in between.
 func (s *scope) end() {
 	if l := s.live.Load(); l != nil {
 		l.detach()
@@ -171,9 +172,13 @@ func (s *scope) cancel(cause error) {
 // verdict says what becomes of the future if the function answered with err,
 // not nil.
 func (s *scope) verdict(err error, o origin) (uint32, *failure) {
-	if s.Err() == context.Canceled {
+	var ctx context.Context = s
+	if s.Err() == nil {
+		ctx = s.parent // its end may be on its way to s, and the function may have seen it first
+	}
+	if ctx.Err() == context.Canceled {
 		// The cause is the answer of those who ask for it, as net/http does.
-		cause := context.Cause(s)
+		cause := context.Cause(ctx)
 		if errors.Is(err, context.Canceled) || errors.Is(err, cause) {
 			return cancelled, cancellation(cause, err)
 		}
@@ -194,6 +199,28 @@ func (s *scope) refusal(err error, o origin) (uint32, *failure) {
 		return endedBy(s.parent, o)
 	}
 	return failed, newFailure(err, o)
+}
+
+// A heldContext is the context of code that runs in a slot of an executor which is not
+// its own: but for the slot it is as it was.
+type heldContext struct {
+	context.Context
+	holder scope
+}
+
+// hold makes c the context ctx, for code that runs on the executor on, in the slot
+// of cell.
+func (c *heldContext) hold(ctx context.Context, on *placement, cell *cell) {
+	c.Context = ctx
+	c.holder.parent, c.holder.place, c.holder.cell = ctx, on, cell
+}
+
+func (c *heldContext) Value(key any) any {
+	switch key.(type) {
+	case scopeKey, slotkey.Key:
+		return &c.holder
+	}
+	return c.Context.Value(key)
 }
 
 // A bridge stands between a scope's own context and its parent. Package context

@@ -59,13 +59,13 @@ type body[T any] struct {
 
 func newTask[T any](ctx context.Context, fn func(context.Context) (T, error)) *task[T] {
 	t := new(task[T])
-	t.init(ctx, fn)
+	t.init(ctx, placementOf(ctx), fn)
 	return t
 }
 
-func (t *task[T]) init(ctx context.Context, fn func(context.Context) (T, error)) {
+func (t *task[T]) init(ctx context.Context, place *placement, fn func(context.Context) (T, error)) {
 	t.fn = fn
-	t.ctx.parent, t.ctx.place, t.ctx.cell = ctx, placementOf(ctx), &t.Future.cell
+	t.ctx.parent, t.ctx.place, t.ctx.cell = ctx, place, &t.Future.cell
 	t.Future.cell.role = (*role)(unsafe.Pointer(&t.body))
 	t.state.Store(isTask)
 }
@@ -79,14 +79,15 @@ func (t *task[T]) start() {
 	}
 }
 
-// post is start, but does not wait for admission.
+// post is start, but does not wait for admission: what waits is the task, if need be,
+// and not the one in whose context it is started.
 func (t *task[T]) post() {
 	switch {
 	case t.ctx.parent.Err() != nil, t.ctx.place.mode == onTheSpot:
 		t.Run()
 	case t.ctx.place.mode == spawn:
 		go t.Run()
-	default:
+	case t.state.Or(queued)&begun == 0: // otherwise it was cancelled
 		t.ctx.place.post(t)
 	}
 }
@@ -120,8 +121,8 @@ func (t *task[T]) CancelCause(cause error) bool {
 	return true
 }
 
-func (t *task[T]) work() todo {
-	v, err := t.fn(&t.ctx)
+func (t *task[T]) work(ctx context.Context) todo {
+	v, err := t.fn(ctx)
 	if err != nil {
 		return t.answer(t.ctx.verdict(err, t.origin()))
 	}
@@ -141,20 +142,25 @@ func (t *task[T]) answer(s uint32, fl *failure) todo {
 	return t.publishFailure(s, fl)
 }
 
-// cancelTask settles a task that has not started, and lets go of the function; one
-// that has, it asks to stop. c is a task, and c.mu is held.
-func (c *cell) cancelTask(cause error) todo {
+// cancelTask settles a task that has not started with fl, and lets go of the function;
+// one that has, it asks to stop. c is a task, and c.mu is held.
+func (c *cell) cancelTask(cause error, fl *failure) todo {
 	b := (*body[struct{}])(unsafe.Pointer(c.role)) // whatever T is, fn is one pointer
-	if c.state.Or(begun)&begun != 0 {
+	old := c.state.Or(begun)
+	if old&begun != 0 {
 		c.mu.Unlock()
 		b.ctx.cancel(cause)
 		return todo{}
 	}
 	b.fn = nil
-	return c.publishFailure(cancelled, cancellation(cause, nil))
+	td := c.publishFailure(cancelled, fl)
+	if old&queued != 0 {
+		b.ctx.cancel(cause) // which ends the wait for its admission
+	}
+	return td
 }
 
 func (t *task[T]) origin() origin { return origin{originOf[T]().future, codeOf(t.fn)} }
 
-func (t *task[T]) admission() context.Context { return t.ctx.parent }
+func (t *task[T]) admission() context.Context { return &t.ctx }
 func (t *task[T]) scope() *scope              { return &t.ctx }

@@ -65,7 +65,7 @@ func Wait[F Awaitable](ctx context.Context, when When, futs ...F) (done, pending
 	}
 	done, pending = make([]F, 0, n), make([]F, 0, len(futs)-n)
 	for _, f := range futs {
-		if len(done) < n && f.IsDone() {
+		if f.IsDone() { // perhaps more than a moment ago
 			done = append(done, f)
 		} else {
 			pending = append(pending, f)

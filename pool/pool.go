@@ -173,12 +173,12 @@ func (p *Pool) TryExecute(task future.Task) error {
 
 // hasRoom reports whether one more task may be admitted. p.mu is held.
 func (p *Pool) hasRoom() bool {
-	return p.submitters.first == nil && p.queue.len() < p.capacity()
+	return p.submitters.first == nil && p.fits()
 }
 
-// capacity is how many tasks may be in the queue: its room, and one for each
-// slot that is free to run it. p.mu is held.
-func (p *Pool) capacity() int { return p.room + max(0, p.bound-p.busy) }
+// fits reports whether the queue may hold one more task: it has its room, and one for
+// each slot that is free to run it. p.mu is held.
+func (p *Pool) fits() bool { return p.queue.len()-p.room < max(0, p.bound-p.busy) }
 
 // submit admits task, unless p is closed, and unlocks p. p.mu is held.
 func (p *Pool) submit(task future.Task) error {
@@ -201,7 +201,7 @@ func (p *Pool) submit(task future.Task) error {
 
 // admit lets submitters in for whom there is room now. p.mu is held.
 func (p *Pool) admit() {
-	for p.submitters.first != nil && p.queue.len() < p.capacity() {
+	for p.submitters.first != nil && p.fits() {
 		w := p.submitters.pop()
 		p.submitted++
 		p.queue.push(w.task)
@@ -341,14 +341,24 @@ func (p *Pool) Close() error {
 	p.cancelled += uint64(len(queued))
 	p.checkDrained()
 	p.mu.Unlock()
-	for _, t := range running {
-		t.CancelCause(ErrClosed)
-	}
-	for _, t := range queued {
-		t.CancelCause(ErrClosed)
-	}
+	dropAll(append(running, queued...))
 	<-p.drained
 	return nil
+}
+
+// dropAll cancels tasks. If that of one does not return, since a callback on the
+// spot called runtime.Goexit, the rest goes on elsewhere.
+func dropAll(tasks []future.Task) {
+	defer func() {
+		if len(tasks) > 0 {
+			go dropAll(tasks)
+		}
+	}()
+	for len(tasks) > 0 {
+		t := tasks[0]
+		tasks = tasks[1:]
+		t.CancelCause(ErrClosed)
+	}
 }
 
 // close refuses new work from now on. p.mu is held.
@@ -389,8 +399,10 @@ type Stats struct {
 	Queued    int    // tasks that were admitted and have not started
 	Submitted uint64 // tasks that were admitted
 	Completed uint64 // tasks that have run
-	Cancelled uint64 // tasks that were cancelled while queued, also by Close
-	Refused   uint64 // tasks that were not admitted
+	Cancelled uint64 // tasks that were cancelled before they started, also by Close
+	// Refused counts each time that a task was not admitted. A continuation or callback
+	// that finds no room waits for it: it is refused once, and submitted later.
+	Refused uint64
 }
 
 // Stats returns the figures. When nothing is under way Submitted is the sum of

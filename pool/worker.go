@@ -25,8 +25,9 @@ type worker struct {
 	mu                   sync.Mutex
 	tasks                hand
 	current              future.Task
-	skipped              bool // current was cancelled before
 	completed, cancelled uint64
+
+	skipped bool // current was cancelled before; the worker's own
 }
 
 // start wakes w, or starts its goroutine. w may be nil.
@@ -87,6 +88,11 @@ func (w *worker) work() (dismissed bool) {
 		if t == nil {
 			return true
 		}
+		if _, plain := t.(future.TaskFunc); !plain {
+			if f, ok := t.(interface{ IsDone() bool }); ok { // no lock is held: it may be the caller's
+				w.skipped = f.IsDone()
+			}
+		}
 		t.Run()
 	}
 }
@@ -124,11 +130,6 @@ func (w *worker) begin() future.Task {
 		return nil
 	}
 	w.current = w.tasks.pop()
-	if _, plain := w.current.(future.TaskFunc); !plain {
-		if f, ok := w.current.(interface{ IsDone() bool }); ok {
-			w.skipped = f.IsDone()
-		}
-	}
 	return w.current
 }
 
