@@ -38,12 +38,12 @@ func Hedge[T any](ctx context.Context, delay time.Duration, attempts int, fn fun
 type hedge[T any] struct {
 	Future[T]
 	role
-	place *placement // of ctx
 	delay time.Duration
 	max   int
 
 	// Guarded by mu until settled.
 	ctx      context.Context
+	place    *placement // of ctx
 	fn       func(context.Context, int) (T, error)
 	attempts []*attempt[T] // those that were started, in order
 	failures int
@@ -106,7 +106,7 @@ func (h *hedge[T]) stopTimerLocked() {
 func (h *hedge[T]) takeLocked() []*attempt[T] {
 	attempts := h.attempts
 	h.stopTimerLocked()
-	h.ctx, h.fn, h.attempts = nil, nil, nil
+	h.ctx, h.place, h.fn, h.attempts = nil, nil, nil, nil
 	return attempts
 }
 

@@ -464,6 +464,21 @@ func TestHostile_SettledKeepsNothing(t *testing.T) {
 		}
 		wantValue(t, d, 7)
 	})
+	t.Run("Hedge, the context of its attempts", func(t *testing.T) {
+		type key struct{}
+		var w weak.Pointer[big]
+		h := func() *future.Future[int] {
+			b := new(big)
+			w = weak.Make(b)
+			ctx := future.WithExecutor(context.WithValue(t.Context(), key{}, b), future.Goroutines)
+			return future.Hedge(ctx, 0, 1, func(context.Context, int) (int, error) { return 1, nil })
+		}()
+		<-h.Done()
+		if !collect(func() bool { return w.Value() == nil }) {
+			t.Error("the context is kept")
+		}
+		wantValue(t, h, 1)
+	})
 	t.Run("WithContext, the context that ended it", func(t *testing.T) {
 		type key struct{}
 		var w weak.Pointer[big]
