@@ -29,7 +29,7 @@ import (
 //
 // Nothing leaves succeeded, failed or cancelled. opened is kept across the
 // settle, as it says which of the two channels Done hands out, and so are begun
-// and queued, for the party that comes to tidy up after it.
+// and queued, for the party that comes to tidy up after it, and owing.
 const (
 	opened     uint32 = 1 << iota // ch has been made
 	linked                        // handed to CompleteWith: SetResult and its kin are refused
@@ -38,6 +38,7 @@ const (
 	isTask                        // set at birth: role is a body; once begun, only its return settles it
 	unyielding                    // set at birth: only the producer settles it, when it is asked to
 	heeded                        // someone took it over: a failure counts as read
+	owing                         // set at birth of a clean-up: its code has not returned, though the future may be done
 
 	settled   uint32 = 1 << 29 // the least settled state
 	cancelled        = settled
@@ -121,7 +122,7 @@ func (c *cell) lockPending(except uint32) bool {
 // unlocks it and returns what is to be done about it. c.mu is held.
 func (c *cell) publish(s uint32) todo {
 	old := c.state.Load()
-	c.state.Store(s | old&(opened|begun|queued))
+	c.state.Store(s | old&(opened|begun|queued|owing))
 	if old&opened != 0 {
 		close(c.ch)
 	}
@@ -218,8 +219,10 @@ func (c *cell) errUnlessSucceeded() error {
 
 // watch registers n on n.src, unless that has settled already, and adds flag to
 // its state: heeded, if the failure of n.src will be the watcher's to report, or 0.
-func (n *node) watch(flag uint32) bool {
-	c := n.src
+func (n *node) watch(flag uint32) bool { return n.watchOn(n.src, flag) }
+
+// watchOn is watch for an n whose source, c, its party may be about to let go.
+func (n *node) watchOn(c *cell, flag uint32) bool {
 	if !c.lockPending(0) {
 		if flag == heeded {
 			c.heed()

@@ -81,6 +81,7 @@ func Handle[T, U any](ctx context.Context, f *Future[T], fn func(context.Context
 func Finally[T any](ctx context.Context, f *Future[T], fn func(context.Context) error) *Future[T] {
 	check("Finally", ctx, f != nil, fn != nil)
 	s := &cleanup[T]{fn: fn}
+	s.state.Store(owing)
 	s.start(ctx, s, &f.cell)
 	return &s.Future
 }
@@ -216,7 +217,9 @@ func (s *stage[U]) refused(err error) todo {
 		return todo{}
 	}
 	s.forgetLocked()
-	return s.publishFailure(state, fl)
+	td := s.publishFailure(state, fl)
+	s.ctx.end() // the wait for its admission may have opened it
+	return td
 }
 
 // posted is called before s is handed to an executor.
@@ -250,7 +253,7 @@ func (s *stage[U]) Run() { runTask(s.party.(worker)) }
 // CancelCause is for the executor.
 func (s *stage[U]) CancelCause(cause error) bool { return s.ctx.cancelRun(cause) }
 
-func (s *stage[U]) admission() context.Context { return &s.ctx }
+func (s *stage[U]) admission() context.Context { return (*admission)(&s.ctx) }
 func (s *stage[U]) scope() *scope              { return &s.ctx }
 
 type then[T, U any] struct {
@@ -339,7 +342,7 @@ func (s *thenFuture[T, U]) link(inner *cell) (bool, error) {
 // adopt makes s follow inner, or if s was cancelled cancels that.
 func (s *thenFuture[T, U]) adopt(inner *Future[U], linked bool) (td todo) {
 	if linked {
-		if !s.watch(heeded) {
+		if !s.watchOn(&inner.cell, heeded) {
 			return s.followInner()
 		}
 		if !s.isSettled() {
@@ -439,9 +442,6 @@ func (s *cleanup[T]) work(ctx context.Context) todo {
 	}
 	s.from = futureOf[T](src)
 	s.mu.Unlock()
-	if s.isSettled() {
-		s.ctx.outlive()
-	}
 	return s.settle(fn(ctx))
 }
 
@@ -449,14 +449,17 @@ func (s *cleanup[T]) crash(err error) todo { return s.settle(err) }
 
 // settle settles s; err is what the clean-up failed with, nil if it did not.
 func (s *cleanup[T]) settle(err error) todo {
-	s.ctx.end()
 	s.mu.Lock()
 	src := s.from
 	s.from = nil
-	switch {
-	case src == nil: // it was the handler of the report below that did not return
-		s.mu.Unlock()
+	s.state.And(^owing)
+	s.mu.Unlock()
+	s.ctx.end()
+	if src == nil { // it was the handler of the report below that did not return
 		return todo{}
+	}
+	s.mu.Lock()
+	switch {
 	case s.isSettled():
 		s.mu.Unlock()
 		if err != nil {

@@ -305,7 +305,7 @@ func TestHostile_ExecutorCallsGoexit(t *testing.T) {
 func TestHostile_HandlerCallsGoexit(t *testing.T) {
 	var told atomic.Int32
 	before := future.SetUnhandledHandler(func(future.Unhandled) { told.Add(1); runtime.Goexit() })
-	defer future.SetUnhandledHandler(before)
+	defer func() { future.SetUnhandledHandler(before) }()
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
 		f := future.Finally(t.Context(), future.Shield(&p.Future), func(context.Context) error { return errE })
@@ -607,3 +607,85 @@ func (f *fullExecutor) Execute(ctx context.Context, _ future.Task) error {
 }
 
 func (f *fullExecutor) TryExecute(future.Task) error { return errE }
+
+// A roomExecutor has room when it is told so, and then runs the task, or refuses it.
+type roomExecutor struct {
+	waiting chan struct{}
+	room    chan error
+}
+
+func newRoomExecutor() *roomExecutor {
+	return &roomExecutor{make(chan struct{}, 1), make(chan error)}
+}
+
+func (r *roomExecutor) TryExecute(future.Task) error { return errE }
+
+func (r *roomExecutor) Execute(ctx context.Context, t future.Task) error {
+	ended := ctx.Done()
+	r.waiting <- struct{}{}
+	select {
+	case err := <-r.room:
+		if err == nil {
+			go t.Run()
+		}
+		return err
+	case <-ended:
+		return ctx.Err()
+	}
+}
+
+// A clean-up that is owed although its future was cancelled hears of the end of its context, also if somebody has
+// asked for its Done before.
+func TestHostile_CleanUpWaitsForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ex := newRoomExecutor()
+		parent, end := context.WithCancelCause(t.Context())
+		src := future.NewPromise[int]()
+		var heard error
+		f := future.Finally(future.WithExecutor(parent, ex), future.Shield(&src.Future), func(ctx context.Context) error {
+			<-ctx.Done()
+			heard = context.Cause(ctx)
+			return nil
+		})
+		f.Cancel()
+		src.SetResult(1)
+		<-ex.waiting
+		ex.room <- nil
+		synctest.Wait()
+		end(errE)
+		synctest.Wait()
+		if heard != errE {
+			t.Errorf("it has heard %v", heard)
+		}
+	})
+}
+
+// A foreignContext is one of which package context knows nothing: who hangs on it costs it a goroutine.
+type foreignContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (f *foreignContext) Done() <-chan struct{} { return f.done }
+
+// What was refused after it had waited for room is registered nowhere: the bubble would not end.
+func TestHostile_RefusedAfterTheWaitForRoom(t *testing.T) {
+	fn := func(context.Context, int) (int, error) { return 1, nil }
+	for name, start := range map[string]func(ctx context.Context) future.Awaitable{
+		"Then": func(ctx context.Context) future.Awaitable { return future.Then(ctx, future.FromResult(1), fn) },
+		"Map":  func(ctx context.Context) future.Awaitable { return future.Map(ctx, 1, []int{1}, fn) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ex := newRoomExecutor()
+				f := start(future.WithExecutor(&foreignContext{context.Background(), make(chan struct{})}, ex))
+				<-ex.waiting
+				ex.room <- errE1
+				<-f.Done()
+				if err := f.Err(); err != errE1 {
+					t.Errorf("error %v", err)
+				}
+			})
+		})
+	}
+}

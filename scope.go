@@ -57,7 +57,7 @@ func (s *scope) Err() error {
 	if l := s.live.Load(); l != nil {
 		return l.Err()
 	}
-	if s.cell.isSettled() || s.parent.Err() == nil {
+	if s.returned() || s.parent.Err() == nil {
 		return nil // once the function has returned the parent's end is no longer passed on
 	}
 	return s.open().Err() // for good: it must not be nil again when the function has returned
@@ -106,23 +106,21 @@ func (s *scope) open() *liveScope {
 	if l := s.live.Load(); l != nil {
 		return l
 	}
-	l := newLiveScope(s.parent, s.cell.isSettled())
+	l := newLiveScope(s.parent, s.returned())
 	if !s.live.CompareAndSwap(nil, l) {
 		l.detach()
 		return s.live.Load()
 	}
-	if s.cell.isSettled() {
+	if s.returned() {
 		l.detach() // end did not see l
 	}
 	return l
 }
 
-// outlive is called when the code is about to run although the future has settled:
-// it is to hear of the parent's end all the same.
-func (s *scope) outlive() {
-	if l := newLiveScope(s.parent, false); !s.live.CompareAndSwap(nil, l) {
-		l.detach()
-	}
+// returned reports whether the code of s has returned, or will not run.
+func (s *scope) returned() bool {
+	state := s.cell.state.Load()
+	return state >= settled && state&owing == 0
 }
 
 func newLiveScope(parent context.Context, ended bool) *liveScope {
@@ -161,7 +159,7 @@ func (s *scope) cancel(cause error) {
 		cause = ErrCancelled
 	}
 	if s.parent.Err() != nil {
-		if !s.cell.isSettled() {
+		if !s.returned() {
 			return // it is being passed on
 		}
 		cause = context.Cause(s.parent)
@@ -199,6 +197,22 @@ func (s *scope) refusal(err error, o origin) (uint32, *failure) {
 		return endedBy(s.parent, o)
 	}
 	return failed, newFailure(err, o)
+}
+
+// An admission is the context for the wait for room of the task or stage whose scope it
+// is. That has no slot yet: it may have begun by the time the wait hears that it is over.
+type admission scope
+
+func (a *admission) Deadline() (time.Time, bool) { return (*scope)(a).Deadline() }
+func (a *admission) Done() <-chan struct{}       { return (*scope)(a).Done() }
+func (a *admission) Err() error                  { return (*scope)(a).Err() }
+
+func (a *admission) Value(key any) any {
+	switch key.(type) {
+	case scopeKey, slotkey.Key:
+		return nil
+	}
+	return (*scope)(a).Value(key)
 }
 
 // A heldContext is the context of code that runs in a slot of an executor which is not

@@ -139,7 +139,9 @@ func (t *task[T]) answer(s uint32, fl *failure) todo {
 	t.ctx.end()
 	t.mu.Lock()
 	t.fn = nil
-	return t.publishFailure(s, fl)
+	td := t.publishFailure(s, fl)
+	t.ctx.end()
+	return td
 }
 
 // cancelTask settles a task that has not started with fl, and lets go of the function;
@@ -162,5 +164,5 @@ func (c *cell) cancelTask(cause error, fl *failure) todo {
 
 func (t *task[T]) origin() origin { return origin{originOf[T]().future, codeOf(t.fn)} }
 
-func (t *task[T]) admission() context.Context { return &t.ctx }
+func (t *task[T]) admission() context.Context { return (*admission)(&t.ctx) }
 func (t *task[T]) scope() *scope              { return &t.ctx }
