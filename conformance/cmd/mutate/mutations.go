@@ -51,7 +51,7 @@ var mutations = []mutation{
 		breaks: "callbacks that an executor refuses run all the same", pkg: ".", run: "TestExecutor_Refuses"},
 	{file: "callback.go", old: "batches[0].place.same(place)", new: "false",
 		breaks: "the callbacks of one executor keep their order", pkg: ".", run: "TestExecutor_CallbacksOfOneExecutorAreOneTask|TestB1_"},
-	{file: "dispatch.go", old: "report(Unhandled{err, where.String()})", new: "",
+	{file: "dispatch.go", old: "report(Unhandled{err, where.String()})", new: "_ = where",
 		breaks: "the panic of a callback is reported", pkg: ".", run: "TestB10_"},
 
 	// Tasks.
