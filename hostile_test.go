@@ -693,3 +693,47 @@ func TestHostile_RefusedAfterTheWaitForRoom(t *testing.T) {
 		})
 	}
 }
+
+// A hookedContext tells when something that was registered on it is taken off.
+type hookedContext struct {
+	foreignContext
+	stopped func()
+}
+
+func (h *hookedContext) AfterFunc(func()) (stop func() bool) {
+	return func() bool { h.stopped(); return true }
+}
+
+// The end of the parent is not passed on any more when a future is done: who sees that may end the parent at once.
+func TestHostile_ParentIsLetGoBeforeTheFutureIsDone(t *testing.T) {
+	for name, start := range map[string]func(context.Context, func(context.Context, int) (int, error)) *future.Future[int]{
+		"Go": func(ctx context.Context, fn func(context.Context, int) (int, error)) *future.Future[int] {
+			return future.Go(ctx, func(ctx context.Context) (int, error) { return fn(ctx, 1) })
+		},
+		"Then": func(ctx context.Context, fn func(context.Context, int) (int, error)) *future.Future[int] {
+			return future.Then(ctx, future.FromResult(1), fn)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f *future.Future[int]
+			stops := 0
+			parent := &hookedContext{foreignContext: foreignContext{context.Background(), make(chan struct{})}}
+			parent.stopped = func() {
+				if stops++; stops == 1 && f.IsDone() {
+					t.Error("the future was done before")
+				}
+			}
+			set := make(chan struct{})
+			f = start(parent, func(ctx context.Context, v int) (int, error) {
+				ctx.Done() // so that it is registered
+				<-set
+				return v, nil
+			})
+			close(set)
+			<-f.Done()
+			if stops == 0 {
+				t.Error("it was not taken off its parent")
+			}
+		})
+	}
+}
