@@ -11,25 +11,28 @@ func park(ctx context.Context, c *cell) error {
 	if err := ctx.Err(); err != nil {
 		return contextError(ctx)
 	}
-	s := scopeOf(ctx)
-	if s != nil && s.cell == c {
+	h := holderOf(ctx)
+	if h == nil {
+		return receive(ctx, c.done())
+	}
+	if h.is(c) {
 		return ErrCycle
 	}
-	return s.wait(ctx, c.done())
+	return lending(h, ctx, c.done())
 }
 
-// wait blocks until ready is closed or ctx ends, and returns ctx's error in that
-// case. If ctx belongs to a task of an executor that bounds what runs, s is its
-// scope, and the task's slot is lent out meanwhile; s may be nil.
-func (s *scope) wait(ctx context.Context, ready <-chan struct{}) error {
-	lent := s.Lend()
+// lending is receive, and lends the slot of h out meanwhile, if it has one.
+func lending(h holder, ctx context.Context, ready <-chan struct{}) error {
+	lent := h.Lend()
 	err := receive(ctx, ready)
 	if lent {
-		s.Reclaim()
+		h.Reclaim()
 	}
 	return err
 }
 
+// receive blocks until ready is closed or ctx ends, and returns ctx's error in that
+// case.
 func receive(ctx context.Context, ready <-chan struct{}) error {
 	ended := ctx.Done()
 	if ended == nil {
@@ -44,8 +47,14 @@ func receive(ctx context.Context, ready <-chan struct{}) error {
 	}
 }
 
-// waitFor is wait with the scope that ctx belongs to.
-func waitFor(ctx context.Context, ready <-chan struct{}) error { return scopeOf(ctx).wait(ctx, ready) }
+// receiveIn is receive in whatever task in belongs to, whose slot is lent out
+// meanwhile.
+func receiveIn(in, ctx context.Context, ready <-chan struct{}) error {
+	if h := holderOf(in); h != nil {
+		return lending(h, ctx, ready)
+	}
+	return receive(ctx, ready)
+}
 
 // A slot is what a running task holds of a [Lender]: its right to run. Goroutines
 // that wait with the task's context count as the task: while one of them is parked

@@ -153,6 +153,23 @@ func TestBudget_Go(t *testing.T) {
 			}
 		})
 	}
+	ctx := future.WithExecutor(context.Background(), future.Inline)
+	fn := func(context.Context) (int, error) { return 1, nil }
+	if got := budgetBytes(func() { future.Go(ctx, fn) }); got > 80.5 {
+		t.Errorf("a task: %v bytes; want at most 80", got)
+	}
+}
+
+func TestBudget_Then(t *testing.T) {
+	budgetSkip(t)
+	ctx := future.WithExecutor(context.Background(), future.Inline)
+	source := future.FromResult(1)
+	fn := func(_ context.Context, v int) (int, error) { return v, nil }
+	then := func() { future.Then(ctx, source, fn) }
+	budgetWant(t, "a link of a chain", 1, then)
+	if got := budgetBytes(then); got > 128.5 {
+		t.Errorf("a link of a chain: %v bytes; want at most 128", got)
+	}
 }
 
 func TestBudget_Callback(t *testing.T) {

@@ -81,7 +81,7 @@ func (cb *Callback) runLent(on *placement) {
 		ctx  heldContext
 		cell cell
 	})
-	held.ctx.hold(cb.ctx, on, &held.cell)
+	held.ctx = heldContext{cb.ctx, seat{on, &held.cell}}
 	held.cell.slot.enter()
 	defer held.cell.slot.leave(on.lender)
 	cb.caller().call(&held.ctx, cb.src)

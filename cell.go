@@ -35,7 +35,7 @@ const (
 	linked                        // handed to CompleteWith: SetResult and its kin are refused
 	begun                         // the function runs or has run: Run does nothing
 	queued                        // handed to an executor by a settle or a combinator
-	isTask                        // set at birth: role is a body; once begun, only its return settles it
+	isTask                        // set at birth: role is the function; once begun, only its return settles it
 	unyielding                    // set at birth: only the producer settles it, when it is asked to
 	heeded                        // someone took it over: a failure counts as read
 	owing                         // set at birth of a clean-up: its code has not returned, though the future may be done
@@ -64,9 +64,8 @@ type cell struct {
 	watchers list          // guarded by mu; empty once settled
 	// role is the producer while the cell is pending (nil: a plain promise), and
 	// the *failure once it has failed or was cancelled. One word for both keeps a
-	// Future[int] in 48 bytes. While isTask is set it is a *body in truth, which
-	// spares a task the two words of a role. Guarded by mu until settled, constant
-	// after.
+	// Future[int] in 48 bytes. While isTask is set it is the function of the task in
+	// truth. Guarded by mu until settled, constant after.
 	role *role
 }
 

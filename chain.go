@@ -116,9 +116,8 @@ func check(name string, ctx context.Context, future, fn bool) {
 // is to be run; its work claims the source and the function, under the future's
 // lock, and runs it. Whoever settles the future drops both.
 type stage[U any] struct {
-	Future[U]
+	scoped[U]
 	node // on the source; src is nil once the source was claimed
-	ctx  scope
 }
 
 // A stager is what embeds a stage.
@@ -130,7 +129,7 @@ type stager interface {
 }
 
 func (s *stage[U]) start(ctx context.Context, self stager, src *cell) {
-	s.ctx.parent, s.ctx.place, s.ctx.cell = ctx, placementOf(ctx), &s.Future.cell
+	s.ctx.parent, s.ctx.place = ctx, placementOf(ctx)
 	s.party, s.src = self, src
 	s.cell.role = &s.node.role
 	if !s.watch(heeded) {

@@ -140,10 +140,10 @@ func (r *runner) noteDone() {
 // that to stop has to reach whoever runs. The future has settled by then, and has
 // no other use for its list.
 func (s *scope) note(n *node) {
-	s.cell.mu.Lock()
-	defer s.cell.mu.Unlock()
-	if s.cell.isSettled() {
-		s.cell.watchers.first = n
+	s.cell().mu.Lock()
+	defer s.cell().mu.Unlock()
+	if s.cell().isSettled() {
+		s.cell().watchers.first = n
 	}
 }
 
@@ -161,11 +161,11 @@ func (s *scope) stopped() *error {
 // will find the cause: either it sees the one, or this sees the note of the other.
 func (s *scope) cancelRun(cause error) bool {
 	s.open().stopRun.CompareAndSwap(nil, &cause)
-	ok, td := s.cell.cancel(cause)
+	ok, td := s.cell().cancel(cause)
 	if !ok {
-		s.cell.mu.Lock()
-		n := s.cell.watchers.first
-		s.cell.mu.Unlock()
+		s.cell().mu.Lock()
+		n := s.cell().watchers.first
+		s.cell().mu.Unlock()
 		s.end() // in case the code returned before there was anything to detach
 		if n == nil {
 			return false
@@ -181,7 +181,7 @@ func (s *scope) cancelRun(cause error) bool {
 func (s *scope) stop(cause error) (ok bool, td todo) {
 	ok = true
 	if s.place.mode != onTheSpot {
-		ok, td = s.cell.cancel(cause)
+		ok, td = s.cell().cancel(cause)
 	}
 	s.cancel(cause) // for code that runs all the same, such as a clean-up
 	return ok, td
@@ -192,18 +192,16 @@ func (r *runner) work1() {
 	s := r.cur.scope()
 	var ctx context.Context = s
 	if r.on != nil && r.on.lender != nil {
-		r.slot = &s.cell.slot
+		r.slot = &s.cell().slot
 		r.slot.enter()
 		if s.place.mode == onTheSpot {
-			held := new(heldContext)
-			held.hold(s, r.on, s.cell)
-			ctx = held
+			ctx = &heldContext{s, seat{r.on, s.cell()}}
 		}
 	}
 	td := r.cur.work(ctx)
 	r.cur = nil
 	r.add(td)
-	if s.cell.isSettled() {
+	if s.cell().isSettled() {
 		s.end()
 	}
 	r.noteDone()

@@ -108,7 +108,7 @@ func (g *Group) Wait() error {
 		}
 		idle := g.idle
 		g.mu.Unlock()
-		scopeOf(g.parent).wait(context.Background(), idle)
+		_ = receiveIn(g.parent, context.Background(), idle)
 	}
 	g.closed = true // nobody appends to errs any more
 	g.mu.Unlock()

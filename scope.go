@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	slotkey "github.com/channel-native/future/internal/slot"
 )
@@ -26,8 +27,22 @@ import (
 type scope struct {
 	parent context.Context
 	place  *placement
-	cell   *cell // the future's
 	live   atomic.Pointer[liveScope]
+}
+
+// A scoped is a future with a scope for its code. Every scope is part of one: so
+// either is found from the other, without a pointer for it.
+type scoped[T any] struct {
+	ctx scope
+	Future[T]
+}
+
+// cell returns the cell of the future that s is the scope of.
+func (s *scope) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(*s))) }
+
+// scopeOfCell returns the scope of the future of c, which has one.
+func scopeOfCell(c *cell) *scope {
+	return (*scope)(unsafe.Add(unsafe.Pointer(c), -int(unsafe.Sizeof(scope{}))))
 }
 
 type liveScope struct {
@@ -40,13 +55,19 @@ type liveScope struct {
 
 type scopeKey struct{}
 
-// scopeOf returns the scope of the task that ctx belongs to, or nil.
-func scopeOf(ctx context.Context) *scope {
+// A holder is what a context belongs to: a scope, or a seat. It may hold a slot.
+type holder interface {
+	slotkey.Slot
+	is(c *cell) bool // its future is that of c
+}
+
+// holderOf returns what ctx belongs to, or nil.
+func holderOf(ctx context.Context) holder {
 	if s, ok := ctx.(*scope); ok {
 		return s
 	}
-	s, _ := ctx.Value(scopeKey{}).(*scope)
-	return s
+	h, _ := ctx.Value(scopeKey{}).(holder)
+	return h
 }
 
 func (s *scope) Deadline() (time.Time, bool) { return s.parent.Deadline() }
@@ -80,25 +101,39 @@ func (s *scope) Value(key any) any {
 func (s *scope) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(s.open(), f) }
 
 // Lend and Reclaim are for executors, which find the scope by [slotkey.Key],
-// and for the waits of this package.
+// and for the waits of this package. What runs on the spot runs within the slot of
+// another one, if any.
 func (s *scope) Lend() bool {
-	s = s.holder()
-	return s != nil && s.place.lender != nil && s.cell.slot.lend(s.place.lender)
+	if s.place.mode == onTheSpot {
+		outer := holderOf(s.parent)
+		return outer != nil && outer.Lend()
+	}
+	return s.seat().Lend()
 }
 
 func (s *scope) Reclaim() {
-	s = s.holder()
-	s.cell.slot.reclaim(s.place.lender)
+	if s.place.mode == onTheSpot {
+		holderOf(s.parent).Reclaim()
+		return
+	}
+	s.seat().Reclaim()
 }
 
-// holder returns the scope of the task that an executor runs: what runs on the spot
-// runs within the slot of another one, if any.
-func (s *scope) holder() *scope {
-	for s != nil && s.place.mode == onTheSpot {
-		s = scopeOf(s.parent)
-	}
-	return s
+func (s *scope) is(c *cell) bool { return s.cell() == c }
+
+func (s *scope) seat() seat { return seat{s.place, s.cell()} }
+
+// A seat is the slot of a cell, on the executor of place.
+type seat struct {
+	place *placement
+	cell  *cell
 }
+
+func (h seat) Lend() bool { return h.place.lender != nil && h.cell.slot.lend(h.place.lender) }
+
+func (h seat) Reclaim() { h.cell.slot.reclaim(h.place.lender) }
+
+func (h seat) is(c *cell) bool { return h.cell == c }
 
 func (s *scope) String() string { return "future.Go" }
 
@@ -119,7 +154,7 @@ func (s *scope) open() *liveScope {
 
 // returned reports whether the code of s has returned, or will not run.
 func (s *scope) returned() bool {
-	state := s.cell.state.Load()
+	state := s.cell().state.Load()
 	return state >= settled && state&owing == 0
 }
 
@@ -219,20 +254,13 @@ func (a *admission) Value(key any) any {
 // its own: but for the slot it is as it was.
 type heldContext struct {
 	context.Context
-	holder scope
-}
-
-// hold makes c the context ctx, for code that runs on the executor on, in the slot
-// of cell.
-func (c *heldContext) hold(ctx context.Context, on *placement, cell *cell) {
-	c.Context = ctx
-	c.holder.parent, c.holder.place, c.holder.cell = ctx, on, cell
+	seat seat
 }
 
 func (c *heldContext) Value(key any) any {
 	switch key.(type) {
 	case scopeKey, slotkey.Key:
-		return &c.holder
+		return &c.seat
 	}
 	return c.Context.Value(key)
 }

@@ -44,18 +44,9 @@ func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future
 }
 
 // A task is a future, the function that will settle it, and the context that the
-// function gets, in one allocation.
-type task[T any] struct {
-	Future[T]
-	body[T]
-}
-
-// A body is what a task has besides its future. The cell of a pending task refers to
-// it by its role, so that it can be cancelled by code that does not know T.
-type body[T any] struct {
-	ctx scope
-	fn  func(context.Context) (T, error) // nil once settled
-}
+// function gets, in one allocation. The function stands where other futures have their
+// role, which a task has no use for; to settle is to drop it.
+type task[T any] struct{ scoped[T] }
 
 func newTask[T any](ctx context.Context, fn func(context.Context) (T, error)) *task[T] {
 	t := new(task[T])
@@ -64,10 +55,14 @@ func newTask[T any](ctx context.Context, fn func(context.Context) (T, error)) *t
 }
 
 func (t *task[T]) init(ctx context.Context, place *placement, fn func(context.Context) (T, error)) {
-	t.fn = fn
-	t.ctx.parent, t.ctx.place, t.ctx.cell = ctx, place, &t.Future.cell
-	t.Future.cell.role = (*role)(unsafe.Pointer(&t.body))
+	t.ctx.parent, t.ctx.place = ctx, place
+	*t.fn() = fn
 	t.state.Store(isTask)
+}
+
+// fn is where the function is, until t has settled.
+func (t *task[T]) fn() *func(context.Context) (T, error) {
+	return (*func(context.Context) (T, error))(unsafe.Pointer(&t.Future.cell.role))
 }
 
 // start hands t to the executor of its context.
@@ -122,13 +117,13 @@ func (t *task[T]) CancelCause(cause error) bool {
 }
 
 func (t *task[T]) work(ctx context.Context) todo {
-	v, err := t.fn(ctx)
+	v, err := (*t.fn())(ctx)
 	if err != nil {
 		return t.answer(t.ctx.verdict(err, t.origin()))
 	}
 	t.ctx.end()
 	t.mu.Lock()
-	t.fn, t.v = nil, v
+	t.v = v
 	return t.publish(succeeded)
 }
 
@@ -138,31 +133,27 @@ func (t *task[T]) crash(err error) todo { return t.answer(failed, newFailure(err
 func (t *task[T]) answer(s uint32, fl *failure) todo {
 	t.ctx.end()
 	t.mu.Lock()
-	t.fn = nil
 	td := t.publishFailure(s, fl)
 	t.ctx.end()
 	return td
 }
 
-// cancelTask settles a task that has not started with fl, and lets go of the function;
-// one that has, it asks to stop. c is a task, and c.mu is held.
+// cancelTask settles a task that has not started with fl; one that has, it asks to stop. c is a task, and c.mu is held.
 func (c *cell) cancelTask(cause error, fl *failure) todo {
-	b := (*body[struct{}])(unsafe.Pointer(c.role)) // whatever T is, fn is one pointer
 	old := c.state.Or(begun)
 	if old&begun != 0 {
 		c.mu.Unlock()
-		b.ctx.cancel(cause)
+		scopeOfCell(c).cancel(cause)
 		return todo{}
 	}
-	b.fn = nil
 	td := c.publishFailure(cancelled, fl)
 	if old&queued != 0 {
-		b.ctx.cancel(cause) // which ends the wait for its admission
+		scopeOfCell(c).cancel(cause) // which ends the wait for its admission
 	}
 	return td
 }
 
-func (t *task[T]) origin() origin { return origin{originOf[T]().future, codeOf(t.fn)} }
+func (t *task[T]) origin() origin { return origin{originOf[T]().future, codeOf(*t.fn())} }
 
 func (t *task[T]) admission() context.Context { return (*admission)(&t.ctx) }
 func (t *task[T]) scope() *scope              { return &t.ctx }

@@ -96,7 +96,7 @@ func waitUntil[F Awaitable](ctx context.Context, when When, futs []F) error {
 	}
 	var err error
 	if !w.reached.Load() {
-		err = waitFor(ctx, w.ready)
+		err = receiveIn(ctx, ctx, w.ready)
 	}
 	pull(nodes)
 	if w.reached.Load() {
@@ -227,7 +227,7 @@ func (c *completions[F]) each(ctx context.Context, yield func(int, F) bool) {
 			if !yield(i, c.futs[i]) {
 				return
 			}
-		case ctx.Err() != nil || waitFor(ctx, c.token) != nil:
+		case ctx.Err() != nil || receiveIn(ctx, ctx, c.token) != nil:
 			if i, ok, _ = c.take(); !ok || !yield(i, c.futs[i]) {
 				return
 			}
