@@ -18,8 +18,9 @@ type Source[T any] interface {
 //
 //   - Of a future or a promise, that very future; ctx is not used.
 //   - Of a channel, its first value, or the first [Outcome]. No more than one
-//     is received. Of a channel that is closed empty the error is [ErrNoValue];
-//     so to wait for one that is only ever closed, use Go and a select.
+//     is received. Of a channel that is closed empty the error is [ErrNoValue]:
+//     so it is of one that is only ever closed, as a signal, and the example
+//     "Done" makes that a success.
 //     A goroutine waits for the channel, and ends when the future is cancelled
 //     or ctx ends; nothing is received from then on.
 //   - Of a function, what it returns, run as by [Go] with ctx.
@@ -27,8 +28,8 @@ type Source[T any] interface {
 //     not before. A goroutine waits for it; neither cancelling the future nor
 //     the end of ctx stops the group or the wait.
 //
-// If ctx ends while a channel is waited for, the future is cancelled, or has failed if it was a deadline that
-// passed. WrapFuture does not block (for functions see [Go]). It panics if ctx
+// If ctx ends while a channel is waited for, the future is cancelled, or has failed
+// if it was a deadline that passed. WrapFuture does not block (for functions see [Go]). It panics if ctx
 // or src is nil, but a nil channel is one from which nothing will come.
 // asyncio: wrap_future.
 func WrapFuture[T any, S Source[T]](ctx context.Context, src S) *Future[T] {
@@ -55,8 +56,8 @@ func EnsureFuture[T any](ctx context.Context, src any) (*Future[T], error) {
 }
 
 // IsFuture reports whether v is an [Awaitable]: a *Future or a *Promise, of any
-// type, or what embeds one. A nil pointer of such a type is one too. asyncio:
-// isfuture.
+// type, or what embeds one. A nil pointer of such a type is one too; nil is not. It
+// does not block. asyncio: isfuture.
 func IsFuture(v any) bool {
 	_, ok := v.(Awaitable)
 	return ok

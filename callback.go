@@ -7,7 +7,7 @@ import (
 )
 
 // A Callback is the registration of a function by [Future.AddDoneCallback], and
-// made by nothing else.
+// made by nothing else: the zero Callback cannot be used.
 type Callback struct {
 	node
 	ctx   context.Context

@@ -243,8 +243,8 @@ func all(srcs ...*cell) *Future[struct{}] {
 }
 
 // CancelAll cancels each of futs, as their Cancel does, and returns how many of
-// these calls reported true. It does not wait for work to stop. It panics,
-// before it cancels any, if one of futs is nil.
+// these calls reported true. It does not wait for work to stop, and is safe for
+// concurrent use. It panics, before it cancels any, if one of futs is nil.
 func CancelAll[F Awaitable](futs ...F) int {
 	checkAwaitables("CancelAll", futs)
 	n := 0
@@ -281,12 +281,15 @@ func checkAwaitables[F Awaitable](name string, futs []F) {
 // way, and so does the end of ctx, though the future then settles only when one
 // of the running calls has returned.
 //
+// One failure is the end of all; for partial results, fn returns Outcome[B]{Err: err},
+// nil, and never fails.
+//
 // The items must not be changed before the calls have returned. After a failure
 // or a cancellation that may be later than the future is done; to wait for the
 // calls, run them in a [Group].
 //
-// Map of no items is done, with an empty slice. It does not block. It panics if
-// ctx or fn is nil or limit is below 1.
+// Map of no items is done, with an empty slice. It does not block and is safe for
+// concurrent use. It panics if ctx or fn is nil or limit is below 1.
 func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Context, A) (B, error)) *Future[[]B] {
 	switch {
 	case ctx == nil:

@@ -33,7 +33,9 @@ func ExecutorFrom(ctx context.Context) Executor {
 // has passed, of the error [ErrTimeout]. It then cancels f, with ErrTimeout as
 // the cause, and settles without waiting for f to stop: to wait until cancelled
 // work has stopped, await the task itself, or use a [Group].
-// WithTimeout(Shield(f), d) is the form that leaves the work running.
+// WithTimeout(Shield(f), d) is the form that leaves the work running. d counts
+// from the call of WithTimeout, so that what f waits for before it starts, such as a
+// place in a pool, counts too; to bound the work alone, use context.WithTimeout in it.
 //
 // The outcome of an f that is done counts, also at the deadline, and for a d of
 // 0 or less. Cancelling the derived future cancels f. A state Cancelled is

@@ -153,7 +153,10 @@
 //     executors, or between a callback and a goroutine that waits for the
 //     same future.
 //   - That the context of a task ends when its function returns. It does not,
-//     so that an *http.Response in the result can still be read.
+//     so that an *http.Response in the result can still be read; but then
+//     nothing cancels the reading ([Go] says what does).
+//   - That a timeout counts from when the work starts. WithTimeout counts from
+//     its call, and a pool may be busy.
 //   - That a future can be copied. Hand out pointers; go vet finds the
 //     copies.
 //
@@ -193,7 +196,8 @@
 // Every wait is a channel operation, so programs that use this package can be
 // tested in bubbles of testing/synctest, where timeouts and hedges cost no
 // time and synctest.Wait says when all is settled or blocked. Make the
-// futures, and the pools, of a test inside of its bubble.
+// futures, and the pools, of a test inside of its bubble, and close the pools
+// there.
 //
 // # From asyncio
 //
@@ -208,7 +212,7 @@
 //	loop.call_soon                           NewSerial
 //	await fut                                f.Await(ctx), or <-f.Done() in a select
 //	create_task(coro())                      Go(ctx, fn)
-//	async with TaskGroup() as g              g := NewGroup(ctx); defer g.Wait()
+//	async with TaskGroup() as g              g := NewGroup(ctx); …; err := g.Wait()
 //	g.create_task(coro())                    GoIn(g, fn)
 //	gather(*futs)                            Gather(futs...)
 //	gather(*futs, return_exceptions=True)    Settle(futs...)
@@ -226,7 +230,10 @@
 // What differs: the write side is a type of its own. Callbacks are removed by
 // their registration, as functions have no identity in Go. There is no loop:
 // tasks, and callbacks of different futures, run side by side unless their
-// executor is a serial one.
+// executor is a serial one. WithTimeout does not wait for what it cancels to
+// stop, as wait_for does. Wait returns the error of a context that ends, where
+// wait(timeout) says nothing. To leave a group early is g.Cancel(err) and then
+// g.Wait(), which async with does by itself.
 //
 // # From channels and errgroup
 //

@@ -438,6 +438,34 @@ func ExampleWrapFuture() {
 	// {} broken
 }
 
+// An object of another library that says when it is done and what it came to.
+func ExampleWrapFuture_done() {
+	ctx := context.Background()
+	token := newDelivery()
+	go token.finish(errors.New("connection refused"))
+
+	published := future.Handle(ctx, future.WrapFuture[struct{}](ctx, token.Done()),
+		func(_ context.Context, _ struct{}, err error) (struct{}, error) {
+			if errors.Is(err, future.ErrNoValue) { // closed, as it is when all is well
+				err = token.Error()
+			}
+			return struct{}{}, err
+		})
+	fmt.Println(published.Await(ctx))
+	// Output: {} connection refused
+}
+
+type delivery struct {
+	done chan struct{}
+	err  error
+}
+
+func newDelivery() *delivery { return &delivery{done: make(chan struct{})} }
+
+func (t *delivery) Done() <-chan struct{} { return t.done }
+func (t *delivery) Error() error          { return t.err }
+func (t *delivery) finish(err error)      { t.err = err; close(t.done) }
+
 func ExampleEnsureFuture() {
 	ctx := context.Background()
 	for _, src := range []any{

@@ -7,8 +7,9 @@ import (
 
 // A Group owns tasks whose lives end before its Wait returns: structured
 // concurrency. The first failure cancels the rest. All methods are safe for
-// concurrent use. A Group is made by [NewGroup], the zero Group cannot be used,
-// and Wait must be called to release its context. asyncio: TaskGroup.
+// concurrent use. A Group is made by [NewGroup], and the zero Group cannot be used.
+// Wait must be called, on every path, to release its context and to hear of what
+// failed; where there is nothing left to wait for, after Cancel. asyncio: TaskGroup.
 type Group struct {
 	parent context.Context
 	ctx    context.Context

@@ -8,17 +8,20 @@ import (
 // Hedge runs fn up to attempts times, and returns a future of the first
 // success. The first attempt starts at once; each further one delay after the
 // one before it, or at once when all that are running have failed. With a delay
-// of 0 or less all start at once. When one has succeeded the others are
-// cancelled; the context of the winner is not, also not later. An attempt that
+// of 0 or less all start at once. To start is to be handed to the executor of
+// ctx: on a pool that is full attempts queue behind each other. When one has succeeded the others are
+// cancelled; the context of the winner is not, also not later (see [Go] for what
+// that means for a body that is read afterwards). An attempt that
 // panics, or that the executor refuses, has failed. If all fail, the error is
 // theirs, joined in the order of the attempts (see [errors.Join]; of one
 // attempt the very same error).
 //
-// Attempts count from 0. They are tasks, as of [Go], on the executor of ctx.
+// Attempts count from 0. They are tasks, as of [Go].
 // When ctx ends no further one starts; if then all that are running fail, the
 // future is cancelled, or has failed if a deadline passed. Cancelling the
 // future settles it at once and cancels the running attempts. Hedge does not
-// block. It panics if ctx or fn is nil or attempts is below 1.
+// block and is safe for concurrent use. It panics if ctx or fn is nil or attempts
+// is below 1.
 func Hedge[T any](ctx context.Context, delay time.Duration, attempts int, fn func(ctx context.Context, attempt int) (T, error)) *Future[T] {
 	switch {
 	case ctx == nil:

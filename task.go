@@ -13,7 +13,9 @@ import (
 // the task is cancelled, and context.Cause is then the cause, or when ctx ends;
 // it is not cancelled because fn returned, so that what fn returns may go on
 // using it, as an *http.Response does. Once fn has returned the end of ctx is
-// no longer passed on.
+// no longer passed on: neither that nor Cancel reaches what fn has left behind, and
+// a body that is read later is read without a deadline. Read it in fn, or see to its
+// end: context.AfterFunc(ctx, func() { resp.Body.Close() }).
 //
 // Cancel on the future of a task that has not started settles it, and fn is
 // never called. On a running task it ends the context, and the future settles
@@ -24,7 +26,9 @@ import (
 // fails with a [PanicError], if it calls runtime.Goexit with [ErrGoexit].
 //
 // If ctx has ended already, fn is not called: the future is cancelled, or has
-// failed if it was the deadline that passed. It has failed too if the executor
+// failed if it was the deadline that passed. If it ends while the task waits in the
+// queue of its executor, that is found out when it is the task's turn;
+// [WithContext] does not wait for that. The future has failed too if the executor
 // refuses the task, with the executor's error.
 //
 // Go does not block on the default executor; another one may make it wait for

@@ -42,6 +42,10 @@ var inline = future.WithExecutor(context.Background(), future.Inline)
 // in fn fail all callers alike ([future.PanicError], [future.ErrGoexit]), and
 // if the executor refuses the call, its error does.
 //
+// Callers share the very value. An fn that asks for its own key, with the context
+// that it was given, would wait for itself: that future fails with
+// [future.ErrCycle].
+//
 // If ctx has ended already, fn is not called. Go does not wait for fn; an
 // executor whose admission takes time may make it wait for that, until ctx
 // ends. It is safe for concurrent use and panics if ctx or fn is nil.
@@ -56,6 +60,9 @@ func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V
 		return future.Go(ctx, fn) // which does not call it
 	}
 	c, first := g.join(ctx, key)
+	if c == nil {
+		return future.FromError[V](future.ErrCycle)
+	}
 	mine := future.WithContext(ctx, future.Shield(&c.result.Future))
 	mine.AddDoneCallback(inline, func(context.Context, *future.Future[V]) { g.leave(key, c) })
 	if first {
@@ -90,7 +97,7 @@ func (c *call[V]) start(fn func(context.Context) (V, error), gone <-chan struct{
 }
 
 // join returns the call in flight for key, made if there is none, and counts
-// the caller.
+// the caller. It returns nil if ctx is that of this very call.
 func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -100,13 +107,33 @@ func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) 
 			g.calls = make(map[K]*call[V])
 		}
 		c, first = &call[V]{result: future.NewPromise[V]()}, true
-		c.ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+		outer, _ := ctx.Value(runKey{}).(*run)
+		c.ctx, c.stop = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), runKey{}, &run{c, outer}))
 		if same := key; same == key { // a NaN is not: nobody would find the call, nor take it out
 			g.calls[key] = c
 		}
+	} else if isWithin(ctx, c) {
+		return nil, false
 	}
 	c.callers++
 	return c, first
+}
+
+// A run says by its context which call some code is part of, and of which one that
+// call in turn.
+type run struct {
+	call  any // a *call, of whatever type
+	outer *run
+}
+
+type runKey struct{}
+
+func isWithin(ctx context.Context, call any) bool {
+	r, _ := ctx.Value(runKey{}).(*run)
+	for r != nil && r.call != call {
+		r = r.outer
+	}
+	return r != nil
 }
 
 // leave is called when a caller's future is done: the call is, or the caller

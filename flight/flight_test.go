@@ -1005,3 +1005,35 @@ func TestKeyThatIsNotEqualToItself(t *testing.T) {
 		t.Errorf("%d calls are kept", n)
 	}
 }
+
+// A call that asks for its own key would wait for itself, and nobody could give it up.
+func TestOwnKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		var other flight.Group[int, string]
+		var inner, through, sideways error
+		var stale context.Context
+		f := g.Go(t.Context(), "k", func(ctx context.Context) (int, error) {
+			stale = ctx
+			one := func(context.Context) (int, error) { return 1, nil }
+			_, inner = g.Go(ctx, "k", one).Await(ctx)
+			_, sideways = g.Go(ctx, "another", one).Await(ctx)
+			other.Go(ctx, 1, func(ctx context.Context) (string, error) { // by way of a group of another type
+				_, through = g.Go(ctx, "k", one).Await(ctx)
+				return "", nil
+			}).Await(ctx)
+			return 2, nil
+		})
+		synctest.Wait()
+		wantValue(t, f, 2)
+		if inner != future.ErrCycle || through != future.ErrCycle {
+			t.Errorf("a call that asks for its own key: %v; by way of another group: %v; want %v", inner, through, future.ErrCycle)
+		}
+		if sideways != nil {
+			t.Errorf("a call that asks for another key: %v", sideways)
+		}
+		again := g.Go(stale, "k", func(context.Context) (int, error) { return 3, nil })
+		synctest.Wait()
+		wantValue(t, again, 3) // the call that the context belongs to is done
+	})
+}

@@ -6,8 +6,11 @@
 //	for i, image := range images {
 //		thumbs[i] = future.Go(ctx, image.scale)
 //	}
-//	all, err := future.Gather(thumbs...).Await(ctx)
+//	all, err := future.Gather(thumbs...).Await(ctx) // or Settle, for what there is
+//
 //	// and when the service stops:
+//	patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+//	defer cancel()
 //	if p.Shutdown(patience) != nil { // finish what was accepted
 //		p.Close() // that took too long: cancel the rest
 //	}
@@ -28,12 +31,22 @@
 // on a goroutine of its own, and then runs on the pool. [Pool.TryExecute] is for
 // those who would rather drop work than wait.
 //
+// [future.WithTimeout] counts from its call, time in the queue included: it bounds
+// how long the result is waited for. To bound the work, which starts later, use
+// context.WithTimeout within the function. A [future.Hedge] counts in the same way
+// and would hedge what only queues: it belongs on an executor that does not.
+//
 // # Shutting down
 //
 // [Pool.Shutdown] refuses new work and waits until what was accepted has run;
 // [Pool.Close] cancels what is queued and what runs, and waits for the latter to
 // return. The futures of tasks that were refused fail with [ErrClosed], and those
 // that Close cancelled are cancelled with it as the cause.
+//
+// The end of the context that a task was started with cancels the task: if it is
+// the signal to stop that ends it, there is nothing left for Shutdown to finish.
+// Start what is to be finished with context.WithoutCancel(ctx), and await it with a
+// context that lives on.
 //
 // A continuation that becomes ready after Shutdown is new work too, unless it
 // goes on where its source ran. So stop what hands out work first (a server, a
@@ -62,7 +75,9 @@
 // that is no order among what the tasks do; nor with long queues, from which
 // workers take several tasks at a time ([WithQueue]). A task that is cancelled
 // while it is queued never runs; its future is cancelled at once, and its place
-// is free when a worker comes to it.
+// is free when a worker comes to it. One whose context ends meanwhile never runs
+// either, but its future is done only when a worker comes to it, unless it is
+// bounded by [future.WithContext].
 //
 // A task that panics, or calls runtime.Goexit, costs no worker.
 //
@@ -81,8 +96,10 @@
 // the context of a running task counts as its task, and lends its room out while
 // the function may be computing. Everything else lends nothing, and tasks that
 // wait for each other in such a way may deadlock: a wait with a context of
-// another origin, such as context.Background(); a receive from Done; a mutex; a
-// plain [future.TaskFunc], which has no context.
+// another origin, such as context.Background(); a receive from Done, also in a
+// select; a mutex; a plain [future.TaskFunc], which has no context. Instead of a
+// select of two futures, a task has [future.Wait] with WhenFirstCompleted, and
+// [future.After] for a timer among them.
 //
 // What is bounded is the tasks that run, not those that are parked: each of these
 // keeps its goroutine.
@@ -96,12 +113,18 @@
 // A pool with a name ([WithName]) labels its goroutines for pprof: the profile of
 // its tasks is go tool pprof -tagfocus=pool=thumbs.
 //
+// # Testing
+//
+// Pools work in bubbles of testing/synctest. Make the pool of a test inside of its
+// bubble, and close it there: idle workers stay until then.
+//
 // # Other pools
 //
 // Futures run on other pools as well, by way of [future.ExecutorFunc], if these
 // refuse work instead of waiting; tasks there must not wait for each other. On
-// ants with WithNonblocking(true), and on pond with WithNonBlocking(true):
+// a := ants.NewPool(8, ants.WithNonblocking(true)), without its error, and on
+// d := pond.NewPool(8, pond.WithQueueSize(64), pond.WithNonBlocking(true)):
 //
-//	future.ExecutorFunc(func(_ context.Context, t future.Task) error { return ants.Submit(t.Run) })
-//	future.ExecutorFunc(func(_ context.Context, t future.Task) error { return pond.Go(t.Run) })
+//	future.ExecutorFunc(func(_ context.Context, t future.Task) error { return a.Submit(t.Run) })
+//	future.ExecutorFunc(func(_ context.Context, t future.Task) error { return d.Go(t.Run) })
 package pool

@@ -51,8 +51,8 @@ func WithIdleTimeout(d time.Duration) Option {
 func WithName(name string) Option { return func(p *Pool) { p.name = name } }
 
 // A Pool is an executor that runs a bounded number of tasks at once, and lets a
-// bounded number wait. It is made by [New]; all methods are safe for concurrent
-// use.
+// bounded number wait. It is made by [New], and the zero Pool cannot be used. All
+// methods are safe for concurrent use.
 type Pool struct {
 	room        int // of the queue
 	batch       int // the most tasks that a worker takes at a time
@@ -91,7 +91,7 @@ type Pool struct {
 
 // New returns a pool that runs up to workers tasks at once. Workers are started
 // when there is work for them. The pool must be closed, by Shutdown or Close.
-// New panics if workers is below 1.
+// New panics if workers is below 1 or an option is nil.
 func New(workers int, opts ...Option) *Pool {
 	if workers < 1 {
 		panic("pool: New: workers below 1")
@@ -253,8 +253,9 @@ func (p *Pool) grant() {
 
 func (p *Pool) setHurry() { p.hurry.Store(p.reclaimers.first != nil || p.held > p.bound) }
 
-// Lend gives up the slot of the calling task, which is about to park. It is for
-// package future: see [future.Lender].
+// Lend gives up the slot of the calling task, which is about to park. It does not
+// block. It is for package future, see [future.Lender]: without a task that has a
+// slot, and without a Reclaim to follow, it breaks the bound of the pool.
 func (p *Pool) Lend() {
 	p.mu.Lock()
 	p.held--
@@ -266,8 +267,9 @@ func (p *Pool) Lend() {
 	w.start()
 }
 
-// Reclaim takes a slot for the calling task, which wants to go on: before all
-// that has not started yet. It is for package future: see [future.Lender].
+// Reclaim takes a slot for the calling task, which wants to go on, and blocks until
+// there is one: before all that has not started yet. It is for package future, see
+// [future.Lender], and belongs to a Lend before it.
 func (p *Pool) Reclaim() {
 	p.mu.Lock()
 	p.lent--
@@ -285,7 +287,8 @@ func (p *Pool) Reclaim() {
 }
 
 // Resize sets how many tasks may run at once. More take effect at once; with fewer,
-// those that run are left to finish. It panics if workers is below 1.
+// those that run are left to finish. It does not block, and on a closed pool it
+// bounds what is left to run. It panics if workers is below 1.
 func (p *Pool) Resize(workers int) {
 	if workers < 1 {
 		panic("pool: Resize: workers below 1")
@@ -299,7 +302,8 @@ func (p *Pool) Resize(workers int) {
 
 // Shutdown refuses new work, also that of submitters who wait for room, and
 // waits until what was accepted has run, or ctx ends: then it returns
-// ctx.Err(), and the pool goes on draining. It may be called several times. A
+// ctx.Err(), and the pool goes on draining. If all has run it returns nil, even if
+// ctx has ended. It may be called several times. A
 // task that shuts its own pool down and waits for it waits for itself, until
 // ctx ends. It panics if ctx is nil.
 func (p *Pool) Shutdown(ctx context.Context) error {
@@ -398,16 +402,16 @@ type Stats struct {
 	Running   int    // tasks that have started and not returned, also parked ones
 	Queued    int    // tasks that were admitted and have not started
 	Submitted uint64 // tasks that were admitted
-	Completed uint64 // tasks that have run
+	Completed uint64 // tasks that workers are done with, also those that found their context ended
 	Cancelled uint64 // tasks that were cancelled before they started, also by Close
 	// Refused counts each time that a task was not admitted. A continuation or callback
 	// that finds no room waits for it: it is refused once, and submitted later.
 	Refused uint64
 }
 
-// Stats returns the figures. When nothing is under way Submitted is the sum of
-// Completed, Cancelled, Queued and Running. It is cheap enough to be called
-// every second.
+// Stats returns the figures. While nothing starts or ends, Submitted is the sum of
+// Completed, Cancelled, Queued and Running. It does not block, and is cheap enough
+// to be called every second.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
