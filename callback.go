@@ -164,7 +164,7 @@ func postBatches(batches []*batch) {
 	for len(batches) > 0 {
 		b := batches[0]
 		batches = batches[1:]
-		b.place.post(b)
+		b.place.post(b).run(nil)
 	}
 }
 
@@ -187,7 +187,10 @@ func (b *batch) CancelCause(error) bool {
 	return dropped
 }
 
-func (b *batch) refuse(error) { go b.run(nil) }
+func (b *batch) refuse(error) (td todo) {
+	go b.run(nil)
+	return td
+}
 
 // admission is not bounded by the contexts of the callbacks: they run in any case.
 func (b *batch) admission() context.Context { return context.Background() }

@@ -283,3 +283,23 @@ func TestM3_HandedToAChain(t *testing.T) {
 	})
 	unhandledWant(t, r, err, 1)
 }
+
+// Links onto every place of a long chain do not walk it each time.
+func TestCompleteWith_AlongAChain(t *testing.T) {
+	callbackLinear(t, func(n int) time.Duration {
+		chain := make([]*future.Promise[int], n)
+		for i := range chain {
+			chain[i] = future.NewPromise[int]()
+			if i > 0 {
+				_ = chain[i-1].CompleteWith(&chain[i].Future)
+			}
+		}
+		start := time.Now()
+		for _, p := range chain {
+			_ = future.NewPromise[int]().CompleteWith(&p.Future)
+		}
+		took := time.Since(start)
+		_ = chain[n-1].SetResult(1)
+		return took
+	})
+}

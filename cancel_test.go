@@ -1001,3 +1001,25 @@ func TestC21_CancelFromCallback(t *testing.T) {
 		})
 	})
 }
+
+// The task hears of the very cause for which the context of WithContext has ended.
+func TestC2_CauseOfWithContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		var cause error
+		f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			return 0, ctx.Err()
+		})
+		d := future.WithContext(ctx, f)
+		synctest.Wait()
+		cancel(errE)
+		synctest.Wait()
+		if cause != errE {
+			t.Errorf("the cause is %#v; want E itself", cause)
+		}
+		wantCancelled(t, d, errE)
+		wantCancelled(t, f, errE)
+	})
+}

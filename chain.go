@@ -21,7 +21,8 @@ import "context"
 // Handle and Finally call fn even then. If fn fails, panics ([PanicError]) or
 // calls runtime.Goexit ([ErrGoexit]), so does the derived future; it is
 // cancelled if the error Is [ErrCancelled], or Is context.Canceled and ctx was
-// cancelled. If the executor refuses, it fails with the executor's error; only
+// cancelled. A wait for the executor's room ends with ctx too, but for Handle and
+// Finally. If the executor refuses, it fails with the executor's error; only
 // Finally runs fn all the same, on a goroutine of its own.
 //
 // Cancelling the derived future settles it at once, and cancels f, unless f is
@@ -72,10 +73,12 @@ func Handle[T, U any](ctx context.Context, f *Future[T], fn func(context.Context
 // Finally returns a future with the outcome of f that settles after fn has run.
 // fn runs exactly once, however f ends, and even if ctx has ended, which it
 // then finds ended. If fn fails and f did not, the derived future fails with
-// fn's error; if both fail, with the two joined, f's first.
+// fn's error, whatever that is: a clean-up is not cancelled. If both fail, it fails
+// with the two joined, f's first.
 //
 // Cancelling the derived future settles it at once and cancels f; fn still runs
-// when f is done, which may be after that. The error of an fn that nobody waits
+// when f is done, which may be after that, and its context does not end by it
+// unless it is running. The error of an fn that nobody waits
 // for any more is reported (see [SetUnhandledHandler]). See [Then] for the
 // rest.
 func Finally[T any](ctx context.Context, f *Future[T], fn func(context.Context) error) *Future[T] {
@@ -207,7 +210,7 @@ func (s *stage[U]) crash(err error) todo {
 }
 
 // refuse settles s as one whose code will not run, because the executor refused it.
-func (s *stage[U]) refuse(err error) { s.refused(err).run(nil) }
+func (s *stage[U]) refuse(err error) todo { return s.refused(err) }
 
 // refused is refuse, and if err is nil the reason is that the context has ended.
 func (s *stage[U]) refused(err error) todo {
@@ -406,6 +409,8 @@ func (s *handling[T, U]) forget() { s.fn = nil }
 
 func (s *handling[T, U]) notify(*node) todo { return s.toWork() }
 
+func (s *handling[T, U]) admission() context.Context { return (*patience)(&s.ctx) }
+
 func (s *handling[T, U]) work(ctx context.Context) todo {
 	src, fn, ok := claim(&s.stage, &s.fn)
 	if !ok {
@@ -498,6 +503,8 @@ func (s *cleanup[T]) claim() bool {
 	return first
 }
 
+func (s *cleanup[T]) admission() context.Context { return (*patience)(&s.ctx) }
+
 // Run is called by the executor.
 func (s *cleanup[T]) Run() {
 	if s.claim() {
@@ -507,11 +514,12 @@ func (s *cleanup[T]) Run() {
 
 // refuse sees to it that the clean-up is not lost. That it ran elsewhere than it
 // should have makes the future fail.
-func (s *cleanup[T]) refuse(err error) {
+func (s *cleanup[T]) refuse(err error) (td todo) {
 	if s.claim() {
 		s.refusal = err
 		s.runAside()
 	}
+	return td
 }
 
 // runAside runs the clean-up on a goroutine that is none of the executor's.

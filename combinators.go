@@ -16,7 +16,8 @@ import (
 // not block, are safe for concurrent use and start no goroutine: they register
 // with those of futs that are pending, and deregister once these no longer
 // matter to them, in constant time each. If several of futs are done at the
-// call, the first in order counts. Handing a future over counts as reading its
+// call, the first in order counts; those that settle at nearly the same time, on
+// different goroutines, count in either order. Handing a future over counts as reading its
 // failure. Cancelling the derived future settles it at once and cancels those
 // of futs that are pending. They panic, before anything happens, if one of futs
 // is nil.

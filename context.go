@@ -276,7 +276,11 @@ func (b *bounded[T]) release() {
 
 func (b *bounded[T]) end(ctx context.Context) todo {
 	s, fl := endedBy(ctx, originOf[T]())
-	td := b.cut(fl.err, s, fl)
+	cause := context.Cause(ctx)
+	if cause == context.Canceled { // which says no more than that
+		cause = nil
+	}
+	td := b.cut(cause, s, fl)
 	b.release()
 	return td
 }

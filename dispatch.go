@@ -74,8 +74,15 @@ func (r *runner) run() {
 // unwinds it looks, to whoever recovers that, like one that merely panicked.
 func (r *runner) handOver(returned *bool) {
 	if !*returned {
-		rest := &runner{todo: r.todo, spot: r.spot}
+		rest := &runner{todo: r.todo}
 		rest.work.concat(r.local)
+		for n := r.spot.pop(); n != nil; n = r.spot.pop() {
+			if r.on != nil && callbackOf(n).place.mode != onTheSpot {
+				rest.calls.push(n) // the executor has taken them: back to it
+			} else {
+				rest.spot.push(n)
+			}
+		}
 		go rest.run()
 		r.leaveSlot()
 	}
@@ -220,8 +227,15 @@ func (r *runner) leaveSlot() {
 	}
 }
 
-// propagate tells everybody who is to be told, and hands over what is to run.
+// propagate tells everybody who is to be told, and hands over what is to run. What an
+// executor refuses may leave more to be done.
 func (r *runner) propagate() {
+	for !r.isEmpty() {
+		r.tell()
+	}
+}
+
+func (r *runner) tell() {
 	if r.ready.first != nil && allOnTheSpot(r.ready) { // nobody to tell: a short cut
 		r.spot.concat(r.ready)
 		r.ready = list{}
@@ -265,7 +279,7 @@ func (r *runner) postWork() {
 	for n := r.work.pop(); n != nil; n = r.work.pop() {
 		w := n.party.(stager)
 		w.posted()
-		w.scope().place.post(w)
+		r.add(w.scope().place.post(w))
 	}
 }
 

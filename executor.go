@@ -210,6 +210,9 @@ func (s *serial) offer(on func(Task) error, refused func(error)) (err error) {
 
 // enqueue reports whether s was idle, so that the caller has to see to a drain.
 func (s *serial) enqueue(task Task) (start bool) {
+	if task == nil {
+		panic("future: Execute: nil task")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, task)
@@ -241,9 +244,9 @@ func (s *serial) start() {
 	_ = s.offer(
 		func(d Task) error { return s.on.Execute(context.Background(), d) },
 		func(err error) {
-			dropAll(s.takeAll(), func(t Task) bool {
+			go dropAll(s.takeAll(), func(t Task) bool { // what follows may be refused in turn
 				if j, ok := t.(job); ok {
-					j.refuse(err)
+					j.refuse(err).run(nil)
 					return true
 				}
 				return t.CancelCause(err)
@@ -458,7 +461,7 @@ func containRefusal(j job, returned *bool, err *error) {
 	if v := recover(); v != nil {
 		*err = newPanicError(v)
 	} else {
-		j.refuse(ErrGoexit)
+		j.refuse(ErrGoexit).run(nil)
 	}
 }
 
@@ -467,24 +470,26 @@ type job interface {
 	Task
 	// admission is the context that bounds the wait for room.
 	admission() context.Context
-	// refuse is called if the executor did not take the job.
-	refuse(err error)
+	// refuse is called if the executor did not take the job, and returns what follows.
+	refuse(err error) todo
 }
 
-// post hands j to the executor of p, which is not onTheSpot, without waiting.
-func (p *placement) post(j job) {
+// post hands j to the executor of p, which is not onTheSpot, without waiting. It
+// returns what follows if that has refused.
+func (p *placement) post(j job) (td todo) {
 	switch {
 	case p.mode == spawn:
 		go j.Run()
 	case p.try == nil:
 		if err := p.execute(j.admission(), j); err != nil {
-			j.refuse(err)
+			return j.refuse(err)
 		}
 	case p.tryExecute(j) != nil:
 		go func() {
 			if err := p.execute(j.admission(), j); err != nil {
-				j.refuse(err)
+				j.refuse(err).run(nil)
 			}
 		}()
 	}
+	return td
 }

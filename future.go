@@ -164,7 +164,7 @@ func (f *Future[T]) String() string {
 // what may refer to the very future that is described.
 func describe(err error) string {
 	pe, ok := err.(*PanicError)
-	if !ok {
+	if !ok || pe == nil {
 		return fmt.Sprint(err) // a typed nil is one too
 	}
 	switch v := pe.Value.(type) {

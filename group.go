@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -40,7 +41,8 @@ func NewGroup(ctx context.Context) *Group {
 // GoIn runs fn as a task of g, as [Go] does with the group's context, and
 // returns its future. If fn fails, all others of the group are cancelled with
 // its error as the cause; a child that is cancelled on its own is no failure,
-// and neither is the answer of one that was asked to stop, if it Is that cause.
+// and neither is the answer of one that was asked to stop, if it Is that cause, or
+// the deadline of the owner's that has passed.
 // That fn failed is for Wait to tell, and is not reported as unread. A child
 // may start others while the owner waits.
 //
@@ -179,13 +181,25 @@ func (g *Group) enter(n, watcher *node) bool {
 	return true
 }
 
+// realFailure returns what c, which is done, failed with, or nil if it did not. The
+// answer to a deadline of the owner's that passed is none: Wait says that once.
+func (g *Group) realFailure(c *cell) error {
+	if stateOf(c.state.Load()) != Failed {
+		return nil
+	}
+	failure := c.failure().err
+	if g.ctx.Err() == context.DeadlineExceeded && errors.Is(failure, context.DeadlineExceeded) {
+		return nil
+	}
+	return failure
+}
+
 // done takes a child out that has settled.
 func (g *Group) done(n *node, c *cell) (td todo) {
+	failure := g.realFailure(c)
 	g.mu.Lock()
 	g.children.remove(n)
-	var failure error
-	if stateOf(c.state.Load()) == Failed {
-		failure = c.failure().err
+	if failure != nil {
 		g.errs = append(g.errs, failure)
 	}
 	g.mu.Unlock()

@@ -946,3 +946,37 @@ func grpWantPanic(t testing.TB, name string, fn func()) {
 	}()
 	fn()
 }
+
+// What children answer to the deadline of the owner is no failure of theirs: Wait says it once, with its cause.
+func TestJ6_Deadline(t *testing.T) {
+	for name, tc := range map[string]struct {
+		last func(context.Context) (int, error)
+		want error
+	}{
+		"Answers": {grpUntilCancelled, nil},
+		"Fails": {func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			return 0, errE1
+		}, errE1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, errE)
+				defer cancel()
+				g := future.NewGroup(ctx)
+				for range 3 {
+					future.GoIn(g, grpUntilCancelled)
+				}
+				future.GoIn(g, tc.last)
+				err := g.Wait()
+				switch {
+				case tc.want != nil && err != tc.want:
+					t.Errorf("Wait() = %v; want exactly %v", err, tc.want)
+				case tc.want == nil && (!errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errE)):
+					t.Errorf("Wait() = %v; want the deadline and its cause", err)
+				}
+			})
+		})
+	}
+}

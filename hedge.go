@@ -2,6 +2,8 @@ package future
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 )
 
@@ -17,8 +19,8 @@ import (
 // attempt the very same error).
 //
 // Attempts count from 0. They are tasks, as of [Go].
-// When ctx ends no further one starts; if then all that are running fail, the
-// future is cancelled, or has failed if a deadline passed. Cancelling the
+// When ctx ends no further one starts; if then all that are running answer that,
+// the future is cancelled, or has failed if a deadline passed. Cancelling the
 // future settles it at once and cancels the running attempts. Hedge does not
 // block and is safe for concurrent use. It panics if ctx or fn is nil or attempts
 // is below 1.
@@ -132,18 +134,26 @@ func (a *attempt[T]) notify(*node) todo {
 		h.mu.Unlock()
 		return todo{}
 	}
-	ctx := h.ctx
+	ctx, attempts := h.ctx, h.attempts
 	h.mu.Unlock()
-	switch {
-	case ctx.Err() != nil:
-		s, fl := endedBy(ctx, originOf[T]())
-		return h.settle(started, s, fl)
-	case started < h.max:
+	switch ended := ctx.Err(); {
+	case ended == nil && started < h.max:
 		h.startFrom(started)
 		return todo{}
-	default:
+	case ended == nil, anyRealFailure(attempts, ended):
 		return h.settle(started, failed, nil)
+	default:
+		s, fl := endedBy(ctx, originOf[T]())
+		return h.settle(started, s, fl)
 	}
+}
+
+// anyRealFailure reports whether one of attempts, which are done, failed with anything
+// but the end of its context, which is ended.
+func anyRealFailure[T any](attempts []*attempt[T], ended error) bool {
+	return slices.ContainsFunc(attempts, func(a *attempt[T]) bool {
+		return a.State() == Failed && !errors.Is(a.failure().err, ended)
+	})
 }
 
 // settle settles h, of which the attempts that were started have failed, with fl, nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -553,6 +554,9 @@ func TestHostile_StringOfOddErrors(t *testing.T) {
 	p := future.NewPromise[int]()
 	_ = p.SetError((*nilError)(nil))
 	_ = p.String()
+	p = future.NewPromise[int]()
+	_ = p.SetError((*future.PanicError)(nil))
+	_ = p.String()
 
 	if os.Getenv("FUTURE_TEST_CHILD") == "" { // a stack overflow cannot be contained
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHostile_StringOfOddErrors$")
@@ -735,5 +739,107 @@ func TestHostile_ParentIsLetGoBeforeTheFutureIsDone(t *testing.T) {
 				t.Error("it was not taken off its parent")
 			}
 		})
+	}
+}
+
+// After a callback has ended the goroutine the others are still the executor's.
+func TestHostile_CallbackCallsGoexitOnASerialExecutor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := future.NewSerial(future.Goroutines)
+		ctx := future.WithExecutor(t.Context(), s)
+		var running, most, ran atomic.Int32
+		enter := func() {
+			most.Store(max(most.Load(), running.Add(1)))
+			time.Sleep(time.Second)
+			running.Add(-1)
+			ran.Add(1)
+		}
+		p := future.NewPromise[int]()
+		p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { runtime.Goexit() })
+		p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { enter() })
+		p.SetResult(1)
+		for range 3 {
+			_ = s.Execute(t.Context(), future.TaskFunc(enter))
+		}
+		time.Sleep(time.Minute)
+		if most.Load() != 1 || ran.Load() != 4 {
+			t.Errorf("%d at a time, %d in all; want 1 and 4", most.Load(), ran.Load())
+		}
+	})
+}
+
+// Code that is called even if its context has ended is not to be refused for that.
+func TestHostile_ExecutorLooksAtAnEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ex := future.ExecutorFunc(func(ctx context.Context, task future.Task) error {
+			if _, ok := ctx.Deadline(); ok {
+				return errE
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			default:
+				go task.Run()
+				return nil
+			}
+		})
+		ctx, cancel := context.WithTimeout(future.WithExecutor(t.Context(), ex), time.Second)
+		defer cancel()
+		time.Sleep(time.Minute)
+		handled := future.Handle(ctx, future.FromResult(7), func(ctx context.Context, v int, err error) (error, error) {
+			return ctx.Err(), err
+		})
+		cleaned := future.Finally(ctx, future.FromResult(7), func(context.Context) error { return nil })
+		then := future.Then(ctx, future.FromResult(7), func(_ context.Context, v int) (int, error) { return v, nil })
+		synctest.Wait()
+		wantValue(t, handled, context.DeadlineExceeded)
+		wantValue(t, cleaned, 7)
+		if then.State() != future.Failed {
+			t.Errorf("%v; a link that is not called with an ended context has failed", then)
+		}
+	})
+}
+
+// Links whose executor refuses each of them are gone through in a loop all the same.
+func TestHostile_ChainOfRefusals(t *testing.T) {
+	refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
+	for name, ex := range map[string]future.Executor{"plain": refuse, "serial": future.NewSerial(refuse)} {
+		t.Run(name, func(t *testing.T) {
+			defer debug.SetMaxStack(debug.SetMaxStack(8 << 20))
+			ctx := future.WithExecutor(t.Context(), ex)
+			p := future.NewPromise[int]()
+			d := &p.Future
+			for range 100_000 {
+				d = future.Handle(ctx, d, func(_ context.Context, v int, err error) (int, error) { return v, err })
+			}
+			p.SetResult(1)
+			<-d.Done()
+			wantFailed(t, d, errE)
+		})
+	}
+}
+
+// A nil task would look like the end of the queue.
+func TestHostile_NilTaskForASerialExecutor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := future.NewSerial(future.Goroutines)
+		wantPanic(t, "future: Execute: nil task", func() { _ = s.Execute(t.Context(), nil) })
+		f := future.Go(future.WithExecutor(t.Context(), s), func(context.Context) (int, error) { return 1, nil })
+		synctest.Wait()
+		wantValue(t, f, 1)
+	})
+}
+
+// The error that a Wait returns is that of its lists.
+func TestHostile_FutureSettlesWhileWaitLooksAtAnEndedContext(t *testing.T) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, when := range []future.When{future.WhenAllCompleted, future.WhenFirstCompleted, future.WhenFirstFailed} {
+		p := future.NewPromise[int]()
+		f := askedFuture{p, func() { _ = p.SetError(errE) }}
+		done, pending, err := future.Wait(ended, when, f)
+		if len(pending) == 0 && err != nil {
+			t.Errorf("%v: done %v, pending %v, error %v", when, done, pending, err)
+		}
 	}
 }

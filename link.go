@@ -59,8 +59,13 @@ func tailOf(c *cell) *cell {
 	for next := end.tail(nil); next != nil; next = end.tail(nil) {
 		end = next
 	}
-	if end != c {
-		c.tail(end) // the next one who comes this way has one step to go
+	for c != end { // the next one who comes this way has one step to go
+		next := c.tail(nil)
+		c.tail(end)
+		if next == nil {
+			break
+		}
+		c = next
 	}
 	return end
 }

@@ -250,6 +250,28 @@ func (a *admission) Value(key any) any {
 	return (*scope)(a).Value(key)
 }
 
+// A patience is an admission for code that runs even if its context has ended: only the
+// cancelling of its future ends the wait, and not even that if the code is owed.
+type patience scope
+
+func (p *patience) Deadline() (deadline time.Time, ok bool) { return deadline, false }
+func (p *patience) Value(key any) any                       { return (*admission)(p).Value(key) }
+
+func (p *patience) Done() <-chan struct{} {
+	c := (*scope)(p).cell()
+	if c.state.Load()&owing != 0 {
+		return nil
+	}
+	return c.done()
+}
+
+func (p *patience) Err() error {
+	if (*scope)(p).returned() {
+		return context.Canceled
+	}
+	return nil
+}
+
 // A heldContext is the context of code that runs in a slot of an executor which is not
 // its own: but for the slot it is as it was.
 type heldContext struct {

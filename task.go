@@ -74,7 +74,7 @@ func (t *task[T]) start() {
 	if t.ctx.place.mode != elsewhere || t.ctx.parent.Err() != nil {
 		t.post()
 	} else if err := t.ctx.place.execute(t.ctx.parent, t); err != nil {
-		t.refuse(err)
+		t.refuse(err).run(nil)
 	}
 }
 
@@ -87,23 +87,23 @@ func (t *task[T]) post() {
 	case t.ctx.place.mode == spawn:
 		go t.Run()
 	case t.state.Or(queued)&begun == 0: // otherwise it was cancelled
-		t.ctx.place.post(t)
+		t.ctx.place.post(t).run(nil)
 	}
 }
 
 // refuse settles t as one that never ran, because its parent context has ended or
 // because the executor refused it.
-func (t *task[T]) refuse(err error) {
+func (t *task[T]) refuse(err error) todo {
 	if t.state.Or(begun)&begun != 0 {
-		return
+		return todo{}
 	}
-	t.answer(t.ctx.refusal(err, t.origin())).run(nil)
+	return t.answer(t.ctx.refusal(err, t.origin()))
 }
 
 // Run runs the function, unless t was cancelled before.
 func (t *task[T]) Run() {
 	if t.ctx.parent.Err() != nil {
-		t.refuse(nil)
+		t.refuse(nil).run(nil)
 		return
 	}
 	if t.state.Or(begun)&begun == 0 { // otherwise it has run, or was cancelled

@@ -71,7 +71,23 @@ func Wait[F Awaitable](ctx context.Context, when When, futs ...F) (done, pending
 			pending = append(pending, f)
 		}
 	}
+	if err != nil && holds(when, done, len(pending)) {
+		err = nil // a future that has settled beats a context that has ended
+	}
 	return done, pending, err
+}
+
+// holds reports whether when does, of futures of which done are done and others
+// are not.
+func holds[F Awaitable](when When, done []F, others int) bool {
+	w := waiter{when: when}
+	w.left.Store(int64(len(done) + others))
+	for _, f := range done {
+		if w.completes(f.base()) {
+			return true
+		}
+	}
+	return false
 }
 
 func waitUntil[F Awaitable](ctx context.Context, when When, futs []F) error {
@@ -195,15 +211,24 @@ type completion[F Awaitable] struct {
 	node
 	of    *completions[F]
 	index int
+	ready bool // is in of.ready, or was; guarded by of.mu
 }
 
 func (e *completion[F]) notify(*node) todo {
 	c := e.of
 	c.mu.Lock()
-	c.ready = append(c.ready, e.index)
+	e.readyLocked()
 	c.mu.Unlock()
 	c.wake()
 	return todo{}
+}
+
+// readyLocked puts e in of.ready, once.
+func (e *completion[F]) readyLocked() {
+	if !e.ready {
+		e.ready = true
+		e.of.ready = append(e.of.ready, e.index)
+	}
 }
 
 func (e *completion[F]) abandon(error) list { return list{} }
@@ -228,6 +253,7 @@ func (c *completions[F]) each(ctx context.Context, yield func(int, F) bool) {
 				return
 			}
 		case ctx.Err() != nil || receiveIn(ctx, ctx, c.token) != nil:
+			c.collect()
 			if i, ok, _ = c.take(); !ok || !yield(i, c.futs[i]) {
 				return
 			}
@@ -270,7 +296,7 @@ func (c *completions[F]) enter() {
 		e.of, e.index = c, i
 		e.party, e.src = e, c.futs[i].base()
 		if !e.watch(0) {
-			c.ready = append(c.ready, i)
+			e.readyLocked()
 		}
 	}
 	c.nodes, c.waiting = nodes, nil
@@ -287,7 +313,20 @@ func (c *completions[F]) leave() {
 	for k := range c.nodes {
 		if e := &c.nodes[k]; e.unwatch(e.src) {
 			c.waiting = append(c.waiting, e.index)
+		} else {
+			e.readyLocked() // it has settled, and is about to be notified if it was not
 		}
 	}
 	c.nodes = nil
+}
+
+// collect makes ready what has settled and is about to be notified.
+func (c *completions[F]) collect() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k := range c.nodes {
+		if e := &c.nodes[k]; e.src.isSettled() {
+			e.readyLocked()
+		}
+	}
 }

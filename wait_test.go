@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -1105,4 +1106,66 @@ func TestF18_ConcurrentFailures(t *testing.T) {
 		}
 		wantWatchers(t, 0, fs...)
 	}
+}
+
+// Somebody sees that a future is done, and only then ends the context: the future counts, though the one that waits
+// has not been told yet.
+func TestWait_SettledIsSeenBeforeTheContextEnds(t *testing.T) {
+	for range 20 {
+		p := future.NewPromise[int]()
+		for range 20_000 { // they are told first
+			future.Shield(&p.Future)
+		}
+		before := future.Watchers(&p.Future)
+		ctx, cancel := context.WithCancel(context.Background())
+		waited, yielded := make(chan error, 1), make(chan int, 1)
+		go func() {
+			_, _, err := future.Wait(ctx, future.WhenAllCompleted, &p.Future)
+			waited <- err
+		}()
+		go func() {
+			n := 0
+			for range future.AsCompleted(ctx, &p.Future) {
+				n++
+			}
+			yielded <- n
+		}()
+		for future.Watchers(&p.Future) != before+2 {
+			runtime.Gosched()
+		}
+		go p.SetResult(1)
+		<-p.Done()
+		cancel()
+		if err := <-waited; err != nil {
+			t.Fatalf("Wait: %v, though the future was done before the context ended", err)
+		}
+		if n := <-yielded; n != 1 {
+			t.Fatalf("AsCompleted yielded %d futures; want 1", n)
+		}
+	}
+}
+
+// What an attempt failed with is kept, also if the context has ended, as a task does.
+func TestF22_RealErrorBeatsTheEndOfTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		hedge := func(errs ...error) *future.Future[int] {
+			return future.Hedge(ctx, 0, len(errs), func(ctx context.Context, i int) (int, error) {
+				<-ctx.Done()
+				if errs[i] == nil {
+					return 0, ctx.Err()
+				}
+				return 0, errs[i]
+			})
+		}
+		one, two, none := hedge(errE), hedge(errE1, nil), hedge(nil, nil)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		wantFailed(t, one, errE)
+		if two.State() != future.Failed || !errors.Is(two.Err(), errE1) {
+			t.Errorf("%v; want it to fail with E1 too", two)
+		}
+		wantCancelled(t, none)
+	})
 }

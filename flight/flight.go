@@ -64,7 +64,7 @@ func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V
 		return future.FromError[V](future.ErrCycle)
 	}
 	mine := future.WithContext(ctx, future.Shield(&c.result.Future))
-	mine.AddDoneCallback(inline, func(context.Context, *future.Future[V]) { g.leave(key, c) })
+	mine.AddDoneCallback(inline, func(_ context.Context, mine *future.Future[V]) { g.leave(key, c, mine) })
 	if first {
 		c.start(fn, mine.Done())
 	}
@@ -138,7 +138,7 @@ func isWithin(ctx context.Context, call any) bool {
 
 // leave is called when a caller's future is done: the call is, or the caller
 // gave up.
-func (g *Group[K, V]) leave(key K, c *call[V]) {
+func (g *Group[K, V]) leave(key K, c *call[V], mine *future.Future[V]) {
 	g.mu.Lock()
 	c.callers--
 	last := c.callers == 0
@@ -146,7 +146,7 @@ func (g *Group[K, V]) leave(key K, c *call[V]) {
 		delete(g.calls, key)
 	}
 	g.mu.Unlock()
-	if last && c.result.Cancel() {
+	if last && !c.result.IsDone() && c.result.CancelCause(mine.Err()) { // so it is the caller's own going
 		c.stop()
 	}
 }

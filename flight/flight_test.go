@@ -1037,3 +1037,22 @@ func TestOwnKey(t *testing.T) {
 		wantValue(t, again, 3) // the call that the context belongs to is done
 	})
 }
+
+// The call hears why the last caller has gone.
+func TestCauseReachesTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		var cause error
+		f := g.Go(t.Context(), "k", func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			return 0, ctx.Err()
+		})
+		synctest.Wait()
+		f.CancelCause(errE)
+		synctest.Wait()
+		if !errors.Is(cause, errE) {
+			t.Errorf("the cause is %v; want it to be E", cause)
+		}
+	})
+}

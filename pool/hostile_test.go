@@ -265,3 +265,65 @@ func TestHostile_StatsOfACleanUp(t *testing.T) {
 		}
 	})
 }
+
+// After a callback has ended the goroutine, the others run on the pool, within its bound.
+func TestHostile_CallbackCallsGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pool.New(1)
+		defer p.Close()
+		ctx := future.WithExecutor(t.Context(), p)
+		var running, most, ran atomic.Int32
+		enter := func() {
+			most.Store(max(most.Load(), running.Add(1)))
+			time.Sleep(time.Second)
+			running.Add(-1)
+			ran.Add(1)
+		}
+		pr := future.NewPromise[int]()
+		pr.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { runtime.Goexit() })
+		pr.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { enter() })
+		_ = pr.SetResult(1)
+		for range 3 {
+			_ = p.Execute(t.Context(), future.TaskFunc(enter))
+		}
+		time.Sleep(time.Minute)
+		if most.Load() != 1 || ran.Load() != 4 {
+			t.Errorf("%d at a time, %d in all; want 1 and 4", most.Load(), ran.Load())
+		}
+	})
+}
+
+// Handle and Finally call their functions even if the context has ended, so they wait for room until there is some.
+func TestHostile_EndedContextAndAFullPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pool.New(1, pool.WithQueue(0))
+		defer p.Close()
+		on := future.WithExecutor(t.Context(), p)
+		latch := make(chan struct{})
+		future.Go(on, func(context.Context) (int, error) { <-latch; return 1, nil })
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(on)
+		cancel()
+		handled := future.Handle(ctx, future.FromResult(7), func(ctx context.Context, _ int, _ error) (error, error) {
+			return ctx.Err(), nil
+		})
+		cleaned := future.Finally(ctx, future.FromResult(7), func(context.Context) error { return nil })
+		late := future.Handle(ctx, future.FromResult(7), func(_ context.Context, v int, err error) (int, error) {
+			t.Error("called, though it was cancelled")
+			return v, err
+		})
+		synctest.Wait()
+		late.Cancel() // which ends its wait for room
+		close(latch)
+		synctest.Wait()
+		if v, err := handled.Result(); v != context.Canceled || err != nil {
+			t.Errorf("Handle: %v, %v; want it called with an ended context", v, err)
+		}
+		if v, err := cleaned.Result(); v != 7 || err != nil {
+			t.Errorf("Finally: %v, %v; want 7", v, err)
+		}
+		if !late.Cancelled() {
+			t.Errorf("%v; want it cancelled", late)
+		}
+	})
+}

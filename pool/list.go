@@ -36,14 +36,6 @@ func (r *ring) pushFront(t future.Task) {
 	r.n++
 }
 
-func (r *ring) pop() future.Task {
-	t := r.tasks[r.head]
-	r.tasks[r.head] = nil
-	r.head = (r.head + 1) & (len(r.tasks) - 1)
-	r.n--
-	return t
-}
-
 // moveTo fills to with the first tasks of r, of which there are enough.
 func (r *ring) moveTo(to []future.Task) {
 	for len(to) > 0 {
@@ -57,10 +49,8 @@ func (r *ring) moveTo(to []future.Task) {
 }
 
 func (r *ring) popAll() []future.Task {
-	all := make([]future.Task, 0, r.n)
-	for r.n > 0 {
-		all = append(all, r.pop())
-	}
+	all := make([]future.Task, r.n)
+	r.moveTo(all)
 	return all
 }
 
