@@ -75,7 +75,9 @@ type Pool struct {
 
 	mu        sync.Mutex
 	closed    bool
-	arriving  bool // a worker was woken, and has not seen the queue yet
+	arriving  bool    // a worker was woken, and has not seen the queue yet
+	lingering bool    // a worker waits a moment for more before it goes idle
+	letIn     *worker // let a submitter in that has not been heard of since
 	queue     ring
 	submitted uint64
 
@@ -188,6 +190,7 @@ func (p *Pool) submit(task future.Task) error {
 		return ErrClosed
 	}
 	p.submitted++
+	p.letIn = nil
 	p.queue.push(task)
 	if p.wakesNone() { // mostly so, and cheaper to see from here
 		p.mu.Unlock()
@@ -199,13 +202,15 @@ func (p *Pool) submit(task future.Task) error {
 	return nil
 }
 
-// admit lets submitters in for whom there is room now. p.mu is held.
-func (p *Pool) admit() {
+// admit lets submitters in for whom there is room now; by is the worker that does, nil
+// if none. p.mu is held.
+func (p *Pool) admit(by *worker) {
 	for p.submitters.first != nil && p.fits() {
 		w := p.submitters.pop()
 		p.submitted++
 		p.queue.push(w.task)
 		close(w.ready)
+		p.letIn = by
 	}
 }
 
@@ -236,7 +241,7 @@ func (p *Pool) wakesNone() bool { return p.arriving || p.held >= p.bound }
 // returns a worker to start. p.mu is held.
 func (p *Pool) slotFreed() *worker {
 	p.grant()
-	p.admit()
+	p.admit(nil)
 	return p.wake()
 }
 
@@ -371,6 +376,7 @@ func (p *Pool) close() {
 		return
 	}
 	p.closed = true
+	p.letIn = nil
 	for w := p.submitters.pop(); w != nil; w = p.submitters.pop() {
 		p.refused++
 		w.err = ErrClosed

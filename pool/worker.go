@@ -171,30 +171,77 @@ func (w *worker) take() future.Task {
 		p.busy--
 		w.working = false
 	}
-	if p.held > p.bound || p.reclaimers.first != nil {
-		w.handOver()
-		return nil
+	for {
+		if p.held > p.bound || p.reclaimers.first != nil {
+			w.handOver()
+			return nil
+		}
+		p.admit(w) // the room that this worker has made by being ready
+		if t := w.loadAndBegin(); t != nil {
+			p.busy++
+			w.working = true
+			if !w.known {
+				w.known = true
+				p.workers[w] = struct{}{}
+			}
+			p.admit(w)
+			return t
+		}
+		if !w.linger() {
+			p.held--
+			return nil
+		}
 	}
-	p.admit() // the room that this worker has made by being ready
+}
+
+// loadAndBegin is begin, but gets more tasks before if there are none at hand. p.mu
+// is held.
+func (w *worker) loadAndBegin() future.Task {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.tasks.len() == 0 {
 		w.load()
 	}
-	t := w.begin()
-	if t == nil {
-		p.held--
-		return nil
-	}
-	p.busy++
-	w.working = true
-	if !w.known {
-		w.known = true
-		p.workers[w] = struct{}{}
-	}
-	p.admit()
-	return t
+	return w.begin()
 }
+
+// linger is called when w has a slot and finds nothing to do. If a submitter was let in
+// and has not come back yet, it mostly does so within microseconds, with more; to put a
+// worker and its processor to sleep, and to wake them again, takes several times as long.
+// So one worker waits a moment: without yielding, which would be for as long as others
+// compute, and not if it has let the submitter in itself, which then waits for its
+// processor. It goes on when there is a share to take, or what there is does not become
+// more. It reports whether there is something to look at. p.mu is held, but not meanwhile.
+func (w *worker) linger() bool {
+	p := w.pool
+	if p.letIn == nil || p.letIn == w || p.lingering || p.procs == 1 {
+		return false
+	}
+	p.lingering = true
+	for range lingerRounds {
+		before := p.queue.len()
+		p.mu.Unlock()
+		for range lingerLooks {
+			if p.hurry.Load() {
+				break
+			}
+		}
+		p.mu.Lock()
+		n := p.queue.len()
+		if n >= p.batch || n > 0 && n == before || p.letIn == nil && n == 0 || len(p.loaded) > 0 || p.hurry.Load() {
+			break
+		}
+	}
+	p.lingering, p.letIn = false, nil
+	return p.queue.len() > 0 || len(p.loaded) > 0 || p.hurry.Load()
+}
+
+// How long a worker lingers: some 20 µs in all, half a microsecond between two looks at
+// the queue.
+const (
+	lingerRounds = 50
+	lingerLooks  = 1000
+)
 
 // handOver gives the slot to a task that wants to go on, or back, if there are too
 // many, and the tasks at hand back to the queue. p.mu is held.
