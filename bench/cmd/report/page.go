@@ -66,6 +66,11 @@ func render(w io.Writer, r *run, charts []chart) {
 	p.f("- Versions: %s\n\n", r.config["versions"])
 	p.f("Costs are medians, with the range of all rounds. **future** is this library; what begins with *bare* is written by hand, and does less: ")
 	p.f("it contains no panic, and cannot be cancelled. A ratio below %.1f is a tie, on a machine that others use too.\n", tie)
+	p.f("\n*bare-cell* is a value behind a mutex that makes its channel when it is first asked for, *bare-closed* a value and a channel ")
+	p.f("that is made with it and closed, *bare-channel* a channel of one, *bare-workers* goroutines that range over a channel, *ideal* ")
+	p.f("the work alone, on all processors. *future-map* is Map, *future-group* a Group, *future-inline* callbacks with Inline, and ")
+	p.f("*future-context* a bound by WithContext. The pools of *future* with results have a future for each task; the others fill in a slice, ")
+	p.f("but for pond, conc and *future-map*, which have results of their own.\n")
 	standings(p, r)
 	for _, c := range charts {
 		if c.kind == "" {
