@@ -97,9 +97,6 @@ func (s *scope) Value(key any) any {
 	return s.parent.Value(key)
 }
 
-// AfterFunc is what package context looks for in a context of another package.
-func (s *scope) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(s.open(), f) }
-
 // Lend and Reclaim are for executors, which find the scope by [slotkey.Key],
 // and for the waits of this package. What runs on the spot runs within the slot of
 // another one, if any.

@@ -493,7 +493,10 @@ func (s *sequence) limited(kind byte, src *handle, d time.Duration) action {
 				f := s.derive(follower, nil, src.model)
 				p.then = func(cause string) {
 					err := cancellation(cause)
-					s.cut(f, err, future.Cancelled, err)
+					if cause == "canceled" { // which says nothing
+						cause = ""
+					}
+					s.cut(f, cause, future.Cancelled, err)
 				}
 				return f
 			})
