@@ -76,7 +76,7 @@ func newFigure(title string, width, height vg.Length) *figure {
 }
 
 const (
-	legendWidth = vg.Length(115)
+	legendWidth = vg.Length(130)
 	margin      = vg.Length(6)
 )
 
