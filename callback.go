@@ -195,15 +195,17 @@ func (b *batch) refuse(error) (td todo) {
 // admission is not bounded by the contexts of the callbacks: they run in any case.
 func (b *batch) admission() context.Context { return context.Background() }
 
-// allOnTheSpot reports whether l, not empty, is nothing but callbacks to be called on
-// the spot.
-func allOnTheSpot(l list) bool {
-	for n := l.first; ; {
-		if _, ok := n.party.(caller); !ok || callbackOf(n).place.mode != onTheSpot {
-			return false
-		}
-		if n = n.next; n == l.first {
-			return true
+// placeOfAll returns where all nodes of l, not empty, are to be called, if they are
+// nothing but callbacks of one future for one executor; otherwise nil.
+func placeOfAll(l list) *placement {
+	if _, ok := l.first.party.(caller); !ok {
+		return nil
+	}
+	place, src := callbackOf(l.first).place, l.first.src
+	for n := l.first.next; n != l.first; n = n.next {
+		if _, ok := n.party.(caller); !ok || n.src != src || !callbackOf(n).place.same(place) {
+			return nil
 		}
 	}
+	return place
 }

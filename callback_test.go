@@ -956,3 +956,67 @@ func TestB17_NilCallback(t *testing.T) {
 	})
 	wantValue(t, &p.Future, 1)
 }
+
+// The callbacks of futures that settle together do not wait for each other either, and each runs on its own executor.
+func TestB12_SlowCallbackOfAnotherFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		latch, ran := make(chan struct{}), make(chan struct{})
+		p := future.NewPromise[int]()
+		e := future.WithContext(t.Context(), &p.Future)
+		e.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { <-latch })
+		p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { close(ran) })
+		e.Cancel() // which cancels p too
+		synctest.Wait()
+		select {
+		case <-ran:
+		default:
+			t.Error("the callback of one future waits for that of another")
+		}
+		close(latch)
+	})
+}
+
+// Callbacks of one future for several executors are sorted among these, each in order.
+func TestB1_SeveralExecutors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := &tagged{name: "one"}, &tagged{name: "two"}
+		var log []string
+		p := future.NewPromise[int]()
+		for i, ex := range []*tagged{one, one, two, one, two} {
+			p.AddDoneCallback(future.WithExecutor(t.Context(), ex), func(context.Context, *future.Future[int]) {
+				log = append(log, fmt.Sprintf("%s%d%v", ex.name, i, ex.running))
+			})
+		}
+		_ = p.SetResult(1)
+		one.runAll()
+		two.runAll()
+		if want := []string{"one0true", "one1true", "one3true", "two2true", "two4true"}; !slices.Equal(log, want) {
+			t.Errorf("%v; want %v", log, want)
+		}
+		if one.tasks != 1 || two.tasks != 1 {
+			t.Errorf("%d and %d tasks; want one for each executor", one.tasks, two.tasks)
+		}
+	})
+}
+
+// A tagged executor runs what it was handed when it is told to.
+type tagged struct {
+	name    string
+	queue   []future.Task
+	tasks   int
+	running bool
+}
+
+func (x *tagged) Execute(_ context.Context, t future.Task) error {
+	x.queue = append(x.queue, t)
+	x.tasks++
+	return nil
+}
+
+func (x *tagged) runAll() {
+	x.running = true
+	for _, t := range x.queue {
+		t.Run()
+	}
+	x.running = false
+}

@@ -236,9 +236,17 @@ func (r *runner) propagate() {
 }
 
 func (r *runner) tell() {
-	if r.ready.first != nil && allOnTheSpot(r.ready) { // nobody to tell: a short cut
-		r.spot.concat(r.ready)
-		r.ready = list{}
+	if r.ready.first != nil { // often callbacks that run together, and nobody to tell: a short cut
+		switch place := placeOfAll(r.ready); {
+		case place == nil:
+		case place.mode == onTheSpot:
+			r.spot.concat(r.ready)
+			r.ready = list{}
+		case r.calls.first == nil:
+			b := &batch{place: place, calls: r.ready}
+			r.ready = list{}
+			postBatches([]*batch{b})
+		}
 	}
 	for n := r.ready.pop(); n != nil; n = r.ready.pop() {
 		r.add(n.notify(n))

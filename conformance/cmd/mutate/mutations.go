@@ -372,4 +372,8 @@ var mutations = []mutation{
 		breaks: "Hedge keeps what its attempts have failed with", pkg: ".", run: "TestF22_RealErrorBeats"},
 	{file: "flight/flight.go", old: "} else if isWithin(ctx, c) {", new: "} else if false {",
 		breaks: "a call that asks for its own key is told", pkg: "./flight", run: "TestOwnKey"},
+	{file: "callback.go", old: "!ok || n.src != src ||", new: "!ok || src == nil ||",
+		breaks: "callbacks of two futures are two tasks", pkg: ".", run: "TestB12_SlowCallbackOfAnotherFuture"},
+	{file: "callback.go", old: "!ok || n.src != src || !callbackOf(n).place.same(place) {", new: "!ok || n.src != src {",
+		breaks: "each callback runs on its own executor", pkg: ".", run: "TestB1_SeveralExecutors"},
 }
