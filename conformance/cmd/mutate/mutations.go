@@ -41,7 +41,7 @@ var mutations = []mutation{
 		breaks: "watchers are told in the order of registration", pkg: ".", run: "TestB1_"},
 	{file: "cell.go", old: "src.watchers.remove(n)", new: "",
 		breaks: "Remove takes the callback off the list", pkg: ".", run: "TestB6_|TestB7_"},
-	{file: "callback.go", old: "b.place.post(b)", new: "b.Run()",
+	{file: "callback.go", old: "b.place.post(b).run(nil)", new: "b.Run()",
 		breaks: "callbacks do not run on the caller's stack", pkg: ".", run: "TestB12_SlowCallback$"},
 	{file: "callback.go", old: "if b.claimed.CompareAndSwap(false, true) {", new: "{",
 		breaks: "a batch of callbacks runs once", pkg: ".", run: "TestExecutor_RunsTwice"},
