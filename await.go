@@ -47,8 +47,8 @@ func receive(ctx context.Context, ready <-chan struct{}) error {
 	}
 }
 
-// receiveIn is receive in whatever task in belongs to, whose slot is lent out
-// meanwhile.
+// receiveIn is receive, and lends out meanwhile the slot of the task that the context
+// in belongs to, if there is one.
 func receiveIn(in, ctx context.Context, ready <-chan struct{}) error {
 	if h := holderOf(in); h != nil {
 		return lending(h, ctx, ready)

@@ -110,7 +110,7 @@ func cancellation(cause, err error) *failure {
 		if e == nil || e == context.Canceled || e == ErrCancelled {
 			continue
 		}
-		if len(detail) == 1 && errors.Is(e, detail[0]) {
+		if len(detail) == 1 && is(e, detail[0]) {
 			detail = nil // e says it all
 		}
 		detail = append(detail, e)
@@ -118,11 +118,25 @@ func cancellation(cause, err error) *failure {
 	switch {
 	case detail == nil:
 		return plainCancellation
-	case len(detail) == 1 && errors.Is(detail[0], ErrCancelled):
+	case len(detail) == 1 && is(detail[0], ErrCancelled):
 		return newFailure(detail[0], origin{})
 	default:
 		return newFailure(&detailedError{ErrCancelled, detail}, origin{})
 	}
+}
+
+// is is errors.Is of an error that the caller's code has made, whose methods may panic,
+// as those of a typed nil do: no settle is to be lost by that.
+func is(err, target error) (ok bool) {
+	defer func() { _ = recover() }()
+	return errors.Is(err, target)
+}
+
+// answers reports whether err is what code answers with whose context has ended with
+// ended. A panic is no answer, whatever its value.
+func answers(err, ended error) bool {
+	_, panicked := err.(*PanicError)
+	return !panicked && is(err, ended)
 }
 
 // contextError is the error of the ended context ctx: it Is ctx.Err() and Is
@@ -132,7 +146,7 @@ func contextError(ctx context.Context) error {
 	switch {
 	case cause == nil || cause == err:
 		return err
-	case errors.Is(cause, err):
+	case is(cause, err):
 		return cause
 	default:
 		return &detailedError{err, []error{cause}}

@@ -2,7 +2,6 @@ package future
 
 import (
 	"context"
-	"errors"
 	"sync"
 )
 
@@ -41,8 +40,9 @@ func NewGroup(ctx context.Context) *Group {
 // GoIn runs fn as a task of g, as [Go] does with the group's context, and
 // returns its future. If fn fails, all others of the group are cancelled with
 // its error as the cause; a child that is cancelled on its own is no failure,
-// and neither is the answer of one that was asked to stop, if it Is that cause, or
-// the deadline of the owner's that has passed.
+// and neither is one that was asked to stop and answers with that cause, nor one that
+// answers with context.DeadlineExceeded once the owner's deadline has passed; an
+// answer that is joined with another error is an answer.
 // That fn failed is for Wait to tell, and is not reported as unread. A child
 // may start others while the owner waits.
 //
@@ -181,14 +181,15 @@ func (g *Group) enter(n, watcher *node) bool {
 	return true
 }
 
-// realFailure returns what c, which is done, failed with, or nil if it did not. The
-// answer to a deadline of the owner's that passed is none: Wait says that once.
+// realFailure returns what c, which is done, failed with, or nil if it did not. Once the
+// owner's deadline has passed, a child that fails with context.DeadlineExceeded only
+// repeats it: Wait returns the deadline itself, once.
 func (g *Group) realFailure(c *cell) error {
 	if stateOf(c.state.Load()) != Failed {
 		return nil
 	}
 	failure := c.failure().err
-	if g.ctx.Err() == context.DeadlineExceeded && errors.Is(failure, context.DeadlineExceeded) {
+	if ended := g.ctx.Err(); ended == context.DeadlineExceeded && answers(failure, ended) {
 		return nil
 	}
 	return failure

@@ -2,8 +2,6 @@ package future
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"time"
 )
 
@@ -11,9 +9,9 @@ import (
 // success. The first attempt starts at once; each further one delay after the
 // one before it, or at once when all that are running have failed. With a delay
 // of 0 or less all start at once. To start is to be handed to the executor of
-// ctx: on a pool that is full attempts queue behind each other. When one has succeeded the others are
-// cancelled; the context of the winner is not, also not later (see [Go] for what
-// that means for a body that is read afterwards). An attempt that
+// ctx: on a pool that is full attempts queue behind each other. When one has
+// succeeded the others are cancelled; the context of the winner is not, also not
+// later (see [Go] for what that means for a body that is read afterwards). An attempt that
 // panics, or that the executor refuses, has failed. If all fail, the error is
 // theirs, joined in the order of the attempts (see [errors.Join]; of one
 // attempt the very same error).
@@ -52,6 +50,7 @@ type hedge[T any] struct {
 	fn       func(context.Context, int) (T, error)
 	attempts []*attempt[T] // those that were started, in order
 	failures int
+	late     bool        // one has failed with another error than the end of ctx, after that
 	timer    *time.Timer // for the next attempt
 }
 
@@ -128,32 +127,32 @@ func (a *attempt[T]) notify(*node) todo {
 		td.cancelSources(running(losers), nil)
 		return td
 	}
+	ctx := h.ctx
+	h.mu.Unlock()
+	ended := ctx.Err()
+	late := ended != nil && a.State() == Failed && !answers(a.failure().err, ended)
+	if !h.lockPending(0) {
+		return todo{}
+	}
+	h.late = h.late || late
 	h.failures++
 	started := len(h.attempts)
 	if h.failures < started {
 		h.mu.Unlock()
 		return todo{}
 	}
-	ctx, attempts := h.ctx, h.attempts
+	late = h.late
 	h.mu.Unlock()
-	switch ended := ctx.Err(); {
+	switch {
 	case ended == nil && started < h.max:
 		h.startFrom(started)
 		return todo{}
-	case ended == nil, anyRealFailure(attempts, ended):
+	case ended == nil, late:
 		return h.settle(started, failed, nil)
 	default:
 		s, fl := endedBy(ctx, originOf[T]())
 		return h.settle(started, s, fl)
 	}
-}
-
-// anyRealFailure reports whether one of attempts, which are done, failed with anything
-// but the end of its context, which is ended.
-func anyRealFailure[T any](attempts []*attempt[T], ended error) bool {
-	return slices.ContainsFunc(attempts, func(a *attempt[T]) bool {
-		return a.State() == Failed && !errors.Is(a.failure().err, ended)
-	})
 }
 
 // settle settles h, of which the attempts that were started have failed, with fl, nil

@@ -843,3 +843,63 @@ func TestHostile_FutureSettlesWhileWaitLooksAtAnEndedContext(t *testing.T) {
 		}
 	}
 }
+
+// A badError is not to be asked anything if it is nil.
+type badError struct{ inner error }
+
+func (e *badError) Error() string { return "bad" }
+func (e *badError) Unwrap() error { return e.inner }
+
+// An error whose methods panic costs no settle. (if err != nil { panic(err) } is enough for a typed nil.)
+func TestHostile_PanicWithATypedNil(t *testing.T) {
+	catchReports(t)
+	late := func(ctx context.Context) (int, error) { <-ctx.Done(); time.Sleep(time.Millisecond); panic((*badError)(nil)) }
+	t.Run("Deadline", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			g := future.NewGroup(ctx)
+			future.GoIn(g, late)
+			h := future.Hedge(ctx, 0, 1, func(ctx context.Context, _ int) (int, error) { return late(ctx) })
+			var pe *future.PanicError
+			if err := g.Wait(); !errors.As(err, &pe) {
+				t.Errorf("Wait() = %v; want the panic", err)
+			}
+			synctest.Wait()
+			if !errors.As(h.Err(), &pe) {
+				t.Errorf("%v; want the panic", h)
+			}
+		})
+	})
+	t.Run("Siblings", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := future.NewGroup(context.Background())
+			future.GoIn(g, func(context.Context) (int, error) { time.Sleep(time.Millisecond); panic((*badError)(nil)) })
+			future.GoIn(g, grpUntilCancelled)
+			var pe *future.PanicError
+			if err := g.Wait(); !errors.As(err, &pe) {
+				t.Errorf("Wait() = %v; want the panic", err)
+			}
+		})
+	})
+}
+
+// A panic is no answer to the end of a context, though its value may be that error.
+func TestHostile_PanicWithTheEndOfTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		fn := func(ctx context.Context) (int, error) { <-ctx.Done(); panic(ctx.Err()) }
+		g := future.NewGroup(ctx)
+		future.GoIn(g, fn)
+		h := future.Hedge(ctx, 0, 1, func(ctx context.Context, _ int) (int, error) { return fn(ctx) })
+		var pe *future.PanicError
+		if err := g.Wait(); !errors.As(err, &pe) {
+			t.Errorf("Wait() = %v; want the panic", err)
+		}
+		synctest.Wait()
+		if !errors.As(h.Err(), &pe) {
+			t.Errorf("%v; want the panic", h)
+		}
+	})
+}

@@ -2,7 +2,6 @@ package future
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -36,6 +35,9 @@ type scoped[T any] struct {
 	ctx scope
 	Future[T]
 }
+
+// The future follows without a gap, whatever T is.
+const _ = -(unsafe.Sizeof(scope{}) % 8)
 
 // cell returns the cell of the future that s is the scope of.
 func (s *scope) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(*s))) }
@@ -209,14 +211,14 @@ func (s *scope) verdict(err error, o origin) (uint32, *failure) {
 	if ctx.Err() == context.Canceled {
 		// The cause is the answer of those who ask for it, as net/http does.
 		cause := context.Cause(ctx)
-		if errors.Is(err, context.Canceled) || errors.Is(err, cause) {
+		if is(err, context.Canceled) || is(err, cause) {
 			return cancelled, cancellation(cause, err)
 		}
 	}
-	if errors.Is(err, ErrCancelled) {
+	if is(err, ErrCancelled) {
 		return cancelled, newFailure(err, o)
 	}
-	if ended := s.parent.Err(); ended != nil && errors.Is(err, ended) {
+	if ended := s.parent.Err(); ended != nil && is(err, ended) {
 		return failed, echo(err, o)
 	}
 	return failed, newFailure(err, o)
@@ -225,7 +227,7 @@ func (s *scope) verdict(err error, o origin) (uint32, *failure) {
 // refusal says what becomes of the future if its code will not run: err is why the
 // executor refused it, or nil if only the end of the parent can be the reason.
 func (s *scope) refusal(err error, o origin) (uint32, *failure) {
-	if ended := s.parent.Err(); ended != nil && (err == nil || errors.Is(err, ended)) {
+	if ended := s.parent.Err(); ended != nil && (err == nil || is(err, ended)) {
 		return endedBy(s.parent, o)
 	}
 	return failed, newFailure(err, o)

@@ -1169,3 +1169,21 @@ func TestF22_RealErrorBeatsTheEndOfTheContext(t *testing.T) {
 		wantCancelled(t, none)
 	})
 }
+
+// What failed before the context ended had its successor; with that cancelled, so is the hedge.
+func TestF22_EndOfTheContextAfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		h := future.Hedge(ctx, time.Hour, 3, func(ctx context.Context, i int) (int, error) {
+			if i == 0 {
+				return 0, errE1
+			}
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		synctest.Wait()
+		cancel(errE)
+		synctest.Wait()
+		wantCancelled(t, h, errE)
+	})
+}

@@ -37,14 +37,15 @@ var inline = future.WithExecutor(context.Background(), future.Inline)
 //
 // Each caller has a future of its own. It is cancelled by its Cancel, and when
 // ctx ends (a deadline that passes makes it fail), and that touches no other
-// caller. When the last caller has gone in this way the call is cancelled, and
+// caller. When the last caller has gone in this way the call is cancelled, with the
+// error of that caller's future as the cause, and
 // who comes then, while it is still ending, gets a fresh one. Panics and Goexit
 // in fn fail all callers alike ([future.PanicError], [future.ErrGoexit]), and
 // if the executor refuses the call, its error does.
 //
-// Callers share the very value. An fn that asks for its own key, with the context
-// that it was given, would wait for itself: that future fails with
-// [future.ErrCycle].
+// Callers share the very value. An fn that asks for its own key would wait for itself:
+// while the call runs, a Go for its key with the context that fn was given, or one
+// derived from it, fails with [future.ErrCycle], also if nobody would wait for it.
 //
 // If ctx has ended already, fn is not called. Go does not wait for fn; an
 // executor whose admission takes time may make it wait for that, until ctx
@@ -99,6 +100,7 @@ func (c *call[V]) start(fn func(context.Context) (V, error), gone <-chan struct{
 // join returns the call in flight for key, made if there is none, and counts
 // the caller. It returns nil if ctx is that of this very call.
 func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) {
+	outer, _ := ctx.Value(runKey{}).(*run) // before the lock is taken: it is the caller's code
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c = g.calls[key]
@@ -107,12 +109,11 @@ func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) 
 			g.calls = make(map[K]*call[V])
 		}
 		c, first = &call[V]{result: future.NewPromise[V]()}, true
-		outer, _ := ctx.Value(runKey{}).(*run)
 		c.ctx, c.stop = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), runKey{}, &run{c, outer}))
 		if same := key; same == key { // a NaN is not: nobody would find the call, nor take it out
 			g.calls[key] = c
 		}
-	} else if isWithin(ctx, c) {
+	} else if outer.isWithin(c) {
 		return nil, false
 	}
 	c.callers++
@@ -128,8 +129,8 @@ type run struct {
 
 type runKey struct{}
 
-func isWithin(ctx context.Context, call any) bool {
-	r, _ := ctx.Value(runKey{}).(*run)
+// isWithin reports whether r, nil outside of calls, is part of call.
+func (r *run) isWithin(call any) bool {
 	for r != nil && r.call != call {
 		r = r.outer
 	}

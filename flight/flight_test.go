@@ -1056,3 +1056,36 @@ func TestCauseReachesTheCall(t *testing.T) {
 		}
 	})
 }
+
+// An askingContext calls the group when it is asked for a value.
+type askingContext struct {
+	context.Context
+	ask func()
+}
+
+func (c askingContext) Value(key any) any { c.ask(); return c.Context.Value(key) }
+
+func TestContextCallsBack(t *testing.T) {
+	var g group
+	done := make(chan error, 1)
+	go func() {
+		one := func(context.Context) (int, error) { return 1, nil }
+		asked := false
+		ctx := askingContext{context.Background(), func() {
+			if !asked {
+				asked = true
+				g.Go(context.Background(), "user", one).Await(context.Background())
+			}
+		}}
+		_, err := g.Go(ctx, "k", one).Await(context.Background())
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("deadlock: a context was asked for a value under the lock")
+	}
+}

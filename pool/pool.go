@@ -77,7 +77,7 @@ type Pool struct {
 	closed    bool
 	arriving  bool    // a worker was woken, and has not seen the queue yet
 	lingering bool    // a worker waits a moment for more before it goes idle
-	letIn     *worker // let a submitter in that has not been heard of since
+	letIn     *worker // the last to let a submitter in; nil once one has submitted, or a worker has lingered for it
 	queue     ring
 	submitted uint64
 

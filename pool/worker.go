@@ -208,10 +208,11 @@ func (w *worker) loadAndBegin() future.Task {
 // linger is called when w has a slot and finds nothing to do. If a submitter was let in
 // and has not come back yet, it mostly does so within microseconds, with more; to put a
 // worker and its processor to sleep, and to wake them again, takes several times as long.
-// So one worker waits a moment: without yielding, which would be for as long as others
-// compute, and not if it has let the submitter in itself, which then waits for its
-// processor. It goes on when there is a share to take, or what there is does not become
-// more. It reports whether there is something to look at. p.mu is held, but not meanwhile.
+// So one worker waits a moment. It spins: runtime.Gosched might not return before other
+// goroutines have computed for long. The worker that let the submitter in does not linger:
+// the submitter is next on its processor, and would wait for that. Lingering ends when
+// the queue has a full batch, or has stopped growing between two looks. It reports
+// whether there is something to look at. p.mu is held, but not meanwhile.
 func (w *worker) linger() bool {
 	p := w.pool
 	if p.letIn == nil || p.letIn == w || p.lingering || p.procs == 1 {
