@@ -853,7 +853,11 @@ func (e *badError) Unwrap() error { return e.inner }
 // An error whose methods panic costs no settle. (if err != nil { panic(err) } is enough for a typed nil.)
 func TestHostile_PanicWithATypedNil(t *testing.T) {
 	catchReports(t)
-	late := func(ctx context.Context) (int, error) { <-ctx.Done(); time.Sleep(time.Millisecond); panic((*badError)(nil)) }
+	late := func(ctx context.Context) (int, error) {
+		<-ctx.Done()
+		time.Sleep(time.Millisecond)
+		panic((*badError)(nil))
+	}
 	t.Run("Deadline", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
