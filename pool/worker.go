@@ -208,7 +208,7 @@ func (w *worker) loadAndBegin() future.Task {
 // linger is called when w has a slot and finds nothing to do. If a submitter was let in
 // and has not come back yet, it mostly does so within microseconds, with more; to put a
 // worker and its processor to sleep, and to wake them again, takes several times as long.
-// So one worker waits a moment. It spins: runtime.Gosched might not return before other
+// So one worker waits a moment. It spins: a yield might not return before other
 // goroutines have computed for long. The worker that let the submitter in does not linger:
 // the submitter is next on its processor, and would wait for that. Lingering ends when
 // the queue has a full batch, or has stopped growing between two looks. It reports
