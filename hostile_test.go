@@ -858,23 +858,7 @@ func TestHostile_PanicWithATypedNil(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		panic((*badError)(nil))
 	}
-	t.Run("Deadline", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			g := future.NewGroup(ctx)
-			future.GoIn(g, late)
-			h := future.Hedge(ctx, 0, 1, func(ctx context.Context, _ int) (int, error) { return late(ctx) })
-			var pe *future.PanicError
-			if err := g.Wait(); !errors.As(err, &pe) {
-				t.Errorf("Wait() = %v; want the panic", err)
-			}
-			synctest.Wait()
-			if !errors.As(h.Err(), &pe) {
-				t.Errorf("%v; want the panic", h)
-			}
-		})
-	})
+	t.Run("Deadline", func(t *testing.T) { wantPanicAfterDeadline(t, late) })
 	t.Run("Siblings", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := future.NewGroup(context.Background())
@@ -890,10 +874,15 @@ func TestHostile_PanicWithATypedNil(t *testing.T) {
 
 // A panic is no answer to the end of a context, though its value may be that error.
 func TestHostile_PanicWithTheEndOfTheContext(t *testing.T) {
+	wantPanicAfterDeadline(t, func(ctx context.Context) (int, error) { <-ctx.Done(); panic(ctx.Err()) })
+}
+
+// wantPanicAfterDeadline asserts that neither a group nor a hedge loses the panic of fn, which comes when the deadline
+// of its context has passed.
+func wantPanicAfterDeadline(t *testing.T, fn func(context.Context) (int, error)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		fn := func(ctx context.Context) (int, error) { <-ctx.Done(); panic(ctx.Err()) }
 		g := future.NewGroup(ctx)
 		future.GoIn(g, fn)
 		h := future.Hedge(ctx, 0, 1, func(ctx context.Context, _ int) (int, error) { return fn(ctx) })
