@@ -11,7 +11,7 @@ import (
 // long is set for the long form of the tests that have one:
 //
 //	go test . -long -rapid.checks=1000000 -timeout=1h
-//	go test . -run='^$' -fuzz=FuzzModel -fuzztime=10m
+//	go test . -run='^$' -fuzz=FuzzModel -fuzztime=1000000x
 var long = flag.Bool("long", false, "run the long form of the tests that have one")
 
 func TestMain(m *testing.M) {
