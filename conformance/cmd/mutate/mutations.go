@@ -166,7 +166,7 @@ var mutations = []mutation{
 	{file: "chain.go", old: "s.set(begun)", new: "",
 		breaks: "a stage runs once, and is asked to stop", pkg: ".", run: "TestExecutor_RunsTwice|TestChain_|TestK10_"},
 	{file: "cell.go", old: "stop.push(&node{src: src})", new: "n.src = src\n\tstop.push(n)",
-		breaks: "who cancels a future and who takes it off its source do not disturb each other", pkg: ".", run: "TestInterleaving_CancelAndTakeOff"},
+		breaks: "who cancels a future and who takes it off its source do not disturb each other", pkg: ".", run: "TestInterleaving_CancelAndTakeOff", race: true},
 	{file: "chain.go", old: "registered := s.takeOff(src, &s.cell, &stop)", new: "registered := src == nil && s.takeOff(src, &s.cell, &stop)",
 		breaks: "a cancelled stage deregisters and cancels its source", pkg: ".", run: "TestB16_NoRetentionOfThen|TestK9_CancelDerived"},
 	{file: "chain.go", old: "if !registered || state&begun != 0 {", new: "if !registered && false {",
