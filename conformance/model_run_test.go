@@ -60,7 +60,11 @@ var opNames = strings.Fields("Promise SetResult SetError Cancel AddCallback Remo
 
 func FuzzModel(f *testing.F) {
 	for _, seq := range modelSeeds {
-		f.Add(slices.Concat(seq...))
+		var data []byte
+		for _, op := range seq {
+			data = append(data, op[:]...)
+		}
+		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if err := runSequence(t, data); err != nil {
@@ -89,7 +93,7 @@ func TestModelRapid(t *testing.T) {
 	})
 }
 
-var modelSeeds = [][][]byte{
+var modelSeeds = [][][opBytes]byte{
 	{{opPromise}, {opAddCallback, 0, 0, 0}, {opAddCallback, 0, 1, 0}, {opAwait, 0, 1}, {opSetResult, 0, 1}, {opSetResult, 0, 2}},
 	{{opPromise}, {opThen, 0, 1, 0}, {opCancel, 1, 1}, {opSetResult, 0}},
 	{{opPromise}, {opPromise}, {opGather, 1, 0, 1}, {opAddCallback, 2}, {opSetResult, 1, 1}, {opSetResult, 0, 2}},
@@ -103,6 +107,7 @@ var modelSeeds = [][][]byte{
 	{{opPromise}, {opPromise}, {opCompleteWith, 0, 1}, {opCompleteWith, 1, 0}, {opSetError, 1, 0}},
 	{{opPromise}, {opPromise}, {opThenFuture, 0, 0, 1}, {opSetResult, 0}, {opCancel, 2}, {opFinish, 0, 0, 1}},
 	{{opPromise}, {opWithContext, 0, 0}, {opAwait, 1, 4}, {opEndContext, 3, 1}},
+	{{opGo}, {opWithContext}, {opEndContext}},
 	{{opPromise}, {opPromise}, {opFirstSucceeded, 1, 0, 1}, {opSettle, 1, 1, 0}, {opSetError, 1, 1}, {opCancel, 0, 1}},
 }
 
