@@ -18,9 +18,9 @@ type Source[T any] interface {
 //
 //   - Of a future or a promise, that very future; ctx is not used.
 //   - Of a channel, its first value, or the first [Outcome]. No more than one
-//     is received. Of a channel that is closed empty the error is [ErrNoValue]:
-//     so it is of one that is only ever closed, as a signal, and the example
-//     "Done" makes that a success.
+//     is received. Of a channel that is closed empty the error is [ErrNoValue],
+//     and so it is of one that is only ever closed, as a signal: [Handle] turns
+//     that into a success.
 //     A goroutine waits for the channel, and ends when the future is cancelled
 //     or ctx ends; nothing is received from then on.
 //   - Of a function, what it returns, run as by [Go] with ctx.
@@ -29,9 +29,9 @@ type Source[T any] interface {
 //     the end of ctx stops the group or the wait.
 //
 // If ctx ends while a channel is waited for, the future is cancelled, or has failed
-// if it was a deadline that passed. WrapFuture does not block (for functions see [Go]). It panics if ctx
-// or src is nil, but a nil channel is one from which nothing will come.
-// asyncio: wrap_future.
+// if it was a deadline that passed. WrapFuture does not block (for functions see
+// [Go]). It panics if ctx or src is nil, but a nil channel is one from which nothing
+// will come. asyncio: wrap_future.
 func WrapFuture[T any, S Source[T]](ctx context.Context, src S) *Future[T] {
 	if ctx == nil {
 		panic("future: WrapFuture: nil context")

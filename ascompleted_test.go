@@ -293,7 +293,7 @@ func TestG7_UnusedTimeout(t *testing.T) {
 	})
 }
 
-func TestG_RangingAgainGoesOn(t *testing.T) {
+func TestAsCompleted_RangingAgainGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps, fs := combPromises(6)
 		for i := range 3 {
@@ -325,7 +325,7 @@ func TestG_RangingAgainGoesOn(t *testing.T) {
 }
 
 // A loop that its body leaves must leave nothing on the inputs that are still pending.
-func TestG_BreakLeavesNothing(t *testing.T) {
+func TestAsCompleted_BreakLeavesNothing(t *testing.T) {
 	never := future.NewPromise[int]()
 	for i := range 1000 {
 		for pos := range future.AsCompleted(t.Context(), &never.Future, future.FromResult(i)) {
@@ -339,7 +339,7 @@ func TestG_BreakLeavesNothing(t *testing.T) {
 	wantWatchers(t, 0, &never.Future)
 }
 
-func TestG_NestedRange(t *testing.T) {
+func TestAsCompleted_NestedRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps, fs := combPromises(4)
 		for i, p := range ps {
@@ -362,7 +362,7 @@ func TestG_NestedRange(t *testing.T) {
 	})
 }
 
-func TestG_PanicInTheBody(t *testing.T) {
+func TestAsCompleted_PanicInTheBody(t *testing.T) {
 	ps, fs := combPromises(3)
 	for i, p := range ps {
 		p.SetResult(i)
@@ -387,7 +387,7 @@ func TestG_PanicInTheBody(t *testing.T) {
 	}
 }
 
-func TestG_SeveralGoroutinesShare(t *testing.T) {
+func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 	t.Run("each input once", func(t *testing.T) {
 		const n, rangers = 200, 8
 		ps, fs := combPromises(n)

@@ -61,8 +61,8 @@ func TestBudget_Promise(t *testing.T) {
 	if got := testing.AllocsPerRun(1000, budgetFresh); got != 1 {
 		t.Errorf("a promise, completed and read: %v allocations; want 1", got)
 	}
-	if got := budgetBytes(budgetFresh); got > 64.5 {
-		t.Errorf("a promise, completed and read: %v bytes; want at most 64", got)
+	if got := budgetBytes(budgetFresh); got > 48.5 {
+		t.Errorf("a promise, completed and read: %v bytes; want at most 48", got)
 	}
 	budgetWant(t, "a promise in a struct of the caller's", 1, func() {
 		call := new(struct {

@@ -1023,3 +1023,19 @@ func TestC2_CauseOfWithContext(t *testing.T) {
 		wantCancelled(t, f, errE)
 	})
 }
+
+func TestC4_AnswerWithTheCause(t *testing.T) {
+	cause := errors.New("cause")
+	started := make(chan struct{})
+	f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
+		close(started)
+		<-ctx.Done()
+		return 0, context.Cause(ctx)
+	})
+	<-started
+	if !f.CancelCause(cause) {
+		t.Fatal("CancelCause of a running task reported false")
+	}
+	<-f.Done()
+	wantCancelled(t, f, cause)
+}

@@ -8,21 +8,22 @@ import (
 )
 
 // The state word. A future that has not settled may carry any of the low bits;
-// each is set at most once, and never cleared before the settle. All are set
-// under the cell's mutex, but for two of a task: begun belongs to whoever is the
-// first to set it, the goroutine that runs the task or the one that cancels it
-// before it has started; and of queued and begun, whoever comes second sees the other. The high bits are the outcome: they are ordered so that one
-// comparison answers "has it settled?" (s >= settled) and "did it succeed?"
-// (s >= succeeded).
+// each is set at most once, and but for owing none is cleared before the settle. All
+// are set under the cell's mutex, but for two of a task: begun belongs to whoever is
+// the first to set it, the goroutine that runs the task or the one that cancels it
+// before it has started; and of queued and begun, whoever comes second sees the
+// other. The high bits are the outcome: they are ordered so that one comparison
+// answers "has it settled?" (s >= settled) and "did it succeed?" (s >= succeeded).
 //
 //	from         to           by                          guard
 //	pending      +opened      the first Done or Await     mu
 //	pending      +linked      CompleteWith                mu
 //	pending      +queued      whoever hands over a stage  mu
-//	pending      +queued      whoever hands over a task   itself
+//	pending      +queued      whoever hands over a task   the atomic Or
 //	pending      +begun       Run of a stage              mu
-//	pending      +begun       Run or cancel of a task     itself
+//	pending      +begun       Run or cancel of a task     the atomic Or
 //	pending      +heeded      a combinator or chain       mu
+//	any          -owing       the return of a clean-up    mu
 //	pending      succeeded    settle, once                mu
 //	pending      failed       settle, once                mu
 //	pending      cancelled    settle, once                mu
@@ -59,9 +60,9 @@ const (
 type cell struct {
 	state    atomic.Uint32
 	mu       sync.Mutex
-	slot     slot          // of the scope that has this cell
+	slot     slot          // what the task or stage of this future holds of its Lender
 	ch       chan struct{} // made by the first Done; constant once opened is set
-	watchers list          // guarded by mu; empty once settled
+	watchers list          // guarded by mu; empty once settled, but for the note of a run (scope.note)
 	// role is the producer while the cell is pending (nil: a plain promise), and
 	// the *failure once it has failed or was cancelled. One word for both keeps a
 	// Future[int] in 48 bytes. While isTask is set it is the function of the task in

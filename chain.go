@@ -18,19 +18,19 @@ import "context"
 // The context that fn gets is ctx, and ends too when the derived future is
 // cancelled. If ctx has ended by the time fn would start, fn is not called, and
 // the derived future is cancelled, or has failed if a deadline passed; only
-// Handle and Finally call fn even then. If fn fails, panics ([PanicError]) or
-// calls runtime.Goexit ([ErrGoexit]), so does the derived future; it is
-// cancelled if the error Is [ErrCancelled], or Is context.Canceled and ctx was
-// cancelled. A wait for the executor's room ends with ctx too, but for Handle and
-// Finally. If the executor refuses, it fails with the executor's error; only
-// Finally runs fn all the same, on a goroutine of its own.
+// Handle and Finally call fn even then. If fn fails, the derived future fails with
+// its error; if it panics or calls runtime.Goexit, with a [PanicError] or
+// [ErrGoexit]. The derived future is cancelled if the error Is [ErrCancelled], or Is
+// context.Canceled and ctx was cancelled. A wait for the executor's room ends with
+// ctx too, but for Handle and Finally. If the executor refuses, the derived future
+// fails with the executor's error; only Finally runs fn all the same, on a goroutine
+// of its own.
 //
-// Cancelling the derived future settles it at once, and cancels f, unless f is
-// done ([Shield] protects it) or it was fn that was running, whose context then
-// ends. The source is never changed otherwise. These functions do not block,
-// are safe for concurrent use and panic if a context, future or function is
-// nil. Handing f over counts as reading its failure, which becomes that of the
-// derived future.
+// Cancelling the derived future settles it at once. An f that is pending is
+// cancelled with it ([Shield] protects it); if fn is running, its context ends. The
+// source is never changed otherwise. These functions do not block, are safe for
+// concurrent use and panic if a context, future or function is nil. Handing f over
+// counts as reading its failure, which becomes that of the derived future.
 func Then[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, T) (U, error)) *Future[U] {
 	check("Then", ctx, f != nil, fn != nil)
 	s := &then[T, U]{fn: fn}
@@ -78,9 +78,8 @@ func Handle[T, U any](ctx context.Context, f *Future[T], fn func(context.Context
 //
 // Cancelling the derived future settles it at once and cancels f; fn still runs
 // when f is done, which may be after that, and its context does not end by it
-// unless it is running. The error of an fn that nobody waits
-// for any more is reported (see [SetUnhandledHandler]). See [Then] for the
-// rest.
+// unless it is running. The error of an fn that nobody waits for any more is
+// reported (see [SetUnhandledHandler]). See [Then] for the rest.
 func Finally[T any](ctx context.Context, f *Future[T], fn func(context.Context) error) *Future[T] {
 	check("Finally", ctx, f != nil, fn != nil)
 	s := &cleanup[T]{fn: fn}
@@ -209,11 +208,9 @@ func (s *stage[U]) crash(err error) todo {
 	return s.fail(failed, newFailure(err, originOf[U]()))
 }
 
-// refuse settles s as one whose code will not run, because the executor refused it.
-func (s *stage[U]) refuse(err error) todo { return s.refused(err) }
-
-// refused is refuse, and if err is nil the reason is that the context has ended.
-func (s *stage[U]) refused(err error) todo {
+// refuse settles s as one whose code will not run, because the executor refused it
+// or, if err is nil, because the context has ended.
+func (s *stage[U]) refuse(err error) todo {
 	state, fl := s.ctx.refusal(err, originOf[U]()) // before the lock is taken, as it asks the context
 	if !s.lockOrForget(begun) {
 		return todo{}
@@ -274,7 +271,7 @@ func (s *then[T, U]) notify(n *node) todo {
 
 func (s *then[T, U]) work(ctx context.Context) todo {
 	if s.ctx.parent.Err() != nil {
-		return s.refused(nil)
+		return s.refuse(nil)
 	}
 	src, fn, ok := claim(&s.stage, &s.fn)
 	if !ok {
@@ -307,7 +304,7 @@ func (s *thenFuture[T, U]) notify(n *node) todo {
 
 func (s *thenFuture[T, U]) work(ctx context.Context) todo {
 	if s.ctx.parent.Err() != nil {
-		return s.refused(nil)
+		return s.refuse(nil)
 	}
 	src, fn, ok := claim(&s.stage, &s.fn)
 	if !ok {
@@ -391,7 +388,7 @@ func (s *recovery[T]) notify(n *node) todo {
 
 func (s *recovery[T]) work(ctx context.Context) todo {
 	if s.ctx.parent.Err() != nil {
-		return s.refused(nil)
+		return s.refuse(nil)
 	}
 	src, fn, ok := claim(&s.stage, &s.fn)
 	if !ok {

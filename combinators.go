@@ -17,10 +17,10 @@ import (
 // with those of futs that are pending, and deregister once these no longer
 // matter to them, in constant time each. If several of futs are done at the
 // call, the first in order counts; those that settle at nearly the same time, on
-// different goroutines, count in either order. Handing a future over counts as reading its
-// failure. Cancelling the derived future settles it at once and cancels those
-// of futs that are pending. They panic, before anything happens, if one of futs
-// is nil.
+// different goroutines, count in either order. Handing a future over counts as
+// reading its failure. Cancelling the derived future settles it at once and
+// cancels those of futs that are pending. They panic, before anything happens,
+// if one of futs is nil.
 func Gather[T any](futs ...*Future[T]) *Future[[]T] {
 	values := make([]T, len(futs))
 	for i, f := range futs {
@@ -32,20 +32,14 @@ func Gather[T any](futs ...*Future[T]) *Future[[]T] {
 	return FromResult(values)
 }
 
-type gather[T any] struct {
-	fanIn[[]T]
-	left atomic.Int64 // as in barrier
-}
+type gather[T any] struct{ fanIn[[]T] }
 
 // gatherPending goes on where futs[i] has not succeeded.
 func gatherPending[T any](values []T, futs []*Future[T], i int) *Future[[]T] {
 	checkFutures("Gather", futs[i:])
 	g := new(gather[T])
 	g.partial = values
-	rest := futs[i:]
-	g.left.Store(int64(len(rest)) + 1)
-	td := watchAll(&g.fanIn, g, rest)
-	td.add(g.open())
+	td := watchAll(&g.fanIn, g, futs[i:])
 	td.add(g.countdown())
 	td.run(nil)
 	return &g.Future
@@ -59,7 +53,7 @@ func (g *gather[T]) notify(n *node) todo {
 }
 
 func (g *gather[T]) countdown() todo {
-	if g.left.Add(-1) > 0 || !g.lockPending(0) {
+	if !g.last() {
 		return todo{}
 	}
 	g.v = g.partial
@@ -78,22 +72,17 @@ func (g *gather[T]) countdown() todo {
 // gather(return_exceptions=True).
 func Settle[T any](futs ...*Future[T]) *Future[[]Outcome[T]] {
 	checkFutures("Settle", futs)
-	s := &settling[T]{}
-	s.left.Store(int64(len(futs)) + 1)
+	s := new(settling[T])
 	td := watchAll(&s.fanIn, s, futs)
-	td.add(s.open())
 	td.add(s.notify(nil))
 	td.run(nil)
 	return &s.Future
 }
 
-type settling[T any] struct {
-	fanIn[[]Outcome[T]]
-	left atomic.Int64 // as in barrier
-}
+type settling[T any] struct{ fanIn[[]Outcome[T]] }
 
 func (s *settling[T]) notify(*node) todo {
-	if s.left.Add(-1) > 0 || !s.lockPending(0) {
+	if !s.last() {
 		return todo{}
 	}
 	nodes := s.takeLocked()
@@ -140,9 +129,7 @@ func first[T any](name string, futs []*Future[T], cancels bool) *Future[T] {
 			return &r.Future
 		}
 	}
-	td := watchAll(&r.fanIn, r, futs)
-	td.add(r.open())
-	td.run(nil)
+	watchAll(&r.fanIn, r, futs).run(nil)
 	return &r.Future
 }
 
@@ -182,18 +169,13 @@ func FirstSucceeded[T any](futs ...*Future[T]) *Future[T] {
 			return FromResult(f.v)
 		}
 	}
-	s.left.Store(int64(len(futs)) + 1)
 	td := watchAll(&s.fanIn, s, futs)
-	td.add(s.open())
 	td.add(s.countdown())
 	td.run(nil)
 	return &s.Future
 }
 
-type successor[T any] struct {
-	fanIn[T]
-	left atomic.Int64 // as in barrier
-}
+type successor[T any] struct{ fanIn[T] }
 
 func (s *successor[T]) notify(n *node) todo {
 	if n.src.state.Load() >= succeeded {
@@ -203,7 +185,7 @@ func (s *successor[T]) notify(n *node) todo {
 }
 
 func (s *successor[T]) countdown() todo {
-	if s.left.Add(-1) > 0 || !s.lockPending(0) {
+	if !s.last() {
 		return todo{}
 	}
 	nodes := s.takeLocked()
@@ -231,7 +213,6 @@ func joined(errs []error) error {
 // first failure.
 func all(srcs ...*cell) *Future[struct{}] {
 	b := new(barrier[struct{}])
-	b.left.Store(int64(len(srcs)) + 1)
 	b.prepare(b, len(srcs))
 	var td todo
 	for i, src := range srcs {
@@ -280,7 +261,8 @@ func checkAwaitables[F Awaitable](name string, futs []F) {
 // started never start. A call that returns [ErrCancelled] makes the future fail
 // as well, not be cancelled. Cancelling the future stops the calls in the same
 // way, and so does the end of ctx, though the future then settles only when one
-// of the running calls has returned.
+// of the running calls has returned: it is cancelled, or has failed if it was a
+// deadline that passed.
 //
 // One failure is the end of all; for partial results, fn returns Outcome[B]{Err: err},
 // nil, and never fails.
@@ -329,9 +311,7 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 		hands[i] = newTask(ctx, take)
 		tasks[i] = &hands[i].Future
 	}
-	m.left.Store(int64(len(tasks)) + 1)
 	td := watchAll(&m.fanIn, m, tasks)
-	td.add(m.open())
 	td.add(m.countdown())
 	td.run(nil)
 	for _, t := range hands {

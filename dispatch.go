@@ -11,7 +11,7 @@ import (
 // meanwhile.
 type todo struct {
 	ready list // nodes whose source has settled: to be notified
-	work  list // nodes of workers that have the caller's code to run
+	work  list // nodes of stages that have the caller's code to run
 	calls list // nodes of callbacks
 }
 
@@ -23,7 +23,8 @@ func (td *todo) add(more todo) {
 
 func (td *todo) isEmpty() bool { return *td == todo{} }
 
-// A worker is a party with the caller's code to run: a task, or a stage of a chain.
+// A worker has the caller's code to run. It is a task, or a stage of a chain, which
+// is a party too.
 type worker interface {
 	job
 	// work runs the code with ctx, which is the scope or derived from it, settles the
@@ -50,12 +51,11 @@ func (td todo) run(on *placement) {
 type runner struct {
 	todo
 	on    *placement
-	begun *scope // of the worker that was handed over, if the run may be asked to stop
+	root  *scope // of the worker that was handed over, if the run may be asked to stop
 	local list   // workers to be run here: on the spot, or as their source ran here
 	spot  list   // callbacks to be run here, on the spot
-	// wentOn says that begun has a note of what goes on.
-	wentOn bool
-	slot   *slot // which the current worker holds until those who wait for it are told
+	noted bool   // root has a note of the stage that runs now
+	slot  *slot  // which the current worker holds until those who wait for it are told
 	// Whose code is running: at most one of the two.
 	cur  worker
 	call *Callback
@@ -114,7 +114,7 @@ func runTask(w worker) {
 	s := w.scope()
 	r := runner{cur: w, on: s.place}
 	if s.place.mode == elsewhere {
-		r.begun = s
+		r.root = s
 	}
 	r.run()
 }
@@ -123,12 +123,12 @@ func runTask(w worker) {
 // stop, that holds for the worker too.
 func (r *runner) goOn(n *node) {
 	r.cur = n.party.(worker)
-	if r.begun == nil {
+	if r.root == nil {
 		return
 	}
-	r.wentOn = true
-	r.begun.note(n)
-	if cause := r.begun.stopped(); cause != nil {
+	r.noted = true
+	r.root.note(n)
+	if cause := r.root.stopped(); cause != nil {
 		_, td := r.cur.scope().stop(*cause)
 		r.add(td)
 	}
@@ -136,9 +136,9 @@ func (r *runner) goOn(n *node) {
 
 // noteDone notes that what went on in this run has returned.
 func (r *runner) noteDone() {
-	if r.wentOn {
-		r.wentOn = false
-		r.begun.note(nil)
+	if r.noted {
+		r.noted = false
+		r.root.note(nil)
 	}
 }
 

@@ -7,6 +7,10 @@
 // and results in, and that want to select on a result next to their other
 // channels.
 //
+// A future settles once: it gets a value or an error, or is cancelled, and from
+// then on it is done. Of errors, "Is" means errors.Is. An executor admits a task
+// that it accepts, and what that takes is room.
+//
 // # The thirty lines that a service needs
 //
 //	// page returns the two parts of what a user gets to see: the orders are needed,
@@ -55,7 +59,8 @@
 //     group.
 //   - [Go], [GoIn], and [WrapFuture] and [EnsureFuture] of a function, on an
 //     executor that makes its callers wait for room, as a pool does; never on
-//     the default one.
+//     the default one. The same holds for Go of package flight.
+//   - Execute, Shutdown and Close of package pool.
 //
 // Nothing else does: not SetResult, not Cancel, not [Then], not [Map],
 // however full a pool may be. Only with [Inline] do these take as long as the
@@ -209,7 +214,7 @@
 //	fut.add_done_callback(cb, context=c)     cb := f.AddDoneCallback(ctx, fn)
 //	fut.remove_done_callback(cb)             cb.Remove()
 //	fut.get_loop()                           ExecutorFrom(ctx)
-//	loop.call_soon                           NewSerial
+//	loop.call_soon(fn)                       s := NewSerial(Goroutines); s.Execute(ctx, TaskFunc(fn))
 //	await fut                                f.Await(ctx), or <-f.Done() in a select
 //	create_task(coro())                      Go(ctx, fn)
 //	async with TaskGroup() as g              g := NewGroup(ctx); …; err := g.Wait()
@@ -218,10 +223,10 @@
 //	gather(*futs, return_exceptions=True)    Settle(futs...)
 //	wait(futs, timeout, return_when)         Wait(ctx, when, futs...)
 //	as_completed(futs)                       AsCompleted(ctx, futs...)
-//	wait_for(fut, d)                         WithTimeout(f, d)
+//	await wait_for(fut, d)                   WithTimeout(f, d).Await(ctx)
 //	timeout_at(t)                            WithDeadline(f, t)
-//	shield(fut)                              Shield(f)
-//	sleep(d)                                 After(d)
+//	await shield(fut)                        Shield(f).Await(ctx)
+//	await sleep(d)                           WithContext(ctx, After(d)).Await(ctx)
 //	isfuture, ensure_future, wrap_future     IsFuture, EnsureFuture, WrapFuture
 //	InvalidStateError                        ErrInvalidState
 //	CancelledError                           ErrCancelled, also Is context.Canceled
@@ -230,7 +235,10 @@
 // What differs: the write side is a type of its own. Callbacks are removed by
 // their registration, as functions have no identity in Go. There is no loop:
 // tasks, and callbacks of different futures, run side by side unless their
-// executor is a serial one. WithTimeout does not wait for what it cancels to
+// executor is a serial one. And a serial executor is no event loop: a task that
+// awaits does not let the next one run, and one that awaits a task behind it
+// waits until its context ends. It is for callbacks, and for short tasks that
+// share state; run tasks that wait on the default executor. WithTimeout does not wait for what it cancels to
 // stop, as wait_for does. Wait returns the error of a context that ends, where
 // wait(timeout) says nothing. To leave a group early is g.Cancel(err) and then
 // g.Wait(), which async with does by itself.

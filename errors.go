@@ -22,21 +22,24 @@ var (
 
 	// ErrTimeout is the error of a future that did not settle in time. It also Is
 	// [context.DeadlineExceeded] and has a method Timeout() bool that returns true.
-	// asyncio: TimeoutError.
+	// The deadline of a context gives an error that Is DeadlineExceeded, and not this
+	// one: to find either, test for that. asyncio: TimeoutError.
 	ErrTimeout error = timeoutError{}
 
-	// ErrNoFutures is what the first of no futures fails with.
+	// ErrNoFutures is the error of FirstCompleted, FirstSucceeded, Race and Wait of
+	// no futures.
 	ErrNoFutures = errors.New("future: no futures given")
 
-	// ErrNoValue is what an adapted channel fails with that was closed empty.
+	// ErrNoValue is the error of an adapted channel that was closed before it had a
+	// value.
 	ErrNoValue = errors.New("future: channel closed without a value")
 
 	// ErrGoexit is the error of a future whose function called [runtime.Goexit],
 	// as t.FailNow does.
 	ErrGoexit = errors.New("future: function called runtime.Goexit")
 
-	// ErrCycle is what CompleteWith, ThenFuture and Await give when a future would
-	// wait for itself. Only rings of CompleteWith, and of what ThenFuture returns, are
+	// ErrCycle is what CompleteWith, ThenFuture, Await and Go of package flight give
+	// when a future would wait for itself. Only rings of CompleteWith, and of what ThenFuture returns, are
 	// detected: not those that lead through another kind of future, such as Shield, or
 	// through tasks that await each other.
 	ErrCycle = errors.New("future: future waits for itself")
@@ -153,8 +156,8 @@ func contextError(ctx context.Context) error {
 	}
 }
 
-// endedBy is what becomes of a future whose parent context ended before its
-// function could run: it is cancelled, or has failed if a deadline passed.
+// endedBy is what becomes of a future that the end of ctx decides: it is cancelled,
+// or has failed if a deadline passed.
 func endedBy(ctx context.Context, o origin) (state uint32, fl *failure) {
 	if ctx.Err() == context.Canceled {
 		return cancelled, cancellation(context.Cause(ctx), nil)

@@ -12,19 +12,22 @@ import "sync/atomic"
 type fanIn[U any] struct {
 	Future[U]
 	role
-	nodes   []node // guarded by mu once opened
-	opened  bool   // guarded by mu
-	partial U      // what is to become the value; guarded by mu while it is not complete
+	nodes   []node       // guarded by mu once opened
+	opened  bool         // guarded by mu
+	left    atomic.Int64 // inputs to wait for, and one until all are registered
+	partial U            // what is to become the value; guarded by mu while it is not complete
 	// cancels: the inputs that are pending when the future settles are cancelled.
 	cancels bool
 }
 
-// watchAll registers f, of which self is the party, on futs.
+// watchAll registers f, of which self is the party, on futs. What counts them down has
+// one more to count.
 func watchAll[T, U any](f *fanIn[U], self party, futs []*Future[T]) (td todo) {
 	f.prepare(self, len(futs))
 	for i, in := range futs {
 		td.add(f.watchOne(&f.nodes[i], &in.cell))
 	}
+	td.add(f.open())
 	return td
 }
 
@@ -32,7 +35,12 @@ func (f *fanIn[U]) prepare(self party, inputs int) {
 	f.party = self
 	f.Future.cell.role = &f.role
 	f.nodes = make([]node, inputs)
+	f.left.Store(int64(inputs) + 1)
 }
+
+// last counts one input down. It reports true, and f is locked, if that was the last
+// and f is pending.
+func (f *fanIn[U]) last() bool { return f.left.Add(-1) == 0 && f.lockPending(0) }
 
 func (f *fanIn[U]) watchOne(n *node, src *cell) todo {
 	n.party, n.src = f.party, src
@@ -133,10 +141,7 @@ func inputFailure(src *cell, o origin) *failure {
 
 // A barrier is a fanIn that succeeds when all of its inputs have, and fails
 // with the first that does not.
-type barrier[U any] struct {
-	fanIn[U]
-	left atomic.Int64 // inputs to wait for, and one until all are registered
-}
+type barrier[U any] struct{ fanIn[U] }
 
 func (b *barrier[U]) notify(n *node) todo {
 	if n.src.state.Load() < succeeded {
@@ -146,7 +151,7 @@ func (b *barrier[U]) notify(n *node) todo {
 }
 
 func (b *barrier[U]) countdown() todo {
-	if b.left.Add(-1) > 0 || !b.lockPending(0) {
+	if !b.last() {
 		return todo{}
 	}
 	b.v = b.partial

@@ -231,8 +231,8 @@ func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 func (p *Promise[T]) SetResult(v T) error { return p.Complete(v, nil) }
 
 // SetError fails the promise with err, which readers get as it is. It is
-// refused as in SetResult. A nil err is refused too, and the promise stays
-// pending. An err that Is ErrCancelled makes it failed, not cancelled; that is
+// refused as in SetResult. A nil err is refused too, with another error, and the
+// promise stays pending. An err that Is ErrCancelled makes it failed, not cancelled; that is
 // what Cancel is for. asyncio: Future.set_exception.
 func (p *Promise[T]) SetError(err error) error {
 	if err == nil {

@@ -6,10 +6,10 @@ import (
 )
 
 // A Group owns tasks whose lives end before its Wait returns: structured
-// concurrency. The first failure cancels the rest. All methods are safe for
-// concurrent use. A Group is made by [NewGroup], and the zero Group cannot be used.
-// Wait must be called, on every path, to release its context and to hear of what
-// failed; where there is nothing left to wait for, after Cancel. asyncio: TaskGroup.
+// concurrency. The first failure cancels the rest. All methods, and [GoIn], are
+// safe for concurrent use. A Group is made by [NewGroup], and the zero Group cannot
+// be used. Wait must be called, on every path, to release its context and to hear of
+// what failed; to leave early, call Cancel and then Wait. asyncio: TaskGroup.
 type Group struct {
 	parent context.Context
 	ctx    context.Context
@@ -40,11 +40,11 @@ func NewGroup(ctx context.Context) *Group {
 // GoIn runs fn as a task of g, as [Go] does with the group's context, and
 // returns its future. If fn fails, all others of the group are cancelled with
 // its error as the cause; a child that is cancelled on its own is no failure,
-// and neither is one that was asked to stop and answers with that cause, nor one that
-// answers with context.DeadlineExceeded once the owner's deadline has passed; an
-// answer that is joined with another error is an answer.
-// That fn failed is for Wait to tell, and is not reported as unread. A child
-// may start others while the owner waits.
+// and neither is one that was asked to stop and answers with that cause, nor one
+// that answers with context.DeadlineExceeded once the owner's deadline has passed.
+// An error that is joined with such an answer is not in what Wait returns; it is in
+// the child's future. That fn failed is for Wait to tell, and is not reported as
+// unread. A child may start others while the owner waits.
 //
 // In a group that has ended, because it was cancelled or Wait has returned, fn
 // is not called and the future is cancelled. GoIn waits no longer than Go does.
@@ -86,15 +86,16 @@ func (c *child[T]) abandon(error) list { panic("unreachable") }
 // included.
 func (g *Group) Cancel(cause error) { g.stop(cause).run(nil) }
 
-// Context returns the context of the group: that of the children's contexts, which
-// ends with the first failure, with Cancel, and when Wait returns.
+// Context returns the context of the group, from which those of the children derive.
+// It ends with the first failure, with Cancel, and when Wait returns.
 func (g *Group) Context() context.Context { return g.ctx }
 
 // Wait blocks until all children have returned, and returns their errors, those
 // of cancelled children excepted: joined, the first failure first (see
-// [errors.Join]; a single one as it is). Without any, it is nil, or if the
-// group was cancelled the cancellation, which Is [ErrCancelled] and Is the
-// cause (if a deadline ended it, Is [context.DeadlineExceeded]).
+// [errors.Join]; a single one as it is). Without any, it is nil, or if the group was
+// cancelled or its context has ended, even after all had succeeded, the cancellation,
+// which Is [ErrCancelled] and Is the cause (if a deadline ended it, Is
+// [context.DeadlineExceeded]).
 //
 // Wait has no context of its own: to be impatient is to Cancel. It may be
 // called several times, and returns the same each time. Called by a child of

@@ -11,9 +11,9 @@ import (
 // of 0 or less all start at once. To start is to be handed to the executor of
 // ctx: on a pool that is full attempts queue behind each other. When one has
 // succeeded the others are cancelled; the context of the winner is not, also not
-// later (see [Go] for what that means for a body that is read afterwards). An attempt that
-// panics, or that the executor refuses, has failed. If all fail, the error is
-// theirs, joined in the order of the attempts (see [errors.Join]; of one
+// later (see [Go] for what that means for a body that is read afterwards). An
+// attempt that panics, or that the executor refuses, has failed. If all fail, the
+// error is theirs, joined in the order of the attempts (see [errors.Join]; of one
 // attempt the very same error).
 //
 // Attempts count from 0. They are tasks, as of [Go].
@@ -50,7 +50,7 @@ type hedge[T any] struct {
 	fn       func(context.Context, int) (T, error)
 	attempts []*attempt[T] // those that were started, in order
 	failures int
-	late     bool        // one has failed with another error than the end of ctx, after that
+	late     bool        // one has failed after ctx had ended, and not because of that
 	timer    *time.Timer // for the next attempt
 }
 

@@ -39,6 +39,7 @@ func TestInterleaving_CancelAndTakeOff(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			tooLate := time.After(2 * time.Minute)
 			for i := range rounds {
 				p, at := future.NewPromise[int](), new(atomic.Bool)
 				other := future.Shield(&p.Future)
@@ -53,8 +54,13 @@ func TestInterleaving_CancelAndTakeOff(t *testing.T) {
 				}
 				f.Cancel()
 				p.SetResult(1)
-				<-f.Done()
-				<-other.Done()
+				for _, f := range []*future.Future[int]{f, other} {
+					select {
+					case <-f.Done():
+					case <-tooLate:
+						t.Fatalf("round %d: %v, and so is a registration beside it: %v", i, f, other)
+					}
+				}
 			}
 		})
 	}

@@ -198,7 +198,7 @@ func TestGo_NameOfItsContext(t *testing.T) {
 	f := future.Go(context.Background(), func(ctx context.Context) (string, error) {
 		return fmt.Sprint(context.WithoutCancel(ctx)), nil
 	})
-	if name, err := f.Await(t.Context()); name != "future.Go.WithoutCancel" || err != nil {
+	if name, err := f.Await(t.Context()); name != "future.task.WithoutCancel" || err != nil {
 		t.Errorf("%q, %v", name, err)
 	}
 }

@@ -48,31 +48,27 @@ func (p *Promise[T]) link(src *Future[T]) (td todo, orphaned bool, err error) {
 	return td, orphaned, nil
 }
 
-// linking is held while a promise is linked, so that of two links that would
-// close a cycle one sees the other. None of the caller's code runs meanwhile.
+// linking is held while a promise, or what ThenFuture returned, is linked, so that of
+// two links that would close a cycle one sees the other. None of the caller's code
+// runs meanwhile.
 var linking sync.Mutex
 
 // tailOf follows the links from c to the future that all of them wait for.
 // linking is held.
 func tailOf(c *cell) *cell {
 	end := c
-	for next := end.tail(nil); next != nil; next = end.tail(nil) {
+	for next := end.swapTail(nil); next != nil; next = end.swapTail(nil) {
 		end = next
 	}
-	for c != end { // the next one who comes this way has one step to go
-		next := c.tail(nil)
-		c.tail(end)
-		if next == nil {
-			break
-		}
-		c = next
+	for c != nil && c != end { // the next one who comes this way has one step to go
+		c = c.swapTail(end)
 	}
 	return end
 }
 
-// tail returns what c waits for, as far as is known, or nil if c follows no other
-// future. If it does, and to is not nil, that is noted.
-func (c *cell) tail(to *cell) *cell {
+// swapTail returns what c waits for, as far as is known, or nil if c follows no other
+// future. If it does, to is noted in the place of that, unless it is nil.
+func (c *cell) swapTail(to *cell) (tail *cell) {
 	if !c.lockPending(isTask) {
 		return nil
 	}
@@ -84,11 +80,12 @@ func (c *cell) tail(to *cell) *cell {
 	if !ok {
 		return nil
 	}
-	tail := l.tailLink()
-	if *tail != nil && to != nil {
-		*tail = to
+	link := l.tailLink()
+	tail = *link
+	if tail != nil && to != nil {
+		*link = to
 	}
-	return *tail
+	return tail
 }
 
 // A follower makes a promise follow another future.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/channel-native/future"
 )
@@ -781,4 +782,30 @@ func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 			f.Err() // f was there all the time
 		})
 	}
+}
+
+func TestK26_QueuedStageDropsItsSource(t *testing.T) {
+	var queue []future.Task
+	ctx := future.WithExecutor(context.Background(), future.ExecutorFunc(func(_ context.Context, task future.Task) error {
+		queue = append(queue, task)
+		return nil
+	}))
+	var (
+		source  weak.Pointer[future.Promise[int]]
+		derived *future.Future[int]
+	)
+	unhandledDrop(func() {
+		p := future.NewPromise[int]()
+		source = weak.Make(p)
+		derived = future.Then(ctx, &p.Future, func(_ context.Context, v int) (int, error) { return v, nil })
+		p.SetResult(1)
+	})
+	if len(queue) != 1 || !derived.Cancel() {
+		t.Fatalf("%d tasks in the queue, %v; want one, and its future cancelled", len(queue), derived)
+	}
+	if !collect(func() bool { return source.Value() == nil }) {
+		t.Error("a cancelled stage in the queue of an executor keeps its source")
+	}
+	runtime.KeepAlive(queue)
+	runtime.KeepAlive(derived)
 }

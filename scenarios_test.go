@@ -13,6 +13,14 @@ import (
 
 // The cases that the library is specified by, one letter for each subject. The tests
 // of a case bear its number: TestA1_Fresh.
+//
+//	A  the states of a future                  H  WithTimeout, WithDeadline
+//	B  callbacks                               I  Shield
+//	C  cancellation                            J  Group
+//	D  WrapFuture, EnsureFuture, Chan          K  Then and its kin
+//	E  Gather, Settle, Map                     L  executors and pools
+//	F  Wait, the First family, Race, Hedge     M  failures that nobody reads
+//	G  AsCompleted
 const scenarios = `
 	A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A14 A16 A17 A19 A20
 	B1 B2 B3 B4 B6 B7 B10 B12 B13 B14 B16 B17

@@ -12,8 +12,8 @@ import (
 // A scope is the context that the function of a task or a stage gets.
 //
 // It lies inside the future's own allocation and is nothing but a view of its
-// parent until somebody asks for Done, derives a context from it, or cancels
-// it. Only then it gets a context of package context of its own, so that what
+// parent until somebody asks for Done, derives one that can be cancelled from it, or
+// cancels it. Only then it gets a context of package context of its own, so that what
 // is derived from it, also through values and foreign wrappers, attaches
 // without a goroutine, and context.Cause works. That one hears of the parent's
 // end through context.AfterFunc, not as its child: a child could be taken off
@@ -36,7 +36,7 @@ type scoped[T any] struct {
 	Future[T]
 }
 
-// The future follows without a gap, whatever T is.
+// This does not compile unless the future follows without a gap, whatever T is.
 const _ = -(unsafe.Sizeof(scope{}) % 8)
 
 // cell returns the cell of the future that s is the scope of.
@@ -50,7 +50,7 @@ func scopeOfCell(c *cell) *scope {
 type liveScope struct {
 	context.Context
 	cancel context.CancelCauseFunc
-	stop   func() bool // nil if the parent never ends
+	stop   func() bool // nil if it is not registered with the parent: that never ends, or has ended
 	// stopRun is why the executor wants the run that began with this scope to stop.
 	stopRun atomic.Pointer[error]
 }
@@ -134,7 +134,7 @@ func (h seat) Reclaim() { h.cell.slot.reclaim(h.place.lender) }
 
 func (h seat) is(c *cell) bool { return h.cell == c }
 
-func (s *scope) String() string { return "future.Go" }
+func (s *scope) String() string { return "future.task" }
 
 func (s *scope) open() *liveScope {
 	if l := s.live.Load(); l != nil {

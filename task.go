@@ -142,7 +142,8 @@ func (t *task[T]) answer(s uint32, fl *failure) todo {
 	return td
 }
 
-// cancelTask settles a task that has not started with fl; one that has, it asks to stop. c is a task, and c.mu is held.
+// cancelTask settles a task that has not started with fl; one that has, it asks to
+// stop. c is a task, and c.mu is held.
 func (c *cell) cancelTask(cause error, fl *failure) todo {
 	old := c.state.Or(begun)
 	if old&begun != 0 {

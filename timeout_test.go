@@ -532,7 +532,7 @@ func TestH22_ValuesAreNotRetained(t *testing.T) {
 	})
 }
 
-func TestH_WithContext(t *testing.T) {
+func TestWithContext(t *testing.T) {
 	run := func(name string, test func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc)) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -654,7 +654,7 @@ func TestH_WithContext(t *testing.T) {
 	})
 }
 
-func TestH_After(t *testing.T) {
+func TestAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		f := future.After(5 * time.Second)

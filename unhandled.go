@@ -27,11 +27,10 @@ type Unhandled struct {
 // some time after the last reference has gone, and not before the collector has
 // run twice. Waiting on Done, Wait and AsCompleted, and callbacks, are not
 // reading. That the context of a task ended, or an input of a combinator was
-// cancelled, is no news to whoever did it, and is not reported either. A
-// failure that is read costs a slot in a ring of the latest ones; only one that
-// stays unread for long gets a finalizer. An error that refers back to its own
-// future, or is held by something that lives on, is not collected and hence not
-// reported.
+// cancelled, is no news to whoever did it, and is not reported either. An error
+// that refers back to its own future, or is held by something that lives on, is
+// not collected and hence not reported. The report comes on the goroutine that
+// runs finalizers.
 //
 // Panics of callbacks and of plain functions ([TaskFunc]) are reported at once,
 // on the goroutine where they happened.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"log/slog"
 	"runtime"
@@ -486,3 +487,60 @@ func unhandledLog(t *testing.T) (text func() string) {
 type unhandledWriter func(p []byte) (int, error)
 
 func (w unhandledWriter) Write(p []byte) (int, error) { return w(p) }
+
+// A passedDeadline is a context whose deadline passes when passed is closed.
+type passedDeadline struct {
+	context.Context
+	passed chan struct{}
+}
+
+func (d passedDeadline) Done() <-chan struct{} { return d.passed }
+
+func (d passedDeadline) Err() error {
+	select {
+	case <-d.passed:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+func TestM1_EndOfTheParentIsNoNews(t *testing.T) {
+	detail := errors.New("detail of a deadline")
+	r := catchReports(t)
+	unhandledDrop(func() {
+		passed := make(chan struct{})
+		f := future.Go(passedDeadline{context.Background(), passed}, func(ctx context.Context) (int, error) {
+			close(passed)
+			<-ctx.Done()
+			return 0, fmt.Errorf("%w: %w", ctx.Err(), detail)
+		})
+		<-f.Done()
+		if f.State() != future.Failed {
+			t.Errorf("%v; want it failed", f)
+		}
+	})
+	unhandledWant(t, r, detail, 0)
+}
+
+func TestM2_FailureOfTwoInputs(t *testing.T) {
+	shared := errors.New("failure of two inputs")
+	r := catchReports(t)
+	unhandledDrop(func() {
+		ctx := context.Background()
+		same := func(_ context.Context, v int) (int, error) { return v, nil }
+		src := future.FromError[int](shared)
+		future.Gather(future.Then(ctx, src, same), future.Then(ctx, src, same))
+	})
+	unhandledWant(t, r, shared, 1)
+}
+
+func TestE8_FailedBeforehand(t *testing.T) {
+	first, second := errors.New("first of two that had failed"), errors.New("second of two that had failed")
+	r := catchReports(t)
+	unhandledDrop(func() {
+		g := future.Gather(future.FromError[int](first), future.FromError[int](second))
+		wantFailed(t, g, first)
+	})
+	unhandledWant(t, r, second, 0)
+}

@@ -168,8 +168,9 @@ func distinct[F Awaitable](futs []F) []F {
 // AsCompleted returns a sequence of futs as they get done, each with its index:
 // first those that are done, in order, then the others as they settle, whatever
 // the outcome. Ranging blocks until the next is done. The sequence ends when
-// all were yielded, or when ctx ends and none of those left is done; ctx.Err()
-// tells which. What is pending then is left alone.
+// all were yielded, or when ctx ends and none of those left is done (to tell
+// which, count: ctx may have ended in either case). What is pending then is left
+// alone.
 //
 // Each future is yielded once, at its first index if futs repeats it. The
 // sequence has one position: ranging again, also from several goroutines at

@@ -1057,7 +1057,7 @@ func TestF24_After(t *testing.T) {
 	})
 }
 
-func TestF_CancelAll(t *testing.T) {
+func TestCancelAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps, fs := combPromises(3)
 		ps[1].SetResult(1)

@@ -1,6 +1,6 @@
 // Package flight shares one running call among all callers who want the same
 // thing, as x/sync's singleflight does, with futures: each caller has one of
-// its own, may give up without touching the others, and the call is cancelled
+// its own, may leave without touching the others, and the call is cancelled
 // when nobody is left who wants it.
 package flight
 
@@ -33,19 +33,20 @@ var inline = future.WithExecutor(context.Background(), future.Inline)
 // fn is not called, and the future is of that call. Otherwise fn is run on the
 // executor of ctx as by [future.Go], with the values of ctx but not its
 // deadline: the call has none of any caller's, and its context ends when all
-// callers have gone.
+// callers have left.
 //
-// Each caller has a future of its own. It is cancelled by its Cancel, and when
-// ctx ends (a deadline that passes makes it fail), and that touches no other
-// caller. When the last caller has gone in this way the call is cancelled, with the
-// error of that caller's future as the cause, and
-// who comes then, while it is still ending, gets a fresh one. Panics and Goexit
-// in fn fail all callers alike ([future.PanicError], [future.ErrGoexit]), and
-// if the executor refuses the call, its error does.
+// Each caller has a future of its own. A caller leaves by its Cancel, or by the end
+// of ctx (a deadline that passes makes the future fail), and that touches no other
+// caller; an Await that gives up does not leave. When the last caller has left, the
+// call is cancelled, with the error of that caller's future as the cause, and who
+// comes then, while it is still ending, gets a fresh one. Panics and Goexit in fn
+// fail all callers alike ([future.PanicError], [future.ErrGoexit]), and if the
+// executor refuses the call, its error does.
 //
-// Callers share the very value. An fn that asks for its own key would wait for itself:
-// while the call runs, a Go for its key with the context that fn was given, or one
-// derived from it, fails with [future.ErrCycle], also if nobody would wait for it.
+// All callers get the same value: none may change what it refers to. An fn that asks
+// for its own key would wait for itself: while the call runs, a Go for its key with
+// the context that fn was given, or one derived from it, fails with
+// [future.ErrCycle], also if nobody would wait for it.
 //
 // If ctx has ended already, fn is not called. Go does not wait for fn; an
 // executor whose admission takes time may make it wait for that, until ctx

@@ -121,10 +121,12 @@
 // # Other pools
 //
 // Futures run on other pools as well, by way of [future.ExecutorFunc], if these
-// refuse work instead of waiting; tasks there must not wait for each other. On
-// a := ants.NewPool(8, ants.WithNonblocking(true)), without its error, and on
-// d := pond.NewPool(8, pond.WithQueueSize(64), pond.WithNonBlocking(true)):
+// refuse work instead of waiting; tasks there must not wait for each other. On ants
+// and on pond:
 //
-//	future.ExecutorFunc(func(_ context.Context, t future.Task) error { return a.Submit(t.Run) })
-//	future.ExecutorFunc(func(_ context.Context, t future.Task) error { return d.Go(t.Run) })
+//	a, err := ants.NewPool(8, ants.WithNonblocking(true))
+//	onAnts := future.ExecutorFunc(func(_ context.Context, t future.Task) error { return a.Submit(t.Run) })
+//
+//	d := pond.NewPool(8, pond.WithQueueSize(64), pond.WithNonBlocking(true))
+//	onPond := future.ExecutorFunc(func(_ context.Context, t future.Task) error { return d.Go(t.Run) })
 package pool

@@ -99,21 +99,21 @@ func (h *hand) popAll() []future.Task {
 	return all
 }
 
-// A waiting is a goroutine that waits for its turn, in the order of arrival.
-type waiting struct {
+// A waiter is a goroutine that waits for its turn, in the order of arrival.
+type waiter struct {
 	task       future.Task   // of a submitter
 	err        error         // written before ready is closed
 	ready      chan struct{} // closed when it is its turn
-	next, prev *waiting
+	next, prev *waiter
 	listed     bool
 }
 
 type waitList struct {
-	first, last *waiting
+	first, last *waiter
 	len         int
 }
 
-func (l *waitList) push(w *waiting) {
+func (l *waitList) push(w *waiter) {
 	w.listed = true
 	l.len++
 	if l.last == nil {
@@ -124,7 +124,7 @@ func (l *waitList) push(w *waiting) {
 	l.last = w
 }
 
-func (l *waitList) pop() *waiting {
+func (l *waitList) pop() *waiter {
 	w := l.first
 	if w != nil {
 		l.remove(w)
@@ -133,7 +133,7 @@ func (l *waitList) pop() *waiting {
 }
 
 // remove reports whether w was in the list.
-func (l *waitList) remove(w *waiting) bool {
+func (l *waitList) remove(w *waiter) bool {
 	if !w.listed {
 		return false
 	}

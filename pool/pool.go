@@ -56,7 +56,7 @@ func WithName(name string) Option { return func(p *Pool) { p.name = name } }
 type Pool struct {
 	room        int // of the queue
 	batch       int // the most tasks that a worker takes at a time
-	procs       int // what GOMAXPROCS was
+	procs       int // GOMAXPROCS when the pool was made
 	idleTimeout time.Duration
 	name        string
 
@@ -77,7 +77,7 @@ type Pool struct {
 	closed    bool
 	arriving  bool    // a worker was woken, and has not seen the queue yet
 	lingering bool    // a worker waits a moment for more before it goes idle
-	letIn     *worker // the last to let a submitter in; nil once one has submitted, or a worker has lingered for it
+	letIn     *worker // the last to let a submitter in; nil once it has submitted, or a worker has lingered
 	queue     ring
 	submitted uint64
 
@@ -119,8 +119,8 @@ func New(workers int, opts ...Option) *Pool {
 // Execute hands task to the pool, which will run it, or ask it to cancel if the
 // pool is closed by then. If there is no room it waits for it, until ctx ends:
 // the error is ctx.Err() then, or [ErrClosed] if the pool is or gets closed,
-// and the task will not run. Submitters are admitted in the order in which they
-// came. If ctx belongs to a task of a pool, that one's slot is lent out while
+// and the task will not run. If there is room, the task is accepted even if ctx has
+// ended. Submitters are admitted in the order in which they came. If ctx belongs to a task of a pool, that one's slot is lent out while
 // it waits. Execute panics if ctx or task is nil.
 func (p *Pool) Execute(ctx context.Context, task future.Task) error {
 	if ctx == nil {
@@ -133,13 +133,13 @@ func (p *Pool) Execute(ctx context.Context, task future.Task) error {
 	if p.closed || p.hasRoom() {
 		return p.submit(task)
 	}
-	w := &waiting{task: task, ready: make(chan struct{})}
+	w := &waiter{task: task, ready: make(chan struct{})}
 	p.submitters.push(w)
 	p.mu.Unlock()
 	return p.awaitRoom(ctx, w)
 }
 
-func (p *Pool) awaitRoom(ctx context.Context, w *waiting) error {
+func (p *Pool) awaitRoom(ctx context.Context, w *waiter) error {
 	s := slot.Of(ctx)
 	lent := s != nil && s.Lend()
 	if lent {
@@ -267,7 +267,7 @@ func (p *Pool) Lend() {
 	p.busy--
 	p.lent++
 	w := p.slotFreed()
-	p.checkDrained() // the task may have returned, and a goroutine that waited for it gives its slot back
+	p.checkDrained() // if the task has returned, and this is a goroutine that waited with its context
 	p.mu.Unlock()
 	w.start()
 }
@@ -284,7 +284,7 @@ func (p *Pool) Reclaim() {
 		p.mu.Unlock()
 		return
 	}
-	w := &waiting{ready: make(chan struct{})}
+	w := &waiter{ready: make(chan struct{})}
 	p.reclaimers.push(w)
 	p.setHurry()
 	p.mu.Unlock()
@@ -308,15 +308,14 @@ func (p *Pool) Resize(workers int) {
 // Shutdown refuses new work, also that of submitters who wait for room, and
 // waits until what was accepted has run, or ctx ends: then it returns
 // ctx.Err(), and the pool goes on draining. If all has run it returns nil, even if
-// ctx has ended. It may be called several times. A
-// task that shuts its own pool down and waits for it waits for itself, until
-// ctx ends. It panics if ctx is nil.
+// ctx has ended. It may be called several times. A task that shuts its own pool
+// down and waits for it waits for itself, until ctx ends. It panics if ctx is nil.
 func (p *Pool) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		panic("pool: Shutdown: nil context")
 	}
 	p.mu.Lock()
-	p.close()
+	p.shut()
 	p.mu.Unlock()
 	select {
 	case <-p.drained:
@@ -337,7 +336,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 // must not close its own pool: Close would wait for it.
 func (p *Pool) Close() error {
 	p.mu.Lock()
-	p.close()
+	p.shut()
 	queued := p.queue.popAll()
 	var running []future.Task
 	for w := range p.workers {
@@ -371,7 +370,7 @@ func dropAll(tasks []future.Task) {
 }
 
 // close refuses new work from now on. p.mu is held.
-func (p *Pool) close() {
+func (p *Pool) shut() {
 	if p.closed {
 		return
 	}

@@ -87,7 +87,7 @@ func stopwatch[T any](ctx context.Context, f *future.Future[T], took *time.Durat
 
 // status says which kind of missing a part is.
 func status(err error) string {
-	if errors.Is(err, future.ErrTimeout) {
+	if errors.Is(err, context.DeadlineExceeded) { // which future.ErrTimeout is too
 		return timedOut
 	}
 	return failed

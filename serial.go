@@ -1,0 +1,246 @@
+package future
+
+import (
+	"context"
+	"sync"
+)
+
+// NewSerial returns an executor that runs one task at a time, in the order in
+// which they were handed over, on the executor on: as asyncio's loop.call_soon
+// does with callbacks. It is no event loop: a task that blocks, also one that
+// awaits, holds up those behind it, and one that awaits one of these waits until
+// the context of the wait ends. While there is work the serial executor occupies
+// on with one task of its own. It is safe for concurrent use.
+//
+// If on refuses, the submitter that asked it gets the refusal, and the others
+// who have handed over tasks meanwhile keep their places: on is asked again for
+// them, and if it refuses again their futures fail with that error. A settle is
+// never refused: it keeps its place too. A serial executor keeps no goroutine
+// and needs no closing. NewSerial panics if on is nil.
+func NewSerial(on Executor) Executor {
+	if on == nil {
+		panic("future: NewSerial: nil executor")
+	}
+	s := &serial{on: on}
+	if _, ok := on.(Lender); ok {
+		return &lendingSerial{s}
+	}
+	return s
+}
+
+type serial struct {
+	on Executor
+
+	mu      sync.Mutex
+	queue   []Task // in order
+	current Task   // the one that runs
+	runs    *drain // by which it runs
+	active  bool   // a drain has been, or is being, handed to on
+}
+
+func (s *serial) Execute(ctx context.Context, task Task) error {
+	if !s.enqueue(task) {
+		return nil
+	}
+	return s.offer(
+		func(d Task) error { return s.on.Execute(ctx, d) },
+		func(error) { s.drop(); s.again() })
+}
+
+// drop drops the first in the queue: the one refused.
+func (s *serial) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue[0] = nil
+	s.queue = s.queue[1:]
+}
+
+// TryExecute never refuses, so that what settles keeps its order: it is the serial
+// executor that waits for room.
+func (s *serial) TryExecute(task Task) error {
+	if !s.enqueue(task) {
+		return nil
+	}
+	if try, ok := s.on.(tryExecutor); ok {
+		_ = s.offer(try.TryExecute, func(error) { go s.start() })
+	} else {
+		s.start() // does not wait
+	}
+	return nil
+}
+
+// offer hands a new drain to on. If on refuses, also by a panic or by
+// runtime.Goexit, refused is called, and the drain will do nothing.
+func (s *serial) offer(on func(Task) error, refused func(error)) (err error) {
+	d := &drain{serial: s}
+	err = ErrGoexit // unless on returns
+	defer func() {
+		if v := recover(); v != nil {
+			err = newPanicError(v)
+		}
+		if err != nil && s.claim(d, false) {
+			refused(err)
+		}
+	}()
+	err = on(d)
+	return err
+}
+
+// enqueue reports whether s was idle, so that the caller has to see to a drain.
+func (s *serial) enqueue(task Task) (start bool) {
+	if task == nil {
+		panic("future: Execute: nil task")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, task)
+	start = !s.active
+	s.active = true
+	return start
+}
+
+// again sees to another drain after one has failed to run all of the queue.
+func (s *serial) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaveLocked()
+}
+
+// leaveLocked ends the current drain, and sees to another if there is more.
+func (s *serial) leaveLocked() {
+	s.current, s.runs = nil, nil
+	s.active = len(s.queue) > 0
+	if s.active {
+		go s.start()
+	} else {
+		s.queue = nil
+	}
+}
+
+// start hands a drain to on, and may wait for that.
+func (s *serial) start() {
+	_ = s.offer(
+		func(d Task) error { return s.on.Execute(context.Background(), d) },
+		func(err error) {
+			go dropAll(s.takeAll(), func(t Task) bool { // what follows may be refused in turn
+				if j, ok := t.(job); ok {
+					j.refuse(err).run(nil)
+					return true
+				}
+				return t.CancelCause(err)
+			})
+		})
+}
+
+// dropAll calls cancel for each of tasks, and reports whether any call did. If one
+// does not return, since a callback on the spot called runtime.Goexit, the rest goes
+// on elsewhere.
+func dropAll(tasks []Task, cancel func(Task) bool) (any bool) {
+	defer func() {
+		if len(tasks) > 0 {
+			go dropAll(tasks, cancel)
+		}
+	}()
+	for len(tasks) > 0 {
+		t := tasks[0]
+		tasks = tasks[1:]
+		any = cancel(t) || any
+	}
+	return any
+}
+
+// claim reports whether d has been neither run nor given up before; it is to be run
+// now, or given up.
+func (s *serial) claim(d *drain, run bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.claimed {
+		return false
+	}
+	d.claimed = true
+	if run {
+		s.runs = d
+	}
+	return true
+}
+
+// takeAll empties the queue, of which on will run nothing, and leaves s idle.
+func (s *serial) takeAll() []Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	queue := s.queue
+	s.queue, s.runs, s.active = nil, nil, false
+	return queue
+}
+
+// takeCarried empties the queue of d, and returns the task that it runs as
+// well. If d does not run, there is nothing.
+func (s *serial) takeCarried(d *drain) []Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.runs != d {
+		return nil
+	}
+	carried := s.queue
+	if s.current != nil {
+		carried = append([]Task{s.current}, carried...)
+	}
+	s.queue = nil
+	d.stopped = true
+	return carried
+}
+
+// take returns the next task for d to run, or nil, and s idle, if there is none.
+func (s *serial) take(d *drain) Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 || d.stopped {
+		s.leaveLocked()
+		return nil
+	}
+	s.current, s.runs = s.queue[0], d
+	s.queue[0] = nil
+	s.queue = s.queue[1:]
+	return s.current
+}
+
+// A drain is the one task that a serial executor has on the executor below.
+type drain struct {
+	*serial
+	claimed bool // guarded by serial.mu
+	stopped bool // on wants it to stop: what comes later is for another drain; guarded by serial.mu
+}
+
+func (d *drain) Run() {
+	if !d.claim(d, true) {
+		return
+	}
+	returned := false
+	defer func() {
+		if !returned { // Goexit ends this goroutine, not the queue
+			d.again()
+		}
+	}()
+	for t := d.take(d); t != nil; t = d.take(d) {
+		t.Run()
+	}
+	returned = true
+}
+
+// CancelCause passes on that on will not run what it accepted, or, while d
+// runs, that it wants all that d carries to stop.
+func (d *drain) CancelCause(cause error) bool {
+	var tasks []Task
+	if d.claim(d, false) {
+		tasks = d.takeAll()
+	} else {
+		tasks = d.takeCarried(d)
+	}
+	return dropAll(tasks, func(t Task) bool { return t.CancelCause(cause) })
+}
+
+// A lendingSerial is a serial executor on a Lender, whose tasks hold a slot there.
+type lendingSerial struct{ *serial }
+
+func (s *lendingSerial) Lend()    { s.on.(Lender).Lend() }
+func (s *lendingSerial) Reclaim() { s.on.(Lender).Reclaim() }
