@@ -111,7 +111,7 @@ func TestClose_DroppedCleanUpLendsNothing(t *testing.T) {
 // A goroutine that waits with the context of a task may get the slot back for it when the task has returned and the
 // pool is draining. It gives it up again, and may be the last to do so.
 func TestShutdown_SlotOfATaskThatHasReturned(t *testing.T) {
-	for range 300 {
+	for range 10_000 { // the moment is short
 		synctest.Test(t, func(t *testing.T) {
 			p := pool.New(2)
 			ctx := future.WithExecutor(bg, p)
