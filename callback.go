@@ -117,20 +117,31 @@ type batch struct {
 	claimed atomic.Bool
 }
 
-// postCalls makes batches of the callbacks that are ready and hands them over.
-// Those of one future are next to each other.
+// takeSpotCalls takes those of the callbacks that are ready which are called on the spot.
+func (r *runner) takeSpotCalls() {
+	calls := r.calls
+	r.calls = list{}
+	for n := calls.pop(); n != nil; n = calls.pop() {
+		if callbackOf(n).place.mode == onTheSpot {
+			r.spot.push(n)
+		} else {
+			r.calls.push(n)
+		}
+	}
+}
+
+// postCalls makes batches of the callbacks that are ready, and that are called
+// elsewhere, and hands them over. Those of one future are next to each other.
+// Executors that may run them at once come last: nobody waits for them.
 func (r *runner) postCalls() {
+	var all, last []*batch
 	for r.calls.first != nil {
-		var batches []*batch
+		var batches []*batch     // of one future
 		var byKey map[any]*batch // made for the second
 		src := r.calls.first.src
 		for r.calls.first != nil && r.calls.first.src == src {
 			n := r.calls.pop()
 			place := callbackOf(n).place
-			if place.mode == onTheSpot {
-				r.spot.push(n)
-				continue
-			}
 			var b *batch
 			if len(batches) > 0 && batches[0].place.same(place) {
 				b = batches[0]
@@ -149,8 +160,15 @@ func (r *runner) postCalls() {
 			}
 			b.calls.push(n)
 		}
-		postBatches(batches)
+		for _, b := range batches {
+			if b.place.onCaller {
+				last = append(last, b)
+			} else {
+				all = append(all, b)
+			}
+		}
 	}
+	postBatches(append(all, last...))
 }
 
 // postBatches hands each of batches to its executor. If one of these calls

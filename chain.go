@@ -41,7 +41,9 @@ func Then[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, 
 // ThenFuture is Then for an fn that returns a future: the derived future
 // follows it, and cancels it when it is cancelled itself, also if fn comes back
 // with it only later. If fn returns nil, or a future that waits for the derived
-// one ([ErrCycle]), the derived future fails.
+// one ([ErrCycle]), the derived future fails. In a loop of many steps, each within the
+// fn of the one before, give each the context of the first: contexts that lie in each
+// other are looked through at every step.
 func ThenFuture[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, T) *Future[U]) *Future[U] {
 	check("ThenFuture", ctx, f != nil, fn != nil)
 	s := &thenFuture[T, U]{fn: fn}
@@ -176,6 +178,7 @@ func (s *stage[U]) inherit() todo {
 		return todo{}
 	}
 	src := s.forgetLocked()
+	s.ctx.drop()
 	return s.publishFailure(src.state.Load()&(failed|cancelled), src.failure())
 }
 
@@ -240,8 +243,11 @@ func (s *stage[U]) abandon(cause error) (stop list) {
 	}
 	s.mu.Unlock()
 	registered := s.takeOff(src, &s.cell, &stop)
-	if !registered || state&begun != 0 {
+	switch {
+	case !registered || state&begun != 0:
 		s.ctx.cancel(cause)
+	case state&queued == 0:
+		s.ctx.drop()
 	}
 	return stop
 }
@@ -351,7 +357,7 @@ func (s *thenFuture[T, U]) adopt(inner *Future[U], linked bool) (td todo) {
 			return todo{} // it was inner that settled s, or whoever cancelled s saw it
 		}
 	}
-	_, td = inner.cell.cancel(s.failure().err)
+	_, td = inner.cell.cancel(causeOf(s.failure().err))
 	return td
 }
 
@@ -382,6 +388,7 @@ func (s *recovery[T]) notify(n *node) todo {
 			return todo{}
 		}
 		s.forgetLocked()
+		s.ctx.drop()
 		return s.followLocked(src)
 	}
 }

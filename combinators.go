@@ -286,11 +286,13 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 	if len(items) == 0 {
 		return FromResult(results)
 	}
+	m := &mapping[B]{ctx: ctx}
+	m.partial, m.cancels = results, true
 	var next atomic.Int64
 	take := func(ctx context.Context) (struct{}, error) {
 		for {
 			i := int(next.Add(1)) - 1
-			if i >= len(items) {
+			if i >= len(items) || m.isSettled() {
 				return struct{}{}, nil
 			}
 			if ctx.Err() != nil {
@@ -298,44 +300,47 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 			}
 			v, err := fn(ctx, items[i])
 			if err != nil {
+				next.Store(int64(len(items))) // m has not settled yet
 				return struct{}{}, err
 			}
 			results[i] = v
+			m.finished.Add(1)
 		}
 	}
-	m := &mapping[B]{ctx: ctx}
-	m.partial, m.cancels = results, true
 	hands := make([]*task[struct{}], min(limit, len(items)))
 	tasks := make([]*Future[struct{}], len(hands))
 	for i := range hands {
 		hands[i] = newTask(ctx, take)
 		tasks[i] = &hands[i].Future
 	}
-	td := watchAll(&m.fanIn, m, tasks)
-	td.add(m.countdown())
-	td.run(nil)
+	watchAll(&m.fanIn, m, tasks).run(nil)
 	for _, t := range hands {
 		t.post()
 	}
 	return &m.Future
 }
 
-// A mapping is the future of Map: a barrier of the tasks that take the items.
+// A mapping is the future of Map. Its inputs are the tasks that take the items.
 type mapping[B any] struct {
-	barrier[[]B]
-	ctx context.Context // guarded by mu; nil once settled
+	fanIn[[]B]
+	ctx      context.Context // guarded by mu; nil once settled
+	finished atomic.Int64    // calls that have returned, and have not failed
 }
 
 func (m *mapping[B]) notify(n *node) (td todo) {
 	if !m.lockPending(0) {
 		return todo{}
 	}
-	ctx := m.ctx
+	ctx, results := m.ctx, m.partial
 	m.mu.Unlock()
-	if stateOf(n.src.state.Load()) == Cancelled && ctx.Err() != nil {
+	switch state := stateOf(n.src.state.Load()); {
+	case m.finished.Load() == int64(len(results)): // whatever a task without work does
+		td = m.win(results)
+	case state == Succeeded:
+	case state == Cancelled && ctx.Err() != nil:
 		td = m.lose(endedBy(ctx, originOf[[]B]()))
-	} else {
-		td = m.barrier.notify(n)
+	default:
+		td = m.lose(failed, inputFailure(n.src, originOf[[]B]()))
 	}
 	if m.isSettled() {
 		m.forget()
@@ -351,5 +356,5 @@ func (m *mapping[B]) forget() {
 
 func (m *mapping[B]) abandon(cause error) list {
 	m.forget()
-	return m.barrier.abandon(cause)
+	return m.fanIn.abandon(cause)
 }

@@ -236,7 +236,7 @@ func (r *runner) propagate() {
 }
 
 func (r *runner) tell() {
-	if r.ready.first != nil { // often callbacks that run together, and nobody to tell: a short cut
+	if r.ready.first != nil && r.work.first == nil { // often callbacks that run together, and nobody to tell: a short cut
 		switch place := placeOfAll(r.ready); {
 		case place == nil:
 		case place.mode == onTheSpot:
@@ -251,11 +251,12 @@ func (r *runner) tell() {
 	for n := r.ready.pop(); n != nil; n = r.ready.pop() {
 		r.add(n.notify(n))
 	}
+	r.takeSpotCalls()
+	if r.work.first != nil {
+		r.postWork() // before callbacks: their executor may run them on the spot, for all that is known
+	}
 	if r.calls.first != nil {
 		r.postCalls()
-	}
-	if r.work.first != nil {
-		r.postWork()
 	}
 }
 
@@ -265,13 +266,15 @@ func (r *runner) tell() {
 // handed over.
 func (r *runner) postWork() {
 	var keep *node
-	var others list
+	var others, last list
 	for n := r.work.pop(); n != nil; n = r.work.pop() {
 		switch p := n.party.(stager).scope().place; {
 		case p.mode == onTheSpot:
 			r.local.push(n)
 		case keep == nil && p.same(r.on):
 			keep = n
+		case p.onCaller: // may run it at once
+			last.push(n)
 		default:
 			others.push(n)
 		}
@@ -283,6 +286,7 @@ func (r *runner) postWork() {
 	default: // what runs on the spot may take its time
 		others.push(keep)
 	}
+	others.concat(last)
 	r.work = others // where handOver finds them, should an executor call runtime.Goexit
 	for n := r.work.pop(); n != nil; n = r.work.pop() {
 		w := n.party.(stager)
@@ -321,5 +325,7 @@ func (r *runner) rescue(done *bool) {
 		}
 	case v != nil && r.on != nil: // the executor's, when it was to give back a slot
 		report(Unhandled{err, fmt.Sprintf("%T", r.on.executor)})
+	case v != nil: // a context's, when it was asked whether it has ended
+		report(Unhandled{err, "a context"})
 	}
 }

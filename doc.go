@@ -57,12 +57,12 @@
 //     [Future.Done] or [Chan], which have no context but fit into a select.
 //   - [Group.Wait], which has no context: to be impatient is to cancel the
 //     group.
-//   - [Go], [GoIn], and [WrapFuture] and [EnsureFuture] of a function, on an
-//     executor that makes its callers wait for room, as a pool does; never on
-//     the default one. The same holds for Go of package flight.
+//   - [Go], and [WrapFuture] and [EnsureFuture] of a function, on an executor
+//     that makes its callers wait for room, as a pool does; never on the default
+//     one. The same holds for Go of package flight.
 //   - Execute, Shutdown and Close of package pool.
 //
-// Nothing else does: not SetResult, not Cancel, not [Then], not [Map],
+// Nothing else does: not SetResult, not Cancel, not [Then], not [Map] or [GoIn],
 // however full a pool may be. Only with [Inline] do these take as long as the
 // code that they run.
 //

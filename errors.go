@@ -94,7 +94,7 @@ type detailedError struct {
 func (e *detailedError) Error() string {
 	text := e.kind.Error()
 	for _, d := range e.detail {
-		text += ": " + d.Error()
+		text += ": " + fmt.Sprint(d) // which bears a typed nil
 	}
 	return text
 }
@@ -121,11 +121,22 @@ func cancellation(cause, err error) *failure {
 	switch {
 	case detail == nil:
 		return plainCancellation
-	case len(detail) == 1 && is(detail[0], ErrCancelled):
+	case len(detail) == 1 && is(detail[0], ErrCancelled) && is(detail[0], context.Canceled):
 		return newFailure(detail[0], origin{})
 	default:
 		return newFailure(&detailedError{ErrCancelled, detail}, origin{})
 	}
+}
+
+// causeOf returns the cause for which a future was cancelled whose error is err, or nil.
+func causeOf(err error) error {
+	if d, ok := err.(*detailedError); ok && d.kind == ErrCancelled {
+		return d.detail[0]
+	}
+	if err == ErrCancelled {
+		return nil
+	}
+	return err
 }
 
 // is is errors.Is of an error that the caller's code has made, whose methods may panic,
@@ -147,7 +158,7 @@ func answers(err, ended error) bool {
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	switch {
-	case cause == nil || cause == err:
+	case cause == nil || is(err, cause): // mostly they are the same
 		return err
 	case is(cause, err):
 		return cause

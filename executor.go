@@ -3,6 +3,7 @@ package future
 import (
 	"context"
 	"reflect"
+	"unsafe"
 )
 
 // A Task is a piece of work that an [Executor] is handed. The tasks that this
@@ -97,12 +98,10 @@ var Goroutines Executor = goroutines{}
 
 type goroutines struct{}
 
-func (goroutines) Execute(_ context.Context, task Task) error {
-	go task.Run()
-	return nil
-}
+func (goroutines) Execute(_ context.Context, task Task) error { return goroutines{}.TryExecute(task) }
 
 func (goroutines) TryExecute(task Task) error {
+	checkTask(task)
 	go task.Run()
 	return nil
 }
@@ -116,14 +115,18 @@ var Inline Executor = inline{}
 
 type inline struct{}
 
-func (inline) Execute(_ context.Context, task Task) error {
+func (inline) Execute(_ context.Context, task Task) error { return inline{}.TryExecute(task) }
+
+func (inline) TryExecute(task Task) error {
+	checkTask(task)
 	task.Run()
 	return nil
 }
 
-func (inline) TryExecute(task Task) error {
-	task.Run()
-	return nil
+func checkTask(task Task) {
+	if task == nil {
+		panic("future: Execute: nil task")
+	}
 }
 
 type tryExecutor interface{ TryExecute(Task) error }
@@ -137,6 +140,7 @@ type placement struct {
 	key      any         // equal for equal executors; what is not comparable equals nothing
 	try      tryExecutor // nil if the executor has none
 	lender   Lender      // nil if it is none
+	onCaller bool        // see runsOnCaller
 }
 
 type mode uint8
@@ -151,20 +155,39 @@ const (
 var unplaced = newPlacement(context.Background(), goroutines{})
 
 func newPlacement(ctx context.Context, ex Executor) *placement {
-	p := &placement{Context: ctx, executor: ex, key: ex}
+	p := &placement{Context: ctx, executor: ex, key: ex, onCaller: runsOnCaller(ex)}
 	switch ex.(type) {
 	case goroutines:
 		p.mode = spawn
 	case inline:
 		p.mode = onTheSpot
 	default:
-		if !reflect.ValueOf(ex).Comparable() {
+		if f, ok := ex.(ExecutorFunc); ok {
+			p.key = funcKey{*(*unsafe.Pointer)(unsafe.Pointer(&f))}
+		} else if !reflect.ValueOf(ex).Comparable() {
 			p.key = p
 		}
 		p.try, _ = ex.(tryExecutor)
 		p.lender, _ = ex.(Lender)
 	}
 	return p
+}
+
+// A funcKey tells functions apart, which cannot be compared: it points to what the
+// function value points to.
+type funcKey struct{ code unsafe.Pointer }
+
+// runsOnCaller reports whether ex runs a task before it returns, for all that is known.
+func runsOnCaller(ex Executor) bool {
+	switch ex := ex.(type) {
+	case inline:
+		return true
+	case *serial:
+		return runsOnCaller(ex.on)
+	default:
+		_, waits := ex.(tryExecutor)
+		return !waits
+	}
 }
 
 type placementKey struct{}

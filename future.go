@@ -3,6 +3,7 @@ package future
 import (
 	"context"
 	"fmt"
+	"runtime"
 )
 
 // State says how far a future is. A future leaves Pending, the zero State, once
@@ -160,9 +161,15 @@ func (f *Future[T]) String() string {
 	return text + ")"
 }
 
-// describe is the text of err on one line, whatever err is: of a panic it leaves out
-// what may refer to the very future that is described.
+// describe is the text of err; of a panic it leaves out what may refer to the very
+// future that is described. Also an error may: where its text describes a future in
+// turn, and the text of that one's error another one, it ends.
+//
+//go:noinline
 func describe(err error) string {
+	if nested() > 2 {
+		return fmt.Sprintf("%T", err)
+	}
 	pe, ok := err.(*PanicError)
 	if !ok || pe == nil {
 		return fmt.Sprint(err) // a typed nil is one too
@@ -173,6 +180,19 @@ func describe(err error) string {
 	default:
 		return fmt.Sprintf("panic of type %T", v)
 	}
+}
+
+// nested returns how many calls of its caller are on the stack, as far as it looks.
+func nested() (n int) {
+	var stack [128]uintptr
+	callers := stack[:runtime.Callers(2, stack[:])]
+	self := runtime.FuncForPC(callers[0])
+	for _, pc := range callers {
+		if runtime.FuncForPC(pc) == self {
+			n++
+		}
+	}
+	return n
 }
 
 func (f *Future[T]) base() *cell { return &f.cell }
@@ -225,7 +245,7 @@ func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 // CompleteWith has it).
 //
 // When SetResult returns the waiters have been released, derived futures have
-// settled, and callbacks were handed to their executors: none of the caller's
+// settled, and continuations and callbacks were handed to their executors: none of the caller's
 // code has run on this goroutine, unless its context says [Inline]. asyncio:
 // Future.set_result.
 func (p *Promise[T]) SetResult(v T) error { return p.Complete(v, nil) }

@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"reflect"
 	"sync"
 )
 
@@ -16,13 +17,16 @@ type Group struct {
 	end    context.CancelCauseFunc
 
 	mu       sync.Mutex
-	children list // nodes on the tasks that are not done
-	running  int  // how many children there are
-	errs     []error
-	stopped  bool          // cancelled, from outside or by a failure
-	idle     chan struct{} // closed when running drops to 0; nil if nobody waits
-	closed   bool          // no child runs and none will
-	judged   bool          // Wait returns err
+	children list           // nodes on the tasks that are not done
+	running  int            // how many children there are
+	errs     []error        // of children, each once
+	seen     map[error]bool // the comparable ones of errs
+	stopped  bool           // cancelled, from outside or by a failure
+	idle     chan struct{}  // closed when running drops to 0; nil if nobody waits
+	backlog  []entrant      // children that wait for room, in order
+	feeding  bool           // a goroutine hands over the backlog
+	closed   bool           // no child runs and none will
+	judged   bool           // Wait returns err
 	err      error
 }
 
@@ -47,8 +51,10 @@ func NewGroup(ctx context.Context) *Group {
 // unread. A child may start others while the owner waits.
 //
 // In a group that has ended, because it was cancelled or Wait has returned, fn
-// is not called and the future is cancelled. GoIn waits no longer than Go does.
-// It panics if g or fn is nil.
+// is not called and the future is cancelled. GoIn does not wait for room on an
+// executor that is full, as it may be called by a child that has the room: the group
+// hands its children over in order as there is room, and needs one goroutine for it.
+// With [Inline], fn has returned when GoIn does. It panics if g or fn is nil.
 func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	if g == nil {
 		panic("future: GoIn: nil group")
@@ -61,7 +67,7 @@ func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	c.watcher.party, c.watcher.src = c, &c.Future.cell
 	c.inGroup.src = &c.Future.cell
 	if g.enter(&c.inGroup, &c.watcher) {
-		c.start()
+		g.start(c, c.ctx.place)
 	} else {
 		c.CancelCause(context.Cause(g.ctx))
 	}
@@ -79,6 +85,74 @@ type child[T any] struct {
 
 func (c *child[T]) notify(*node) todo  { return c.group.done(&c.inGroup, &c.Future.cell) }
 func (c *child[T]) abandon(error) list { panic("unreachable") }
+
+// An entrant is a child that is about to be handed to its executor.
+type entrant interface {
+	job
+	isSettled() bool
+	post()
+	markQueued() bool
+}
+
+// start hands c to the executor of place, at once if that does not make it wait.
+func (g *Group) start(c entrant, place *placement) {
+	if place.try == nil {
+		c.post()
+		return
+	}
+	if !c.markQueued() {
+		return // it was cancelled
+	}
+	g.mu.Lock()
+	waits := g.feeding
+	if waits {
+		g.backlog = append(g.backlog, c)
+	}
+	g.mu.Unlock()
+	if waits || place.tryExecute(c) == nil {
+		return
+	}
+	g.mu.Lock()
+	g.backlog = append(g.backlog, c)
+	waits = g.feeding
+	g.feeding = true
+	g.mu.Unlock()
+	if !waits {
+		go g.feed(place)
+	}
+}
+
+// feed hands over the backlog, and waits for room.
+func (g *Group) feed(place *placement) {
+	returned := false
+	defer func() {
+		if !returned { // the executor, or what a refusal led to, has called Goexit
+			go g.feed(place)
+		}
+	}()
+	for c := g.nextInBacklog(); c != nil; c = g.nextInBacklog() {
+		if c.isSettled() {
+			continue
+		}
+		if err := place.execute(c.admission(), c); err != nil {
+			c.refuse(err).run(nil)
+		}
+	}
+	returned = true
+}
+
+// nextInBacklog returns nil if there is none, and notes that nobody feeds any more.
+func (g *Group) nextInBacklog() (c entrant) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.backlog) == 0 {
+		g.backlog, g.feeding = nil, false
+		return nil
+	}
+	c, g.backlog[0] = g.backlog[0], nil
+	g.backlog = g.backlog[1:]
+	return c
+}
 
 // Cancel cancels all children, those that are running through their contexts,
 // with cause (nil: none) as the cause, and refuses further ones. It does not
@@ -202,7 +276,7 @@ func (g *Group) done(n *node, c *cell) (td todo) {
 	g.mu.Lock()
 	g.children.remove(n)
 	if failure != nil {
-		g.errs = append(g.errs, failure)
+		g.addLocked(failure)
 	}
 	g.mu.Unlock()
 	if failure != nil {
@@ -216,4 +290,19 @@ func (g *Group) done(n *node, c *cell) (td todo) {
 		g.idle = nil
 	}
 	return td
+}
+
+// addLocked adds err to what Wait returns, unless it is there: a child that awaited
+// another one may have failed with the same error before it was asked to stop.
+func (g *Group) addLocked(err error) {
+	if reflect.ValueOf(err).Comparable() {
+		if g.seen[err] {
+			return
+		}
+		if g.seen == nil {
+			g.seen = make(map[error]bool)
+		}
+		g.seen[err] = true
+	}
+	g.errs = append(g.errs, err)
 }

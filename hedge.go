@@ -50,6 +50,8 @@ type hedge[T any] struct {
 	fn       func(context.Context, int) (T, error)
 	attempts []*attempt[T] // those that were started, in order
 	failures int
+	starting bool        // a goroutine is in startFrom
+	due      int         // the attempt that others want it to start; 0 if none
 	late     bool        // one has failed after ctx had ended, and not because of that
 	timer    *time.Timer // for the next attempt
 }
@@ -62,14 +64,56 @@ type attempt[T any] struct {
 }
 
 // startFrom starts attempt i, unless it was started before, and those that are to
-// start with it.
+// start with it. While one goroutine does so, another one, or the attempt itself if it
+// has failed on the spot, leaves it what is to be started next: a loop, no recursion.
 func (h *hedge[T]) startFrom(i int) {
-	for a := h.next(i); a != nil; a = h.next(i) {
-		a.post()
-		if h.delay > 0 {
+	h.mu.Lock()
+	busy := h.starting
+	h.starting = true
+	if busy {
+		h.due = i
+	}
+	h.mu.Unlock()
+	if !busy {
+		h.startAll(i)
+	}
+}
+
+func (h *hedge[T]) startAll(i int) {
+	returned := false
+	defer func() {
+		if returned { // otherwise an attempt on the spot has called Goexit
 			return
 		}
-		i++
+		if i = h.following(i, true); i >= 0 {
+			go h.startAll(i)
+		}
+	}()
+	for i >= 0 {
+		a := h.next(i)
+		if a != nil {
+			a.post()
+		}
+		i = h.following(i, a != nil)
+	}
+	returned = true
+}
+
+// following returns the attempt that is to start after attempt i, of which started says
+// whether it was started, or -1 if there is none for now.
+func (h *hedge[T]) following(i int, started bool) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	due := h.due
+	h.due = 0
+	switch {
+	case due > i:
+		return due
+	case started && h.delay == 0:
+		return i + 1
+	default:
+		h.starting = false
+		return -1
 	}
 }
 

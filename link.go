@@ -20,7 +20,7 @@ func (p *Promise[T]) CompleteWith(src *Future[T]) error {
 	}
 	td, orphaned, err := p.link(src)
 	if orphaned {
-		_, more := src.cell.cancel(p.failure().err)
+		_, more := src.cell.cancel(causeOf(p.failure().err))
 		td.add(more)
 	}
 	td.run(nil)

@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -50,7 +51,10 @@ func scopeOfCell(c *cell) *scope {
 type liveScope struct {
 	context.Context
 	cancel context.CancelCauseFunc
-	stop   func() bool // nil if it is not registered with the parent: that never ends, or has ended
+	// stop ends the registration with the parent, and hear is what that is to call, once
+	// or more often. Nil if there is none: the parent never ends, or has ended.
+	stop func() bool
+	hear func()
 	// stopRun is why the executor wants the run that began with this scope to stop.
 	stopRun atomic.Pointer[error]
 }
@@ -72,18 +76,57 @@ func holderOf(ctx context.Context) holder {
 	return h
 }
 
-func (s *scope) Deadline() (time.Time, bool) { return s.parent.Deadline() }
+// Deadline is that of the parent, for as long as its end is passed on.
+func (s *scope) Deadline() (deadline time.Time, ok bool) {
+	if s.returned() && s.Err() == nil {
+		return deadline, false
+	}
+	return s.parent.Deadline()
+}
 
-func (s *scope) Done() <-chan struct{} { return s.open().Done() }
+func (s *scope) Done() <-chan struct{} {
+	l := s.open()
+	s.catchUp(l)
+	return l.Done()
+}
 
 func (s *scope) Err() error {
-	if l := s.live.Load(); l != nil {
-		return l.Err()
+	l := s.live.Load()
+	if l == nil {
+		if s.returned() || s.parentErr() == nil {
+			return nil // once the function has returned the parent's end is no longer passed on
+		}
+		l = s.open() // for good: it must not be nil again when the function has returned
 	}
-	if s.returned() || s.parent.Err() == nil {
-		return nil // once the function has returned the parent's end is no longer passed on
+	s.catchUp(l)
+	return l.Err()
+}
+
+// catchUp sees to it that l, the live scope of s, has ended if the parent has: package
+// context tells it by a goroutine, which may come later than whoever asks.
+func (s *scope) catchUp(l *liveScope) {
+	if l.hear != nil && l.Err() == nil && !s.returned() && s.parentErr() != nil {
+		l.hear()
 	}
-	return s.open().Err() // for good: it must not be nil again when the function has returned
+}
+
+// parentErr is s.parent.Err(), without a recursion where scopes lie in scopes.
+func (s *scope) parentErr() error {
+	for {
+		p, ok := s.parent.(*scope)
+		if !ok {
+			return s.parent.Err()
+		}
+		if l := p.live.Load(); l != nil {
+			if err := l.Err(); err != nil {
+				return err
+			}
+		}
+		if p.returned() {
+			return nil
+		}
+		s = p
+	}
 }
 
 func (s *scope) Value(key any) any {
@@ -167,7 +210,7 @@ func newLiveScope(parent context.Context, ended bool) *liveScope {
 	default:
 		b := &bridge{Context: parent}
 		l.Context, l.cancel = context.WithCancelCause(b)
-		l.stop = b.stop
+		l.stop, l.hear = b.stop, b.hear
 	}
 	return l
 }
@@ -178,6 +221,9 @@ func (l *liveScope) detach() {
 	}
 }
 
+// drop lets go of the parent of a scope that nobody has got, and nobody will.
+func (s *scope) drop() { s.parent, s.place = nil, nil }
+
 // end is called when the function has returned, before the future settles, and once
 // more after that: open may have come in between.
 func (s *scope) end() {
@@ -187,8 +233,14 @@ func (s *scope) end() {
 }
 
 // cancel asks whoever works with the scope to stop. The end of the parent, if
-// that has come before, is what counts.
+// that has come before, is what counts. If the parent panics, that is reported: whoever
+// cancels has more to do.
 func (s *scope) cancel(cause error) {
+	defer func() {
+		if v := recover(); v != nil {
+			report(Unhandled{newPanicError(v), fmt.Sprintf("%T", s.parent)})
+		}
+	}()
 	if cause == nil {
 		cause = ErrCancelled
 	}
@@ -204,13 +256,9 @@ func (s *scope) cancel(cause error) {
 // verdict says what becomes of the future if the function answered with err,
 // not nil.
 func (s *scope) verdict(err error, o origin) (uint32, *failure) {
-	var ctx context.Context = s
-	if s.Err() == nil {
-		ctx = s.parent // its end may be on its way to s, and the function may have seen it first
-	}
-	if ctx.Err() == context.Canceled {
+	if s.Err() == context.Canceled {
 		// The cause is the answer of those who ask for it, as net/http does.
-		cause := context.Cause(ctx)
+		cause := context.Cause(s)
 		if is(err, context.Canceled) || is(err, cause) {
 			return cancelled, cancellation(cause, err)
 		}
@@ -218,8 +266,13 @@ func (s *scope) verdict(err error, o origin) (uint32, *failure) {
 	if is(err, ErrCancelled) {
 		return cancelled, newFailure(err, o)
 	}
-	if ended := s.parent.Err(); ended != nil && is(err, ended) {
-		return failed, echo(err, o)
+	if ended := s.parent.Err(); ended != nil {
+		switch {
+		case is(err, ended):
+			return failed, echo(err, o)
+		case is(err, context.Cause(s.parent)):
+			return failed, echo(&detailedError{ended, []error{err}}, o)
+		}
 	}
 	return failed, newFailure(err, o)
 }
@@ -292,6 +345,7 @@ func (c *heldContext) Value(key any) any {
 type bridge struct {
 	context.Context
 	stop func() bool
+	hear func()
 }
 
 // never is polled and compared by package context, but nobody waits for it.
@@ -300,6 +354,6 @@ var never = make(chan struct{})
 func (b *bridge) Done() <-chan struct{} { return never }
 
 func (b *bridge) AfterFunc(f func()) (stop func() bool) {
-	b.stop = context.AfterFunc(b.Context, f)
+	b.stop, b.hear = context.AfterFunc(b.Context, f), f
 	return b.stop
 }

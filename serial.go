@@ -88,9 +88,7 @@ func (s *serial) offer(on func(Task) error, refused func(error)) (err error) {
 
 // enqueue reports whether s was idle, so that the caller has to see to a drain.
 func (s *serial) enqueue(task Task) (start bool) {
-	if task == nil {
-		panic("future: Execute: nil task")
-	}
+	checkTask(task)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, task)

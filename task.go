@@ -14,8 +14,11 @@ import (
 // it is not cancelled because fn returned, so that what fn returns may go on
 // using it, as an *http.Response does. Once fn has returned the end of ctx is
 // no longer passed on: neither that nor Cancel reaches what fn has left behind, and
-// a body that is read later is read without a deadline. Read it in fn, or see to its
-// end: context.AfterFunc(ctx, func() { resp.Body.Close() }).
+// a body that is read later is read without a deadline, even one that fn has put into
+// a context derived from its own. Read it in fn, or see to its end:
+// context.AfterFunc(ctx, func() { resp.Body.Close() }). While fn runs, ctx.Err() and a
+// look at ctx.Done() tell of the end at once; who waits for it, and contexts derived
+// from ctx, hear of it from another goroutine, a moment later.
 //
 // Cancel on the future of a task that has not started settles it, and fn is
 // never called. On a running task it ends the context, and the future settles
@@ -34,7 +37,8 @@ import (
 // Go does not block on the default executor; another one may make it wait for
 // admission, no longer than until ctx ends, and with [Inline] fn has returned
 // when Go does. It is safe for concurrent use, and panics if ctx or fn is nil.
-// The future keeps ctx alive.
+// The future keeps ctx alive, and if that is the context of a task, also that task's
+// future with its value.
 func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future[T] {
 	if ctx == nil {
 		panic("future: Go: nil context")
@@ -69,7 +73,7 @@ func (t *task[T]) fn() *func(context.Context) (T, error) {
 	return (*func(context.Context) (T, error))(unsafe.Pointer(&t.Future.cell.role))
 }
 
-// start hands t to the executor of its context.
+// start hands t to the executor of its context, and waits for room.
 func (t *task[T]) start() {
 	if t.ctx.place.mode != elsewhere || t.ctx.parent.Err() != nil {
 		t.post()
@@ -86,13 +90,16 @@ func (t *task[T]) post() {
 		t.Run()
 	case t.ctx.place.mode == spawn:
 		go t.Run()
-	case t.state.Or(queued)&begun == 0: // otherwise it was cancelled
+	case t.markQueued():
 		t.ctx.place.post(t).run(nil)
 	}
 }
 
-// refuse settles t as one that never ran, because its parent context has ended or
-// because the executor refused it.
+// markQueued notes that t is about to be handed to an executor. It reports false if t
+// was cancelled before that.
+func (t *task[T]) markQueued() bool { return t.state.Or(queued)&begun == 0 }
+
+// refuse settles t as one that never ran, because the executor refused it.
 func (t *task[T]) refuse(err error) todo {
 	if t.state.Or(begun)&begun != 0 {
 		return todo{}
@@ -102,10 +109,6 @@ func (t *task[T]) refuse(err error) todo {
 
 // Run runs the function, unless t was cancelled before.
 func (t *task[T]) Run() {
-	if t.ctx.parent.Err() != nil {
-		t.refuse(nil).run(nil)
-		return
-	}
 	if t.state.Or(begun)&begun == 0 { // otherwise it has run, or was cancelled
 		runTask(t)
 	}
@@ -121,6 +124,9 @@ func (t *task[T]) CancelCause(cause error) bool {
 }
 
 func (t *task[T]) work(ctx context.Context) todo {
+	if t.ctx.parent.Err() != nil {
+		return t.answer(t.ctx.refusal(nil, t.origin()))
+	}
 	v, err := (*t.fn())(ctx)
 	if err != nil {
 		return t.answer(t.ctx.verdict(err, t.origin()))

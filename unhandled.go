@@ -28,8 +28,9 @@ type Unhandled struct {
 // run twice. Waiting on Done, Wait and AsCompleted, and callbacks, are not
 // reading. That the context of a task ended, or an input of a combinator was
 // cancelled, is no news to whoever did it, and is not reported either. An error
-// that refers back to its own future, or is held by something that lives on, is
-// not collected and hence not reported. The report comes on the goroutine that
+// that refers back to its own future, as one does that holds the context of the
+// task, or is held by something that lives on, is not collected and hence not
+// reported. The report comes on the goroutine that
 // runs finalizers.
 //
 // Panics of callbacks and of plain functions ([TaskFunc]) are reported at once,

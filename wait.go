@@ -111,7 +111,11 @@ func waitUntil[F Awaitable](ctx context.Context, when When, futs []F) error {
 		}
 	}
 	var err error
-	if !w.reached.Load() {
+	switch {
+	case w.reached.Load():
+	case ctx.Err() != nil: // there is no wait for which a slot could be lent
+		err = contextError(ctx)
+	default:
 		err = receiveIn(ctx, ctx, w.ready)
 	}
 	pull(nodes)

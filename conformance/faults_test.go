@@ -364,7 +364,7 @@ func TestParentEndsAtEveryStep(t *testing.T) {
 			}
 		})
 	}
-	if steps < 8 {
+	if steps < 7 {
 		t.Errorf("%d steps only", steps)
 	}
 }

@@ -162,8 +162,13 @@ func TestL16_GoOnAFullPool(t *testing.T) {
 		wantCancelled(t, future.Go(cancelled, fn), errM)
 
 		g := future.NewGroup(ctx)
-		time.AfterFunc(time.Second, func() { g.Cancel(errM) })
-		wantCancelled(t, future.GoIn(g, fn), errM)
+		start = time.Now()
+		child := future.GoIn(g, fn)
+		if d := time.Since(start); d != 0 {
+			t.Fatalf("GoIn waited %v for room; want it not to wait", d)
+		}
+		g.Cancel(errM)
+		wantCancelled(t, child, errM)
 		if err := g.Wait(); !errors.Is(err, errM) {
 			t.Fatalf("Wait: %v; want M", err)
 		}

@@ -73,7 +73,8 @@
 // Tasks start in the order in which they were admitted, and submitters who wait
 // for room are admitted in the order in which they came. With several workers,
 // that is no order among what the tasks do; nor with long queues, from which
-// workers take several tasks at a time ([WithQueue]). A task that is cancelled
+// workers take several tasks at a time ([WithQueue]): others take these over if the
+// worker does not get on, at once if its task has parked. A task that is cancelled
 // while it is queued never runs; its future is cancelled at once, and its place
 // is free when a worker comes to it. One whose context ends meanwhile never runs
 // either, but its future is done only when a worker comes to it, unless it is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,7 +49,14 @@ func WithIdleTimeout(d time.Duration) Option {
 
 // WithName names the pool: its workers have the pprof label pool=name, and so
 // do the goroutines that tasks start.
-func WithName(name string) Option { return func(p *Pool) { p.name = name } }
+func WithName(name string) Option {
+	return func(p *Pool) {
+		p.labels = nil
+		if name != "" {
+			p.labels = pprof.WithLabels(context.Background(), pprof.Labels("pool", name))
+		}
+	}
+}
 
 // A Pool is an executor that runs a bounded number of tasks at once, and lets a
 // bounded number wait. It is made by [New], and the zero Pool cannot be used. All
@@ -58,7 +66,7 @@ type Pool struct {
 	batch       int // the most tasks that a worker takes at a time
 	procs       int // GOMAXPROCS when the pool was made
 	idleTimeout time.Duration
-	name        string
+	labels      context.Context // of its workers for pprof; nil without a name
 
 	drained chan struct{} // closed when the pool is closed and nothing runs
 
@@ -70,7 +78,9 @@ type Pool struct {
 	// workers look all the time, and what each submission changes.
 	workers map[*worker]struct{}
 	idle    []*worker // by the time at which they became idle
-	loaded  []*worker // that may have tasks at hand which they have not started
+	loaded  []*worker // that may have tasks at hand which they have not started, in the order of loading
+	loads   int       // how often a worker has looked for tasks while there were some
+	parked  bool      // a task has parked, and there may be tasks at hand from before
 	reaper  *time.Timer
 
 	mu        sync.Mutex
@@ -120,8 +130,9 @@ func New(workers int, opts ...Option) *Pool {
 // pool is closed by then. If there is no room it waits for it, until ctx ends:
 // the error is ctx.Err() then, or [ErrClosed] if the pool is or gets closed,
 // and the task will not run. If there is room, the task is accepted even if ctx has
-// ended. Submitters are admitted in the order in which they came. If ctx belongs to a task of a pool, that one's slot is lent out while
-// it waits. Execute panics if ctx or task is nil.
+// ended. Submitters are admitted in the order in which they came. If ctx belongs to a
+// task of a pool, that one's slot is lent out while it waits. Execute panics if ctx or
+// task is nil.
 func (p *Pool) Execute(ctx context.Context, task future.Task) error {
 	if ctx == nil {
 		panic("pool: Execute: nil context")
@@ -140,9 +151,7 @@ func (p *Pool) Execute(ctx context.Context, task future.Task) error {
 }
 
 func (p *Pool) awaitRoom(ctx context.Context, w *waiter) error {
-	s := slot.Of(ctx)
-	lent := s != nil && s.Lend()
-	if lent {
+	if s := slot.Of(ctx); s != nil && ctx.Err() == nil && s.Lend() {
 		defer s.Reclaim()
 	}
 	select {
@@ -266,6 +275,7 @@ func (p *Pool) Lend() {
 	p.held--
 	p.busy--
 	p.lent++
+	p.parked = true
 	w := p.slotFreed()
 	p.checkDrained() // if the task has returned, and this is a goroutine that waited with its context
 	p.mu.Unlock()

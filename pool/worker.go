@@ -1,8 +1,8 @@
 package pool
 
 import (
-	"context"
 	"runtime/pprof"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +17,7 @@ type worker struct {
 	wakeup    chan bool // true: there is a slot for it; closed: it is dismissed
 	idleSince time.Time // guarded by pool.mu
 	isLoaded  bool      // in pool.loaded; guarded by pool.mu
+	seen      uint64    // how many tasks it had done when it was last looked at; guarded by pool.mu
 	known     bool      // in pool.workers; guarded by pool.mu
 	working   bool      // counted in pool.busy; guarded by pool.mu
 
@@ -61,9 +62,6 @@ func (w *worker) forget() {
 }
 
 func (w *worker) run() {
-	if name := w.pool.name; name != "" {
-		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("pool", name)))
-	}
 	dismissed := false
 	defer func() {
 		if !dismissed { // runtime.Goexit has taken the goroutine, but not the slot
@@ -87,6 +85,9 @@ func (w *worker) work() (dismissed bool) {
 		t := w.next()
 		if t == nil {
 			return true
+		}
+		if labels := w.pool.labels; labels != nil { // each time, as a task may have set others
+			pprof.SetGoroutineLabels(labels)
 		}
 		if _, plain := t.(future.TaskFunc); !plain {
 			if f, ok := t.(interface{ IsDone() bool }); ok { // no lock is held: it may be the caller's
@@ -258,33 +259,70 @@ func (w *worker) handOver() {
 	p.grant()
 }
 
-// load fills w with tasks from the queue, or with half of what another worker
-// has at hand and has not started. p.mu and w.mu are held, and w has none.
+// load fills w with tasks. What other workers have at hand is older than the queue, so
+// after a task has parked it comes first: the task may wait for one of them. And so does
+// what a worker has at hand that has not got on since somebody last looked at it. Else w
+// takes from the queue, or if that is empty half of what another worker has at hand. p.mu
+// and w.mu are held, and w has none.
 func (w *worker) load() {
 	p := w.pool
-	if p.queue.len() > 0 {
+	for p.parked && w.tasks.len() == 0 {
+		if len(p.loaded) == 0 {
+			p.parked = false
+		} else {
+			w.takeFrom(p.loaded[0], all)
+		}
+	}
+	if n := len(p.loaded); n > 0 && w.tasks.len() == 0 {
+		p.loads++
+		if p.loads%loadsPerLook == 0 {
+			if v := p.loaded[p.loads/loadsPerLook%n]; v != w && v.isStuck() {
+				w.takeFrom(v, all)
+			}
+		}
+	}
+	if w.tasks.len() == 0 && p.queue.len() > 0 {
 		p.queue.moveTo(w.tasks.room(p.share()))
 	}
 	for w.tasks.len() == 0 && len(p.loaded) > 0 {
-		last := len(p.loaded) - 1
-		v := p.loaded[last]
-		if v != w {
-			v.mu.Lock()
-			v.tasks.moveTo(w.tasks.room((v.tasks.len() + 1) / 2))
-			if v.tasks.len() > 0 {
-				v.mu.Unlock()
-				break
-			}
-			v.mu.Unlock()
-		}
-		v.isLoaded = false
-		p.loaded[last] = nil
-		p.loaded = p.loaded[:last]
+		w.takeFrom(p.loaded[len(p.loaded)-1], half)
 	}
 	if w.tasks.len() > 1 && !w.isLoaded {
 		w.isLoaded = true
 		p.loaded = append(p.loaded, w)
 	}
+}
+
+// To look at others is cheap, but a worker that the scheduler has put off looks stuck.
+const loadsPerLook = 8
+
+func all(n int) int  { return n }
+func half(n int) int { return (n + 1) / 2 }
+
+// takeFrom fills w with as many of the tasks that v has at hand as share says, and
+// takes v off the loaded workers if it has none left. p.mu and w.mu are held.
+func (w *worker) takeFrom(v *worker, share func(int) int) {
+	if v != w {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.tasks.moveTo(w.tasks.room(share(v.tasks.len())))
+	}
+	if v == w || v.tasks.len() == 0 {
+		loaded := w.pool.loaded
+		i := slices.Index(loaded, v)
+		w.pool.loaded = slices.Delete(loaded, i, i+1)
+		v.isLoaded = false
+	}
+}
+
+// isStuck reports whether w runs the same task as when this was last asked. p.mu is held.
+func (w *worker) isStuck() bool {
+	w.mu.Lock()
+	done := w.completed + w.cancelled
+	w.mu.Unlock()
+	same := done == w.seen
+	w.seen = done
+	return same
 }
 
 // retire makes w idle, after it has lost its slot, and reports whether it is to
