@@ -96,7 +96,7 @@ type entrant interface {
 
 // start hands c to the executor of place, at once if that does not make it wait.
 func (g *Group) start(c entrant, place *placement) {
-	if place.try == nil {
+	if place.try == nil || g.ctx.Err() != nil {
 		c.post()
 		return
 	}
