@@ -71,7 +71,7 @@ func (h *hedge[T]) startFrom(i int) {
 	busy := h.starting
 	h.starting = true
 	if busy {
-		h.due = i
+		h.due = max(h.due, i)
 	}
 	h.mu.Unlock()
 	if !busy {

@@ -270,7 +270,7 @@ func (s *scope) verdict(err error, o origin) (uint32, *failure) {
 		switch {
 		case is(err, ended):
 			return failed, echo(err, o)
-		case is(err, context.Cause(s.parent)):
+		case ended == context.DeadlineExceeded && is(err, context.Cause(s.parent)):
 			return failed, echo(&detailedError{ended, []error{err}}, o)
 		}
 	}
