@@ -1022,6 +1022,52 @@ func TestE20_MapAfterAFailure(t *testing.T) {
 	})
 }
 
+// Whoever has seen that Map is done sees no item start after that.
+func TestE20_MapStartsNothingOnceItIsDone(t *testing.T) {
+	const hands = 50
+	items := make([]int, 4*hands)
+	for i := range items {
+		items[i] = i
+	}
+	for name, end := range map[string]func(m *future.Future[[]int], fail chan struct{}){
+		"failure": func(_ *future.Future[[]int], fail chan struct{}) { close(fail) },
+		"Cancel":  func(m *future.Future[[]int], fail chan struct{}) { m.Cancel(); close(fail) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 500 { // the moment between the end of Map and that of its hands is short
+				fail, open := make(chan struct{}), make(chan struct{})
+				var started, first sync.WaitGroup
+				started.Add(hands)
+				first.Add(hands)
+				var late atomic.Int32
+				m := future.Map(context.Background(), hands, items, func(_ context.Context, i int) (int, error) {
+					if i >= hands {
+						late.Add(1)
+						return 0, nil
+					}
+					started.Done()
+					defer first.Done()
+					if i == 0 {
+						<-fail
+						return 0, errE
+					}
+					<-open
+					return 0, nil
+				})
+				started.Wait()
+				go end(m, fail)
+				<-m.Done()
+				close(open)
+				first.Wait()
+				runtime.Gosched()
+				if m.Err() == nil || late.Load() > 0 {
+					t.Fatalf("%v, %d items started after it was done", m, late.Load())
+				}
+			}
+		})
+	}
+}
+
 func TestE21_NoAccumulation(t *testing.T) {
 	rounds := 100_000
 	if raceEnabled {

@@ -3,6 +3,7 @@ package future_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -945,6 +946,92 @@ func grpWantPanic(t testing.TB, name string, fn func()) {
 		}
 	}()
 	fn()
+}
+
+// Wait says each error once, by whomever it comes: children that wait for each other fail with the same one.
+func TestJ3_EachErrorOnce(t *testing.T) {
+	// Children fail together if each is asked for its error before one of them has failed.
+	together := func(n int32) func() {
+		all := make(chan struct{})
+		var asked atomic.Int32
+		return func() {
+			if asked.Add(1) == n {
+				close(all)
+			}
+			<-all
+		}
+	}
+	wait := func(errs ...error) error {
+		g := future.NewGroup(t.Context())
+		for _, err := range errs {
+			future.GoIn(g, grpError(err))
+		}
+		return g.Wait()
+	}
+	meet := together(3)
+	if same := &(nosyError{meet}); wait(same, same, same) != same {
+		t.Error("the same error by three children: Wait does not return that error itself")
+	}
+	meet = together(4)
+	a, b := &nosyError{meet}, &nosyError{meet}
+	if got := grpErrors(wait(a, b, a, b)); len(got) != 2 || !slices.Contains(got, error(a)) || !slices.Contains(got, error(b)) {
+		t.Errorf("two errors twice: %d errors; want each once", len(got))
+	}
+	meet = together(3)
+	if got := grpErrors(wait(nosyError{meet}, nosyError{meet}, nosyError{meet})); len(got) != 3 {
+		t.Errorf("three errors that cannot be compared: %d errors; want 3", len(got))
+	}
+	dependent := func() error {
+		g := future.NewGroup(t.Context())
+		start := make(chan struct{})
+		first := future.GoIn(g, func(context.Context) (int, error) { <-start; return 0, errE })
+		for range 3 {
+			future.GoIn(g, first.Await)
+		}
+		close(start)
+		return g.Wait()
+	}
+	for range 1000 {
+		if err := dependent(); err != errE {
+			t.Fatalf("children that await the one that fails: %v; want exactly E", err)
+		}
+	}
+}
+
+// An executor that loses the goroutine on which a child waits for room does not lose the children behind it.
+func TestGroup_ExecutorEndsTheWaitForRoom(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic(errE) }, "Goexit": runtime.Goexit} {
+		for _, runs := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/runs=%v", name, runs), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					g := future.NewGroup(future.WithExecutor(t.Context(), roomless(func(_ context.Context, task future.Task) error {
+						if runs {
+							task.Run()
+						}
+						end()
+						return nil
+					})))
+					var got []int
+					var children []*future.Future[int]
+					for i := range 10 {
+						children = append(children, future.GoIn(g, func(context.Context) (int, error) { got = append(got, i); return i, nil }))
+					}
+					err := g.Wait()
+					if runs && (err != nil || len(got) != 10 || !slices.IsSorted(got)) {
+						t.Errorf("Wait: %v; %v ran; want all, in order", err, got)
+					}
+					if !runs && (len(grpErrors(err)) != 1 || len(got) > 0 || children[0].State() != future.Failed) {
+						t.Errorf("Wait: %v; %v ran, %v; want the error of the first", err, got, children[0])
+					}
+					for _, c := range children {
+						if !c.IsDone() {
+							t.Errorf("%v after Wait", c)
+						}
+					}
+				})
+			})
+		}
+	}
 }
 
 // What children answer to the deadline of the owner is no failure of theirs: Wait says it once, with its cause.

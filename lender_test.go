@@ -202,3 +202,33 @@ func TestGo_NameOfItsContext(t *testing.T) {
 		t.Errorf("%q, %v", name, err)
 	}
 }
+
+// A wait that is over before it begins lends nothing: what it waits for is settled, or its context has ended.
+func TestLender_NothingToWaitFor(t *testing.T) {
+	l := new(countingLender)
+	never, done := future.NewPromise[int](), future.FromResult(1)
+	_, err := future.Go(future.WithExecutor(t.Context(), l), func(ctx context.Context) (int, error) {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		for i, wait := range []func(){
+			func() { done.Await(ctx) },
+			func() { future.Wait(ctx, future.WhenFirstCompleted, &never.Future, done) },
+			func() { future.NewGroup(ctx).Wait() },
+			func() { never.Await(ended) },
+			func() { future.Wait(ended, future.WhenAllCompleted, &never.Future, done) },
+			func() {
+				for range future.AsCompleted(ended, &never.Future) {
+					t.Error("a pending future was yielded")
+				}
+			},
+		} {
+			if wait(); l.lent.Load() > 0 {
+				return i, fmt.Errorf("wait %d has lent a slot", i)
+			}
+		}
+		return 0, nil
+	}).Await(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -676,4 +677,45 @@ func TestAfter(t *testing.T) {
 
 		wantPending(t, future.After(math.MaxInt64))
 	})
+}
+
+// The cause of a deadline is as good an answer to it as the deadline: what comes of it says both, once.
+func TestDeadline_CauseIsAnAnswer(t *testing.T) {
+	cause := errors.New("too slow")
+	answer := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) }
+	for name, run := range map[string]func(ctx context.Context) error{
+		"Go": func(ctx context.Context) error {
+			_, err := future.Go(ctx, answer).Await(context.Background())
+			return err
+		},
+		"Group": func(ctx context.Context) error {
+			g := future.NewGroup(ctx)
+			for range 3 {
+				future.GoIn(g, answer)
+			}
+			return g.Wait()
+		},
+		"Hedge": func(ctx context.Context) error {
+			_, err := future.Hedge(ctx, time.Millisecond, 3, func(ctx context.Context, _ int) (int, error) { return answer(ctx) }).Await(context.Background())
+			return err
+		},
+		"Map": func(ctx context.Context) error {
+			_, err := future.Map(ctx, 2, []int{1, 2, 3}, func(ctx context.Context, _ int) (int, error) { return answer(ctx) }).Await(context.Background())
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, cause)
+				defer cancel()
+				err := run(ctx)
+				if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, cause) {
+					t.Fatalf("error %v; want the deadline and its cause", err)
+				}
+				if n := strings.Count(err.Error(), "too slow"); n != 1 {
+					t.Errorf("error %q; want the cause once", err)
+				}
+			})
+		})
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -1186,4 +1187,61 @@ func TestF22_EndOfTheContextAfterAFailure(t *testing.T) {
 		synctest.Wait()
 		wantCancelled(t, h, errE)
 	})
+}
+
+// Attempts that fail on the spot are started in a loop, also if they take their goroutine along.
+func TestF22_AttemptsOnTheSpot(t *testing.T) {
+	catchReports(t) // of the futures of those that Goexit took
+	refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
+	for _, delay := range []time.Duration{0, time.Hour} {
+		for name, ex := range map[string]future.Executor{"Inline": future.Inline, "refused": refuse} {
+			t.Run(fmt.Sprintf("%s/%v", name, delay), func(t *testing.T) {
+				defer debug.SetMaxStack(debug.SetMaxStack(4 << 20))
+				const n = 50_000
+				ran := 0
+				h := future.Hedge(future.WithExecutor(t.Context(), ex), delay, n, func(_ context.Context, i int) (int, error) {
+					if i != ran {
+						t.Fatalf("attempt %d started after %d others", i, ran)
+					}
+					ran++
+					return 0, errE
+				})
+				if _, err := h.Await(t.Context()); len(grpErrors(err)) != n || h.State() != future.Failed {
+					t.Errorf("%v, %d errors; want %d", h.State(), len(grpErrors(err)), n)
+				}
+				if ex == future.Inline && ran != n {
+					t.Errorf("%d attempts; want %d", ran, n)
+				}
+			})
+		}
+		t.Run(fmt.Sprintf("Goexit/%v", delay), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var ran []int
+				fn := func(_ context.Context, i int) (int, error) {
+					ran = append(ran, i)
+					runtime.Goexit()
+					return 0, nil
+				}
+				go future.Hedge(future.WithExecutor(t.Context(), future.Inline), delay, 5, fn)
+				synctest.Wait()
+				if !slices.Equal(ran, []int{0, 1, 2, 3, 4}) {
+					t.Errorf("attempts %v; want 0 to 4", ran)
+				}
+			})
+		})
+	}
+}
+
+// The clock and the failure that come together start one attempt, not two.
+func TestF22_FailureAsTheNextIsDue(t *testing.T) {
+	const ms = time.Millisecond
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			fails := hedgePlan{takes: 10 * ms, err: errE}
+			h := startHedge(t.Context(), 10*ms, fails, fails, fails, fails, hedgePlan{takes: time.Hour})
+			time.Sleep(time.Minute)
+			h.wantStarts(t, 0, 10*ms, 20*ms, 30*ms, 40*ms)
+			h.Cancel()
+		})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -504,4 +505,97 @@ func TestSettlingAfterClose(t *testing.T) {
 		}
 		wantFailed(t, d, pool.ErrClosed)
 	})
+}
+
+// waitInGroup makes a group of n children on a full pool of one worker.
+func waitInGroup(ctx context.Context, n int, child func(i int)) (*future.Group, []*future.Future[int]) {
+	g := future.NewGroup(ctx)
+	children := make([]*future.Future[int], n)
+	for i := range children {
+		children[i] = future.GoIn(g, func(context.Context) (int, error) { child(i); return i, nil })
+	}
+	synctest.Wait()
+	return g, children
+}
+
+// Children for which there is no room are handed over in the order in which they were started, by one goroutine.
+func TestL16_ChildrenWaitInTheirGroup(t *testing.T) {
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 1, pool.WithQueue(queue))
+		release := hold(t, ctx)
+		before := runtime.NumGoroutine()
+		var got []int
+		g, _ := waitInGroup(ctx, queue+1000, func(i int) { got = append(got, i) })
+		if n := runtime.NumGoroutine() - before; n > 1 {
+			t.Errorf("%d goroutines wait for room; want 1", n)
+		}
+		release()
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != queue+1000 || !slices.IsSorted(got) {
+			t.Errorf("ran in the order %v", got)
+		}
+		synctest.Wait()
+		wantSettled(t, p)
+	})
+}
+
+// Children that wait for room are settled by a cancellation at once, and nobody waits for room on their behalf any more.
+func TestL16_CancelledWhileChildrenWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1, pool.WithQueue(0))
+		release := hold(t, ctx)
+		before := runtime.NumGoroutine()
+		g, children := waitInGroup(ctx, 100, func(i int) { t.Errorf("child %d ran", i) })
+		children[0].Cancel() // it is its turn
+		children[50].Cancel()
+		synctest.Wait()
+		wantPending(t, children[1])
+		g.Cancel(errM)
+		for i, c := range children {
+			if i == 0 || i == 50 {
+				wantCancelled(t, c)
+			} else {
+				wantCancelled(t, c, errM)
+			}
+		}
+		if err := g.Wait(); !errors.Is(err, errM) {
+			t.Errorf("Wait: %v; want M", err)
+		}
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n > 0 {
+			t.Errorf("%d goroutines are left", n)
+		}
+		wantCancelled(t, future.GoIn(g, func(context.Context) (int, error) { return 0, nil }))
+		release()
+		synctest.Wait()
+		wantSettled(t, p)
+	})
+}
+
+// The end of the pool is that of the children who wait for room.
+func TestL16_ClosingReleasesChildren(t *testing.T) {
+	for name, end := range map[string]func(p *pool.Pool){
+		"Shutdown": func(p *pool.Pool) { p.Shutdown(bg) },
+		"Close":    func(p *pool.Pool) { p.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, ctx := newPool(t, 1, pool.WithQueue(0))
+				release := hold(t, ctx)
+				g, children := waitInGroup(ctx, 10, func(i int) { t.Errorf("child %d ran", i) })
+				go end(p)
+				synctest.Wait()
+				wantFailed(t, children[0], pool.ErrClosed)
+				for _, c := range children[1:] {
+					wantCancelled(t, c, pool.ErrClosed)
+				}
+				if err := g.Wait(); err != pool.ErrClosed {
+					t.Errorf("Wait: %v; want ErrClosed", err)
+				}
+				release()
+			})
+		})
+	}
 }

@@ -1193,3 +1193,178 @@ func TestLend_ParkedIsNotIdle(t *testing.T) {
 		wantSettled(t, p)
 	})
 }
+
+// A child of a group may start others however full the pool is: it does not wait for the room that it has itself. Nor
+// does that lend a slot.
+func TestNested_GroupOfATree(t *testing.T) {
+	walk := func(ctx context.Context, g *gauge, depth, width int) (nodes int64, err error) {
+		group := future.NewGroup(ctx)
+		var ran atomic.Int64
+		var node func(depth int) func(context.Context) (int, error)
+		node = func(depth int) func(context.Context) (int, error) {
+			return func(context.Context) (int, error) {
+				g.enter()
+				defer g.leave()
+				ran.Add(1)
+				for range min(depth, 1) * width {
+					future.GoIn(group, node(depth-1))
+				}
+				return 0, nil
+			}
+		}
+		future.GoIn(group, node(depth))
+		err = group.Wait()
+		return ran.Load(), err
+	}
+	onSizes(t, func(t *testing.T, workers, queue int) {
+		p, ctx := newPool(t, workers, pool.WithQueue(queue))
+		var g gauge
+		if n, err := walk(ctx, &g, 4, 3); n != 121 || err != nil {
+			t.Fatalf("%d nodes, %v; want 121", n, err)
+		}
+		n, err := future.Go(ctx, func(ctx context.Context) (int64, error) { return walk(ctx, &g, 4, 3) }).Await(bg)
+		if n != 121 || err != nil {
+			t.Fatalf("in a task: %d nodes, %v; want 121", n, err)
+		}
+		if n := g.max.Load(); n > int64(workers) {
+			t.Fatalf("%d ran at once; want at most %d", n, workers)
+		}
+		synctest.Wait()
+		wantSettled(t, p)
+	})
+	t.Run("more than the default queue", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, ctx := newPool(t, 4)
+			if n, err := walk(ctx, new(gauge), 4, 8); n != 4681 || err != nil {
+				t.Fatalf("%d nodes, %v; want 4681", n, err)
+			}
+		})
+	})
+}
+
+// A child that waits for room does not wait with the context of the group's owner, who may be busy.
+func TestLend_NothingForChildren(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 2, pool.WithQueue(0))
+		l := newLatch(t)
+		var g gauge
+		busy := func() {
+			g.enter()
+			defer g.leave()
+			l.wait()
+		}
+		f := future.Go(ctx, func(ctx context.Context) (int, error) {
+			group := future.NewGroup(ctx)
+			future.GoIn(group, func(context.Context) (int, error) {
+				future.GoIn(group, func(context.Context) (int, error) { busy(); return 2, nil })
+				busy()
+				return 1, nil
+			})
+			busy()
+			return 0, group.Wait()
+		})
+		synctest.Wait()
+		if n, s := g.now.Load(), p.Stats(); n != 2 || s.Queued != 0 {
+			t.Errorf("%d run at once on 2 workers, and %d were admitted; want 2 and 0", n, s.Queued)
+		}
+		l.open()
+		if _, err := f.Await(bg); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A task that parks may wait for what its worker has at hand, and so may whatever is behind that in the queue.
+func TestNested_ParksAheadOfItsAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		release := hold(t, ctx)
+		var answer future.Promise[int]
+		ch := make(chan struct{})
+		asker := future.Go(ctx, func(ctx context.Context) (int, error) { return answer.Await(ctx) })
+		future.Go(ctx, func(context.Context) (int, error) { close(ch); return 0, answer.SetResult(1) })
+		for range 14 {
+			future.Go(ctx, func(context.Context) (int, error) { return 0, nil })
+		}
+		last := future.Go(ctx, func(context.Context) (int, error) { <-ch; return 2, nil }) // lends nothing
+		release()
+		last.Await(bg)
+		asker.Await(bg)
+		wantValue(t, asker, 1)
+		wantValue(t, last, 2)
+		synctest.Wait()
+		wantSettled(t, p)
+	})
+}
+
+// Whatever is behind a task that blocks without parking starts after a bounded number of later tasks, although there
+// is always something in the queue.
+func TestNested_BlockedWorkersHandIsTakenOver(t *testing.T) {
+	for name, park := range map[string]bool{"parks": true, "blocks": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, ctx := newPool(t, 2)
+				one, two := hold(t, ctx), hold(t, ctx)
+				var answer future.Promise[int]
+				future.Go(ctx, func(ctx context.Context) (int, error) {
+					if !park {
+						ctx = bg
+					}
+					return answer.Await(ctx)
+				})
+				second := future.Go(ctx, func(context.Context) (int, error) { return 2, nil })
+				var later atomic.Int64
+				var tick func()
+				tick = func() { // work that comes again when it is done
+					time.Sleep(time.Millisecond)
+					if later.Add(1) < 20_000 && !second.IsDone() {
+						p.Execute(bg, future.TaskFunc(tick))
+					}
+				}
+				for range 40 {
+					p.Execute(bg, future.TaskFunc(tick))
+				}
+				one()
+				synctest.Wait()
+				two()
+				second.Await(bg)
+				if n := later.Load(); n > 2000 {
+					t.Errorf("%d later tasks came first", n)
+				}
+				answer.SetResult(1)
+				if err := p.Shutdown(bg); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
+// There is nothing to wait for with a context that has ended, and no slot is lent for it.
+func TestLend_NothingForAnEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1, pool.WithQueue(1))
+		l := newLatch(t)
+		var next *future.Future[int]
+		f := future.Go(ctx, func(ctx context.Context) (int, error) {
+			l.wait()
+			ended, cancel := context.WithCancel(ctx)
+			cancel()
+			if err := p.Execute(ended, new(probe)); err != context.Canceled {
+				t.Errorf("Execute: %v; want %v", err, context.Canceled)
+			}
+			if _, _, err := future.Wait(ended, future.WhenAllCompleted, next); err == nil || next.IsDone() {
+				t.Errorf("Wait: %v; %v", err, next)
+			}
+			return 1, nil
+		})
+		synctest.Wait()
+		start := time.Now()
+		next = future.Go(ctx, func(context.Context) (int, error) { time.Sleep(time.Minute); return 2, nil })
+		l.open()
+		if f.Await(bg); time.Since(start) > 0 {
+			t.Errorf("another task had the slot for %v", time.Since(start))
+		}
+		next.Await(bg)
+	})
+}

@@ -354,6 +354,36 @@ func TestL5_FIFOAroundAParkedTask(t *testing.T) {
 	})
 }
 
+// Tasks start in order even if one parks that was taken together with others.
+func TestL5_FIFOBehindAParkedTask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		release := hold(t, ctx)
+		var pr future.Promise[int]
+		var got []int
+		for i := range 100 {
+			future.Go(ctx, func(ctx context.Context) (int, error) {
+				got = append(got, i)
+				switch {
+				case i%20 == 0: // goes on, as others do, when task 50 is done
+					return pr.Await(ctx)
+				case i == 50:
+					pr.SetResult(1)
+					time.Sleep(time.Second)
+				}
+				return 0, nil
+			})
+		}
+		release()
+		if err := p.Shutdown(bg); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != 100 || !slices.IsSorted(got) {
+			t.Fatalf("started in the order %v", got)
+		}
+	})
+}
+
 func TestL5_BlockedSubmittersStayInOrder(t *testing.T) {
 	for _, queue := range []int{0, 1} {
 		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
@@ -1440,6 +1470,29 @@ func TestMapOnAPool(t *testing.T) {
 	})
 }
 
+// Map is done with its last call, also if one of its tasks waits for room all the while.
+func TestMapOnAPool_TaskWithoutRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 2, pool.WithQueue(0))
+		release := hold(t, ctx)
+		start := time.Now()
+		m := future.Map(ctx, 2, []int{1, 2, 3}, func(_ context.Context, i int) (int, error) {
+			time.Sleep(time.Second)
+			return i * i, nil
+		})
+		synctest.Wait()
+		p.Resize(1) // the worker that has the first task takes no other one
+		time.AfterFunc(time.Hour, release)
+		if v, err := m.Await(bg); err != nil || !slices.Equal(v, []int{1, 4, 9}) {
+			t.Errorf("%v, %v; want the squares", v, err)
+		}
+		if d, n := time.Since(start), p.Stats().Submitted; d != 3*time.Second || n != 2 {
+			t.Errorf("done after %v, %d tasks submitted; want 3 s, and 2", d, n)
+		}
+		release()
+	})
+}
+
 // labels gives the profiler labels of the goroutines that have a function of this name on their stack.
 func labels(t testing.TB, name string) string {
 	var b strings.Builder
@@ -1488,6 +1541,28 @@ func TestProfileLabels(t *testing.T) {
 	}
 	if got := labels(t, "TestProfileLabels"); strings.Contains(got, "fetchers-7") {
 		t.Fatalf("labels of the submitting goroutine: %q", got)
+	}
+}
+
+// A task has the pool's label whatever labels the one before it has set.
+func TestProfileLabels_AfterOthers(t *testing.T) {
+	_, ctx := newPool(t, 1, pool.WithQueue(0), pool.WithName("fetchers-8"))
+	mine := pprof.Labels("mine", "x")
+	for name, set := range map[string]func(ctx context.Context){
+		"Do":                 func(ctx context.Context) { pprof.Do(ctx, mine, func(context.Context) {}) },
+		"SetGoroutineLabels": func(ctx context.Context) { pprof.SetGoroutineLabels(pprof.WithLabels(ctx, mine)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			future.Go(ctx, func(ctx context.Context) (int, error) { set(ctx); return 0, nil }).Await(bg)
+			started, l := make(chan struct{}), newLatch(t)
+			f := future.Go(ctx, func(context.Context) (int, error) { labelledTask(started, l); return 1, nil })
+			<-started
+			if got := labels(t, "labelledTask"); !strings.Contains(got, `"fetchers-8"`) || strings.Contains(got, "mine") {
+				t.Errorf("labels of the next task: %q; want the pool's name alone", got)
+			}
+			l.open()
+			f.Await(bg)
+		})
 	}
 }
 
