@@ -303,3 +303,38 @@ func TestCompleteWith_AlongAChain(t *testing.T) {
 		return took
 	})
 }
+
+// What runs on the spot, on an executor of whatever kind, comes after what is only handed over.
+func TestB12_SlowOnTheSpot(t *testing.T) {
+	for _, name := range []string{"Inline", "SerialOnInline", "FuncOnTheSpot"} {
+		for what, register := range map[string]func(ctx context.Context, p *future.Promise[int], wait func()){
+			"Callback": func(ctx context.Context, p *future.Promise[int], wait func()) {
+				p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { wait() })
+			},
+			"Then": func(ctx context.Context, p *future.Promise[int], wait func()) {
+				future.Then(ctx, &p.Future, func(context.Context, int) (int, error) { wait(); return 1, nil })
+			},
+		} {
+			t.Run(what+"/"+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					latch := make(chan struct{})
+					defer close(latch)
+					p := future.NewPromise[int]()
+					register(future.WithExecutor(t.Context(), executorKinds()[name]), p, func() { <-latch })
+					derived, shield := chainOf(t.Context(), &p.Future, 1), future.Shield(&p.Future)
+					var log callbackLog
+					if what == "Callback" {
+						shield.AddDoneCallback(t.Context(), log.add(1))
+					}
+					go p.SetResult(1)
+					synctest.Wait()
+					wantValue(t, derived, 2)
+					wantValue(t, shield, 1)
+					if what == "Callback" {
+						log.want(t, 1)
+					}
+				})
+			})
+		}
+	}
+}

@@ -1039,3 +1039,44 @@ func TestC4_AnswerWithTheCause(t *testing.T) {
 	<-f.Done()
 	wantCancelled(t, f, cause)
 }
+
+// What is cancelled because it comes too late hears of the very cause, not of an error around it.
+func TestC15_CauseOfALateLink(t *testing.T) {
+	for name, hand := range map[string]func(ctx context.Context, late *future.Future[int]) func(){
+		"CompleteWith": func(_ context.Context, late *future.Future[int]) func() {
+			p := future.NewPromise[int]()
+			p.CancelCause(errE)
+			return func() { _ = p.CompleteWith(late) }
+		},
+		"ThenFuture": func(ctx context.Context, late *future.Future[int]) func() {
+			ret := make(chan struct{})
+			d := future.ThenFuture(ctx, future.FromResult(1), func(context.Context, int) *future.Future[int] {
+				<-ret
+				return late
+			})
+			synctest.Wait()
+			d.CancelCause(errE)
+			return func() { close(ret) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var cause error
+				late := future.Go(t.Context(), func(ctx context.Context) (int, error) {
+					<-ctx.Done()
+					cause = context.Cause(ctx)
+					return 0, ctx.Err()
+				})
+				handOver := hand(t.Context(), late)
+				synctest.Wait()
+				wantPending(t, late)
+				handOver()
+				synctest.Wait()
+				if cause != errE {
+					t.Errorf("the cause is %#v; want E itself", cause)
+				}
+				wantCancelled(t, late, errE)
+			})
+		})
+	}
+}

@@ -704,7 +704,10 @@ func TestExecutor_CallbacksOfOneExecutorAreOneTask(t *testing.T) {
 	t.Run("NotComparable", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := new(coreQueue)
-			ctx := future.WithExecutor(t.Context(), future.ExecutorFunc(q.Execute))
+			ctx := future.WithExecutor(t.Context(), struct {
+				*coreQueue
+				odd []int
+			}{q, nil})
 			p := future.NewPromise[int]()
 			var log callbackLog
 			for n := range 3 {
@@ -717,6 +720,30 @@ func TestExecutor_CallbacksOfOneExecutorAreOneTask(t *testing.T) {
 				task.Run()
 			}
 			log.want(t, 0, 1, 2)
+		})
+	})
+	// Functions cannot be compared either, but one that comes in two contexts is one. Two of the same code are two.
+	t.Run("Func", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			type key struct{}
+			a, b := new(executorCounter), new(executorCounter)
+			var into []future.Executor
+			for _, e := range []*executorCounter{a, b} {
+				into = append(into, future.ExecutorFunc(func(ctx context.Context, task future.Task) error { return e.Execute(ctx, task) }))
+			}
+			p := future.NewPromise[int]()
+			var log callbackLog
+			for n, i := range []int{0, 0, 1, 0, 1} {
+				p.AddDoneCallback(future.WithExecutor(context.WithValue(t.Context(), key{}, n), into[i]), log.add(n))
+			}
+			p.SetResult(1)
+			if a.n != 1 || b.n != 1 {
+				t.Fatalf("one function got %d tasks, the other %d; want one each", a.n, b.n)
+			}
+			b.run()
+			log.want(t, 2, 4)
+			a.run()
+			log.want(t, 2, 4, 0, 1, 3)
 		})
 	})
 	t.Run("NotComparableMixed", func(t *testing.T) {
@@ -1180,4 +1207,17 @@ func TestTaskFunc_Panic(t *testing.T) {
 			synctest.Wait()
 		})
 	})
+}
+
+// A nil task is the mistake of whoever hands it over, and shows there.
+func TestExecutor_NilTask(t *testing.T) {
+	for name, ex := range map[string]future.Executor{
+		"Goroutines": future.Goroutines,
+		"Inline":     future.Inline,
+		"Serial":     future.NewSerial(future.Goroutines),
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantPanic(t, "future: Execute: nil task", func() { _ = ex.Execute(context.Background(), nil) })
+		})
+	}
 }

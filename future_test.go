@@ -1186,3 +1186,82 @@ func coreClosed(ch <-chan struct{}) bool {
 func coreCleanup[T any](v *T, gone chan struct{}) {
 	runtime.AddCleanup(v, func(ch chan struct{}) { close(ch) }, gone)
 }
+
+// A coreTeller is an error whose text tells of a future, which may be the one that failed with it.
+type coreTeller struct{ of fmt.Stringer }
+
+func (e *coreTeller) Error() string { return "op on " + e.of.String() + " failed" }
+
+// String ends even if the text of the error, or of the value of a panic, tells of the future in turn.
+func TestA20_StringOfAnErrorThatTellsOfTheFuture(t *testing.T) {
+	coreShallow(t)
+	// after runs fn, which the future that it gets is of, once that is known.
+	after := func(fn func(f *future.Future[int]) error) *future.Future[int] {
+		var f *future.Future[int]
+		set := make(chan struct{})
+		f = future.Go(context.Background(), func(context.Context) (int, error) { <-set; return 0, fn(f) })
+		close(set)
+		return f
+	}
+	for name, failed := range map[string]func() *future.Future[int]{
+		"SetError": func() *future.Future[int] {
+			p := future.NewPromise[int]()
+			p.SetError(&coreTeller{p})
+			return &p.Future
+		},
+		"Wrapped": func() *future.Future[int] {
+			p := future.NewPromise[int]()
+			p.SetError(fmt.Errorf("call: %w", &coreTeller{p}))
+			return &p.Future
+		},
+		"CancelCause": func() *future.Future[int] {
+			p := future.NewPromise[int]()
+			p.CancelCause(&coreTeller{p})
+			return &p.Future
+		},
+		"Panic": func() *future.Future[int] {
+			return after(func(f *future.Future[int]) error { panic(&coreTeller{f}) })
+		},
+		"PanicOfAnother": func() *future.Future[int] {
+			return after(func(f *future.Future[int]) error {
+				inner := future.Go(context.Background(), func(context.Context) (int, error) { panic([]any{"for", f}) })
+				<-inner.Done()
+				return fmt.Errorf("inner: %w", inner.Err())
+			})
+		},
+		"JoinedPanic": func() *future.Future[int] {
+			var f *future.Future[int]
+			set := make(chan struct{})
+			f = future.Finally(context.Background(), future.FromError[int](errE), func(context.Context) error {
+				<-set
+				panic([]any{"while cleaning", f})
+			})
+			close(set)
+			return f
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := failed()
+			<-f.Done()
+			_ = f.Err().Error()
+			for _, text := range []string{f.String(), fmt.Sprint(f)} {
+				if !strings.Contains(strings.ToLower(text), strings.ToLower(f.State().String())) {
+					t.Errorf("%.200q does not name the state %v", text, f.State())
+				}
+			}
+		})
+	}
+}
+
+// A coreCancelling is a cause that says of itself that it is a cancellation, but not to those who know package context
+// only.
+type coreCancelling struct{}
+
+func (coreCancelling) Error() string        { return "mine" }
+func (coreCancelling) Is(target error) bool { return target == future.ErrCancelled }
+
+func TestA7_CauseThatIsErrCancelled(t *testing.T) {
+	p := future.NewPromise[int]()
+	p.CancelCause(coreCancelling{})
+	wantCancelled(t, &p.Future, context.Canceled, coreCancelling{})
+}

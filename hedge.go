@@ -50,8 +50,6 @@ type hedge[T any] struct {
 	fn       func(context.Context, int) (T, error)
 	attempts []*attempt[T] // those that were started, in order
 	failures int
-	starting bool        // a goroutine is in startFrom
-	due      int         // the attempt that others want it to start; 0 if none
 	late     bool        // one has failed after ctx had ended, and not because of that
 	timer    *time.Timer // for the next attempt
 }
@@ -61,58 +59,46 @@ type attempt[T any] struct {
 	task[T]
 	watcher node
 	hedge   *hedge[T]
+	posting bool // startFrom has not handed it over yet; guarded by hedge.mu
+	then    int  // the attempt to start after that, as all have failed; guarded by hedge.mu
 }
 
 // startFrom starts attempt i, unless it was started before, and those that are to
-// start with it. While one goroutine does so, another one, or the attempt itself if it
-// has failed on the spot, leaves it what is to be started next: a loop, no recursion.
+// start with it. What fails while it is being handed over, on the spot, leaves its
+// successor to this loop: there is no recursion.
 func (h *hedge[T]) startFrom(i int) {
-	h.mu.Lock()
-	busy := h.starting
-	h.starting = true
-	if busy {
-		h.due = max(h.due, i)
-	}
-	h.mu.Unlock()
-	if !busy {
-		h.startAll(i)
-	}
-}
-
-func (h *hedge[T]) startAll(i int) {
+	var a *attempt[T]
 	returned := false
 	defer func() {
 		if returned { // otherwise an attempt on the spot has called Goexit
 			return
 		}
-		if i = h.following(i, true); i >= 0 {
-			go h.startAll(i)
+		if i = h.posted(a, i); i >= 0 {
+			go h.startFrom(i)
 		}
 	}()
 	for i >= 0 {
-		a := h.next(i)
-		if a != nil {
-			a.post()
+		if a = h.next(i); a == nil {
+			break
 		}
-		i = h.following(i, a != nil)
+		a.post()
+		i = h.posted(a, i)
 	}
 	returned = true
 }
 
-// following returns the attempt that is to start after attempt i, of which started says
-// whether it was started, or -1 if there is none for now.
-func (h *hedge[T]) following(i int, started bool) int {
+// posted is called when a, attempt i, was handed over. It returns the attempt that is
+// to start now, or -1 if there is none.
+func (h *hedge[T]) posted(a *attempt[T], i int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	due := h.due
-	h.due = 0
+	a.posting = false
 	switch {
-	case due > i:
-		return due
-	case started && h.delay == 0:
+	case a.then > i:
+		return a.then
+	case h.delay == 0:
 		return i + 1
 	default:
-		h.starting = false
 		return -1
 	}
 }
@@ -126,7 +112,7 @@ func (h *hedge[T]) next(i int) *attempt[T] {
 	if i != len(h.attempts) || i == h.max {
 		return nil
 	}
-	a, ctx, fn := &attempt[T]{hedge: h}, h.ctx, h.fn
+	a, ctx, fn := &attempt[T]{hedge: h, posting: true}, h.ctx, h.fn
 	a.init(ctx, h.place, func(ctx context.Context) (T, error) { return fn(ctx, i) })
 	a.watcher.party, a.watcher.src = a, &a.Future.cell
 	a.watcher.watch(heeded) // the task has not started, so it is pending
@@ -186,9 +172,16 @@ func (a *attempt[T]) notify(*node) todo {
 		return todo{}
 	}
 	late = h.late
+	next := ended == nil && started < h.max
+	leave := next && a.posting
+	if leave {
+		a.then = started
+	}
 	h.mu.Unlock()
 	switch {
-	case ended == nil && started < h.max:
+	case leave:
+		return todo{}
+	case next:
 		h.startFrom(started)
 		return todo{}
 	case ended == nil, late:

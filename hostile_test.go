@@ -896,3 +896,104 @@ func wantPanicAfterDeadline(t *testing.T, fn func(context.Context) (int, error))
 		}
 	})
 }
+
+// The panic of a context, while what has it is cancelled, is reported, and the others are told all the same.
+func TestHostile_ContextPanicsOnCancel(t *testing.T) {
+	for name, arm := range map[string]func(c *nosyContext){
+		"Err":   func(c *nosyContext) { err := func() error { panic(errE1) }; c.err.Store(&err) },
+		"Value": func(c *nosyContext) { value := func() { panic(errE1) }; c.value.Store(&value) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := catchReports(t)
+			synctest.Test(t, func(t *testing.T) {
+				c := &nosyContext{Context: &foreignContext{context.Background(), make(chan struct{})}}
+				ret := make(chan struct{})
+				loser := future.Go(c, func(context.Context) (int, error) { <-ret; return 1, nil })
+				synctest.Wait()
+				p := future.NewPromise[int]()
+				race := future.Race(&p.Future, loser)
+				derived := chainOf(t.Context(), race, 1)
+				var log callbackLog
+				race.AddDoneCallback(t.Context(), log.add(1))
+				arm(c)
+				p.SetResult(6)
+				synctest.Wait()
+				wantValue(t, race, 6)
+				wantValue(t, derived, 7)
+				log.want(t, 1)
+				c.err.Store(nil)
+				c.value.Store(nil)
+				close(ret)
+				synctest.Wait()
+				wantValue(t, loser, 1)
+			})
+			if got := coreReportsOf(r, errE1); len(got) != 1 {
+				t.Errorf("reports %v; want one", got)
+			}
+		})
+	}
+}
+
+// The panic of a context on the executor is that of the task: the executor does not get it.
+func TestHostile_ContextPanicsOnTheExecutor(t *testing.T) {
+	for name, start := range map[string]func(ctx context.Context) *future.Future[int]{
+		"Go": func(ctx context.Context) *future.Future[int] { return future.Go(ctx, chnSeven) },
+		"Then": func(ctx context.Context) *future.Future[int] {
+			return chnThen(ctx, future.FromResult(1), chnSeven)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, q := &nosyContext{Context: context.Background()}, new(coreQueue)
+			f := start(future.WithExecutor(c, q))
+			err := func() error { panic(errE1) }
+			c.err.Store(&err)
+			q.run()
+			<-f.Done()
+			var pe *future.PanicError
+			if !errors.As(f.Err(), &pe) || pe.Value != errE1 {
+				t.Errorf("%v; want the panic", f)
+			}
+		})
+	}
+}
+
+// A sliceError cannot be compared.
+type sliceError []string
+
+func (e sliceError) Error() string { return e[0] }
+
+func TestHostile_ContextErrorThatCannotBeCompared(t *testing.T) {
+	c := &nosyContext{Context: &foreignContext{context.Background(), make(chan struct{})}}
+	close(c.Context.(*foreignContext).done)
+	err := func() error { return sliceError{"odd"} }
+	c.err.Store(&err)
+	for name, end := range map[string]func() error{
+		"Await": func() error { _, err := future.NewPromise[int]().Await(c); return err },
+		"Go":    func() error { return adaptAwait(future.Go(c, chnNever(t))).Err() },
+		"WithContext": func() error {
+			return adaptAwait(future.WithContext(c, &future.NewPromise[int]().Future)).Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var odd sliceError
+			if err := end(); !errors.As(err, &odd) {
+				t.Errorf("error %v; want that of the context", err)
+			}
+		})
+	}
+}
+
+// A cause that is a typed nil costs the text of the error nothing but the text of the cause.
+func TestHostile_CauseIsATypedNil(t *testing.T) {
+	p := future.NewPromise[int]()
+	p.CancelCause((*nilError)(nil))
+	wantCancelled(t, &p.Future)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel((*nilError)(nil))
+	_, err := future.NewPromise[int]().Await(ctx)
+	for _, err := range []error{p.Err(), err} {
+		if text := err.Error(); text == "" || !errors.Is(err, context.Canceled) {
+			t.Errorf("error %q; want a cancellation", text)
+		}
+	}
+}

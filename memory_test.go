@@ -764,6 +764,34 @@ func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 			return f
 		},
 	}
+	for _, verb := range chnVerbs {
+		// What has not called its function, and will not, keeps neither its context nor that of its executor.
+		attach := func(v *tracked, p *future.Promise[int]) *future.Future[int] {
+			ctx := context.WithValue(t.Context(), key{}, v)
+			return verb.attach(future.WithExecutor(ctx, future.NewSerial(future.Goroutines)), &p.Future, chnNever(t))
+		}
+		if verb.skip != nil {
+			cases[verb.name+", context of one that is skipped"] = func(v *tracked) future.Awaitable {
+				p := future.NewPromise[int]()
+				f := attach(v, p)
+				verb.skip(p)
+				return f
+			}
+			cases[verb.name+", context of one whose source is cancelled"] = func(v *tracked) future.Awaitable {
+				p := future.NewPromise[int]()
+				f := attach(v, p)
+				p.Cancel()
+				return f
+			}
+		}
+		if verb.name != "Finally" {
+			cases[verb.name+", context of one that is cancelled"] = func(v *tracked) future.Awaitable {
+				f := attach(v, future.NewPromise[int]())
+				f.Cancel()
+				return f
+			}
+		}
+	}
 	for name, derive := range derivations {
 		cases[name+", settled"] = func(v *tracked) future.Awaitable { return settled(v, derive) }
 		cases[name+", cancelled"] = func(v *tracked) future.Awaitable { return cancelled(v, derive) }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -737,4 +738,129 @@ func TestGo_NoGoroutineLeak(t *testing.T) {
 			}
 		}
 	})
+}
+
+// silentParent is a context that never tells those who hang on it that it has ended, as package context does a moment
+// late: whoever does not look for himself does not hear of it.
+func silentParent() (ctx context.Context, cancel func(cause error)) {
+	parent, end := context.WithCancelCause(context.Background())
+	done := make(chan struct{})
+	return &hookedContext{foreignContext{parent, done}, func() {}}, func(cause error) {
+		end(cause)
+		close(done)
+	}
+}
+
+// Err and Done of a task's context look at the parent themselves, and so does what starts with that context.
+func TestGo_ParentsEndIsSeenAtOnce(t *testing.T) {
+	nested := func(seen func(context.Context) bool) func(context.Context) bool {
+		return func(ctx context.Context) bool {
+			f := future.Handle(ctx, future.FromResult(1), func(ctx context.Context, _ int, _ error) (bool, error) {
+				ctx.Done()
+				return seen(ctx), nil
+			})
+			v, _ := f.Await(context.Background())
+			return v
+		}
+	}
+	byErr := func(ctx context.Context) bool { return ctx.Err() == context.Canceled && context.Cause(ctx) == errE }
+	byDone := func(ctx context.Context) bool { return coreClosed(ctx.Done()) && context.Cause(ctx) == errE }
+	byChild := func(ctx context.Context) bool {
+		f := future.Go(ctx, chnNever(t))
+		<-f.Done()
+		return f.Cancelled() && errors.Is(f.Err(), errE)
+	}
+	for name, seen := range map[string]func(ctx context.Context) bool{
+		"Err": byErr, "Done": byDone, "Child": byChild,
+		"NestedErr": nested(byErr), "NestedDone": nested(byDone), "NestedChild": nested(byChild),
+	} {
+		for _, asked := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/asked=%v", name, asked), func(t *testing.T) {
+				parent, cancel := silentParent()
+				f := future.Go(parent, func(ctx context.Context) (bool, error) {
+					if asked {
+						ctx.Done()
+					}
+					cancel(errE)
+					return seen(ctx), nil
+				})
+				if v, err := f.Await(context.Background()); !v || err != nil {
+					t.Errorf("seen: %v, %v; want true", v, err)
+				}
+			})
+		}
+	}
+	t.Run("CancelOfTheOuterTask", func(t *testing.T) {
+		for range 100 {
+			set := make(chan struct{})
+			var outer *future.Future[int]
+			var inside error
+			outer = future.Go(context.Background(), func(ctx context.Context) (int, error) {
+				<-set
+				return future.Go(ctx, func(ctx context.Context) (int, error) {
+					ctx.Done()
+					outer.Cancel()
+					inside = ctx.Err()
+					return 1, nil
+				}).Await(context.Background())
+			})
+			close(set)
+			<-outer.Done()
+			if inside != context.Canceled {
+				t.Fatalf("Err() = %v in the inner task after Cancel of the outer one; want context.Canceled", inside)
+			}
+		}
+	})
+}
+
+// A context that can be kept after the function has returned has no deadline that it would not meet: package context
+// leaves the timer of a later deadline to it.
+func TestGo_NoDeadlineAfterTheFunction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		f, ctx, release := taskHeld(parent)
+		if _, ok := ctx.Deadline(); !ok {
+			t.Error("no deadline while the function runs")
+		}
+		release()
+		wantValue(t, f, 1)
+		if at, ok := ctx.Deadline(); ok {
+			t.Errorf("Deadline() = %v after the function has returned; want none", at)
+		}
+		start := time.Now()
+		later, stop := context.WithTimeout(ctx, time.Minute)
+		defer stop()
+		<-later.Done()
+		wantSince(t, start, time.Minute)
+		taskAlive(t, ctx)
+
+		// Where the end has come before, the deadline was met.
+		parent, cancel = context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_, ctx, release = taskHeld(parent)
+		<-ctx.Done()
+		release()
+		if _, ok := ctx.Deadline(); !ok {
+			t.Error("the context has ended by its deadline, and has none")
+		}
+	})
+}
+
+// To ask a context that lies in many others is a loop.
+func TestGo_NestOfContexts(t *testing.T) {
+	const n = 5000
+	defer debug.SetMaxStack(debug.SetMaxStack(64 << 10)) // for every step asks the contexts, too
+	root := future.WithExecutor(context.Background(), future.Inline)
+	ctx, p := root, future.NewPromise[int]()
+	for range n { // the contexts of functions that have not returned, for p is pending
+		future.ThenFuture(ctx, future.FromResult(1), func(inner context.Context, _ int) *future.Future[int] {
+			ctx = inner
+			return &p.Future
+		})
+	}
+	if err := ctx.Err(); err != nil {
+		t.Errorf("Err() = %v; want nil", err)
+	}
+	p.SetResult(1)
 }

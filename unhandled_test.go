@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 	"weak"
 
 	"github.com/channel-native/future"
@@ -543,4 +545,52 @@ func TestE8_FailedBeforehand(t *testing.T) {
 		wantFailed(t, g, first)
 	})
 	unhandledWant(t, r, second, 0)
+}
+
+// The cause of a deadline is an answer to it, as that of a cancellation is.
+func TestM1_CauseOfADeadlineIsNoNews(t *testing.T) {
+	cause := errors.New("cause of a deadline")
+	r := catchReports(t)
+	unhandledDrop(func() {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, cause)
+			defer cancel()
+			answer := func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, context.Cause(ctx)
+			}
+			read, unread := future.Go(ctx, answer), future.Go(ctx, answer)
+			<-read.Done()
+			<-unread.Done()
+			if err := read.Err(); read.State() != future.Failed || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, cause) {
+				t.Errorf("%v; want it failed, with the deadline and its cause", read)
+			}
+		})
+	})
+	unhandledWant(t, r, cause, 0)
+}
+
+// An answer to the end of the root is one, however deep in tasks the task lies and wherever that end has come to.
+func TestM1_EndOfTheRootIsNoNews(t *testing.T) {
+	cause := errors.New("cause of the end of a root")
+	r := catchReports(t)
+	unhandledDrop(func() {
+		root, cancel := silentParent()
+		var inner *future.Future[int]
+		outer := future.Go(root, func(ctx context.Context) (int, error) {
+			ctx.Done()
+			inner = future.Go(ctx, func(ctx context.Context) (int, error) {
+				ctx.Done()
+				cancel(cause)
+				return 0, root.Err()
+			})
+			<-inner.Done()
+			return 1, nil
+		})
+		<-outer.Done()
+		if inner.State() != future.Cancelled {
+			t.Errorf("%v; want it cancelled", inner)
+		}
+	})
+	unhandledWant(t, r, cause, 0)
 }

@@ -1232,6 +1232,32 @@ func TestF22_AttemptsOnTheSpot(t *testing.T) {
 	}
 }
 
+// The next attempt is due while the one before it runs on the spot, on the goroutine that started it.
+func TestF22_NextIsDueWhileOneRunsOnTheSpot(t *testing.T) {
+	for name, ex := range map[string]future.Executor{
+		"Inline": future.Inline,
+		"Func":   future.ExecutorFunc(func(_ context.Context, task future.Task) error { task.Run(); return nil }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				ctx := future.WithExecutor(t.Context(), ex)
+				f := future.Hedge(ctx, time.Second, 2, func(ctx context.Context, attempt int) (int, error) {
+					if attempt == 1 {
+						return 1, nil
+					}
+					<-ctx.Done()
+					return 0, ctx.Err()
+				})
+				wantValue(t, f, 1)
+				if d := time.Since(start); d != time.Second {
+					t.Errorf("done after %v; want 1s", d)
+				}
+			})
+		})
+	}
+}
+
 // The clock and the failure that come together start one attempt, not two.
 func TestF22_FailureAsTheNextIsDue(t *testing.T) {
 	const ms = time.Millisecond
