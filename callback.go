@@ -132,9 +132,8 @@ func (r *runner) takeSpotCalls() {
 
 // postCalls makes batches of the callbacks that are ready, and that are called
 // elsewhere, and hands them over. Those of one future are next to each other.
-// Executors that may run them at once come last: nobody waits for them.
 func (r *runner) postCalls() {
-	var all, last []*batch
+	var all []*batch
 	for r.calls.first != nil {
 		var batches []*batch     // of one future
 		var byKey map[any]*batch // made for the second
@@ -162,13 +161,13 @@ func (r *runner) postCalls() {
 		}
 		for _, b := range batches {
 			if b.place.onCaller {
-				last = append(last, b)
+				r.lateCalls = append(r.lateCalls, b)
 			} else {
 				all = append(all, b)
 			}
 		}
 	}
-	postBatches(append(all, last...))
+	postBatches(all)
 }
 
 // postBatches hands each of batches to its executor. If one of these calls

@@ -256,7 +256,8 @@ func checkAwaitables[F Awaitable](name string, futs []F) {
 //
 // The calls run on the executor of ctx, by limit tasks or fewer that take the
 // items in order; never on the caller's goroutine, unless that executor is
-// [Inline]. As soon as one fails, so does the future, with the very same error;
+// [Inline]. If the executor refuses some of the tasks, the others do the work; if it
+// refuses all, the future fails with the executor's error. As soon as a call fails, so does the future, with the very same error;
 // the contexts of the running calls are cancelled, and those that have not
 // started never start. A call that returns [ErrCancelled] makes the future fail
 // as well, not be cancelled. Cancelling the future stops the calls in the same
@@ -300,6 +301,7 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 			}
 			v, err := fn(ctx, items[i])
 			if err != nil {
+				m.failed.Store(true)
 				next.Store(int64(len(items))) // m has not settled yet
 				return struct{}{}, err
 			}
@@ -325,6 +327,7 @@ type mapping[B any] struct {
 	fanIn[[]B]
 	ctx      context.Context // guarded by mu; nil once settled
 	finished atomic.Int64    // calls that have returned, and have not failed
+	failed   atomic.Bool     // a call has returned an error
 }
 
 func (m *mapping[B]) notify(n *node) (td todo) {
@@ -333,10 +336,11 @@ func (m *mapping[B]) notify(n *node) (td todo) {
 	}
 	ctx, results := m.ctx, m.partial
 	m.mu.Unlock()
+	left := m.left.Add(-1) - 1
 	switch state := stateOf(n.src.state.Load()); {
 	case m.finished.Load() == int64(len(results)): // whatever a task without work does
 		td = m.win(results)
-	case state == Succeeded:
+	case state == Succeeded, left > 0 && m.isRefusal(n.src): // others do the work
 	case state == Cancelled && ctx.Err() != nil:
 		td = m.lose(endedBy(ctx, originOf[[]B]()))
 	default:
@@ -346,6 +350,16 @@ func (m *mapping[B]) notify(n *node) (td todo) {
 		m.forget()
 	}
 	return td
+}
+
+// isRefusal reports whether the task of c has failed because the executor refused it.
+func (m *mapping[B]) isRefusal(c *cell) bool {
+	if stateOf(c.state.Load()) != Failed || m.failed.Load() {
+		return false
+	}
+	err := c.failure().err
+	_, panicked := err.(*PanicError)
+	return !panicked && err != ErrGoexit
 }
 
 func (m *mapping[B]) forget() {

@@ -54,8 +54,11 @@ type runner struct {
 	root  *scope // of the worker that was handed over, if the run may be asked to stop
 	local list   // workers to be run here: on the spot, or as their source ran here
 	spot  list   // callbacks to be run here, on the spot
-	noted bool   // root has a note of the stage that runs now
-	slot  *slot  // which the current worker holds until those who wait for it are told
+	// What is for executors that may run it at once: workers, and callbacks.
+	late      list
+	lateCalls []*batch
+	noted     bool  // root has a note of the stage that runs now
+	slot      *slot // which the current worker holds until those who wait for it are told
 	// Whose code is running: at most one of the two.
 	cur  worker
 	call *Callback
@@ -76,6 +79,8 @@ func (r *runner) handOver(returned *bool) {
 	if !*returned {
 		rest := &runner{todo: r.todo}
 		rest.work.concat(r.local)
+		rest.work.concat(r.late)
+		rest.lateCalls = r.lateCalls
 		for n := r.spot.pop(); n != nil; n = r.spot.pop() {
 			if r.on != nil && callbackOf(n).place.mode != onTheSpot {
 				rest.calls.push(n) // the executor has taken them: back to it
@@ -230,7 +235,7 @@ func (r *runner) leaveSlot() {
 // propagate tells everybody who is to be told, and hands over what is to run. What an
 // executor refuses may leave more to be done.
 func (r *runner) propagate() {
-	for !r.isEmpty() {
+	for !r.isEmpty() || len(r.lateCalls) > 0 {
 		r.tell()
 	}
 }
@@ -252,12 +257,9 @@ func (r *runner) tell() {
 		r.add(n.notify(n))
 	}
 	r.takeSpotCalls()
-	if r.work.first != nil {
-		r.postWork() // before callbacks: their executor may run them on the spot, for all that is known
-	}
-	if r.calls.first != nil {
-		r.postCalls()
-	}
+	r.postWork()
+	r.postCalls()
+	r.postLate()
 }
 
 // postWork hands each worker that is ready to its executor. If all that may run
@@ -266,7 +268,7 @@ func (r *runner) tell() {
 // handed over.
 func (r *runner) postWork() {
 	var keep *node
-	var others, last list
+	var others list
 	for n := r.work.pop(); n != nil; n = r.work.pop() {
 		switch p := n.party.(stager).scope().place; {
 		case p.mode == onTheSpot:
@@ -274,7 +276,7 @@ func (r *runner) postWork() {
 		case keep == nil && p.same(r.on):
 			keep = n
 		case p.onCaller: // may run it at once
-			last.push(n)
+			r.late.push(n)
 		default:
 			others.push(n)
 		}
@@ -286,13 +288,25 @@ func (r *runner) postWork() {
 	default: // what runs on the spot may take its time
 		others.push(keep)
 	}
-	others.concat(last)
 	r.work = others // where handOver finds them, should an executor call runtime.Goexit
 	for n := r.work.pop(); n != nil; n = r.work.pop() {
-		w := n.party.(stager)
-		w.posted()
-		r.add(w.scope().place.post(w))
+		r.post(n.party.(stager))
 	}
+}
+
+func (r *runner) post(w stager) {
+	w.posted()
+	r.add(w.scope().place.post(w))
+}
+
+// postLate hands over what executors get that may run it at once: nobody waits for that.
+func (r *runner) postLate() {
+	for n := r.late.pop(); n != nil; n = r.late.pop() {
+		r.post(n.party.(stager))
+	}
+	batches := r.lateCalls
+	r.lateCalls = nil
+	postBatches(batches)
 }
 
 // rescue contains a panic, and settles what it was that did not return.

@@ -302,6 +302,28 @@ func TestHostile_ExecutorCallsGoexit(t *testing.T) {
 	})
 }
 
+// What is handed over last, as it may run at once, is not lost to an executor among them that calls Goexit.
+func TestHostile_GoexitBeforeLateOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad := future.WithExecutor(t.Context(), future.ExecutorFunc(goexits))
+		atOnce := future.WithExecutor(t.Context(), future.ExecutorFunc(func(_ context.Context, task future.Task) error {
+			task.Run()
+			return nil
+		}))
+		same := func(_ context.Context, v int) (int, error) { return v, nil }
+		p, called := future.NewPromise[int](), false
+		p.AddDoneCallback(atOnce, func(context.Context, *future.Future[int]) { called = true })
+		lost, kept := future.Then(bad, &p.Future, same), future.Then(atOnce, &p.Future, same)
+		go p.SetResult(1)
+		synctest.Wait()
+		wantFailed(t, lost, future.ErrGoexit)
+		wantValue(t, kept, 1)
+		if !called {
+			t.Error("the callback was lost")
+		}
+	})
+}
+
 // A handler that calls Goexit is not told again, of its own Goexit.
 func TestHostile_HandlerCallsGoexit(t *testing.T) {
 	var told atomic.Int32

@@ -80,7 +80,7 @@ type Pool struct {
 	idle    []*worker // by the time at which they became idle
 	loaded  []*worker // that may have tasks at hand which they have not started, in the order of loading
 	loads   int       // how often a worker has looked for tasks while there were some
-	parked  bool      // a task has parked, and there may be tasks at hand from before
+	parked  int       // how many of them, from the first on, were loaded before a task parked
 	reaper  *time.Timer
 
 	mu        sync.Mutex
@@ -275,7 +275,7 @@ func (p *Pool) Lend() {
 	p.held--
 	p.busy--
 	p.lent++
-	p.parked = true
+	p.parked = len(p.loaded)
 	w := p.slotFreed()
 	p.checkDrained() // if the task has returned, and this is a goroutine that waited with its context
 	p.mu.Unlock()

@@ -1493,6 +1493,25 @@ func TestMapOnAPool_TaskWithoutRoom(t *testing.T) {
 	})
 }
 
+// A Map goes on if the executor refuses some of its tasks: here it is shut down while one waits for room.
+func TestMapOnAPool_SomeTasksRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1, pool.WithQueue(0))
+		square := func(_ context.Context, i int) (int, error) { time.Sleep(time.Second); return i * i, nil }
+		m := future.Map(ctx, 2, []int{1, 2, 3}, square)
+		synctest.Wait()
+		if err := p.Shutdown(bg); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := m.Await(bg); err != nil || !slices.Equal(v, []int{1, 4, 9}) {
+			t.Errorf("%v, %v; want the squares", v, err)
+		}
+		if _, err := future.Map(ctx, 2, []int{1, 2, 3}, square).Await(bg); err != pool.ErrClosed {
+			t.Errorf("all tasks were refused: %v; want %v", err, pool.ErrClosed)
+		}
+	})
+}
+
 // labels gives the profiler labels of the goroutines that have a function of this name on their stack.
 func labels(t testing.TB, name string) string {
 	var b strings.Builder

@@ -266,12 +266,9 @@ func (w *worker) handOver() {
 // and w.mu are held, and w has none.
 func (w *worker) load() {
 	p := w.pool
-	for p.parked && w.tasks.len() == 0 {
-		if len(p.loaded) == 0 {
-			p.parked = false
-		} else {
-			w.takeFrom(p.loaded[0], all)
-		}
+	for p.parked > 0 && len(p.loaded) > 0 && w.tasks.len() == 0 {
+		p.parked--
+		w.takeFrom(p.loaded[0], all)
 	}
 	if n := len(p.loaded); n > 0 && w.tasks.len() == 0 {
 		p.loads++
