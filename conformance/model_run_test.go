@@ -108,6 +108,7 @@ var modelSeeds = [][][opBytes]byte{
 	{{opPromise}, {opPromise}, {opThenFuture, 0, 0, 1}, {opSetResult, 0}, {opCancel, 2}, {opFinish, 0, 0, 1}},
 	{{opPromise}, {opWithContext, 0, 0}, {opAwait, 1, 4}, {opEndContext, 3, 1}},
 	{{opGo}, {opWithContext}, {opEndContext}},
+	{{opGo, 48, 48, 48}, {opPromise}, {opCancel, 49, 49, 48}, {opCompleteWith, 48, 48, 48}},
 	{{opPromise}, {opPromise}, {opFirstSucceeded, 1, 0, 1}, {opSettle, 1, 1, 0}, {opSetError, 1, 1}, {opCancel, 0, 1}},
 }
 

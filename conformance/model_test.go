@@ -321,7 +321,7 @@ func (m *model) follow(f, inner *mFuture) {
 	case tail(inner) == f:
 		m.settle(f, future.Failed, "", "cycle")
 	case f.done():
-		m.cancel(inner, f.err)
+		m.cancel(inner, causeIn(f.err))
 	default:
 		f.inner = inner
 		m.watch(f, inner)
@@ -396,7 +396,7 @@ func (m *model) link(p, src *mFuture) (refusal string) {
 		return "cycle"
 	case p.done() || p.linked:
 		if p.state == future.Cancelled {
-			m.cancel(src, p.err)
+			m.cancel(src, causeIn(p.err))
 			m.drain()
 		}
 		return "invalid"
@@ -506,6 +506,19 @@ func cancellation(cause string) string {
 		return cause
 	default:
 		return join("cancelled", cause)
+	}
+}
+
+// causeIn is the cause for which something was cancelled whose error is err.
+func causeIn(err string) string {
+	cause, ok := strings.CutPrefix(err, "(cancelled ")
+	switch {
+	case ok:
+		return strings.TrimSuffix(cause, ")")
+	case err == "cancelled":
+		return ""
+	default:
+		return err
 	}
 }
 
