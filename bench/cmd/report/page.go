@@ -120,7 +120,7 @@ func (c chart) show(p printer) { p.f("\n![%s](docs/charts/%s)\n", c.alt, c.file)
 
 // standings is where this library stands in each kind of scenario.
 func standings(p printer, r *run) {
-	p.f("\n## Where it stands\n\nGeometric means over all sizes, and the worst of them. The rival is the fastest library at that size.\n\n")
+	p.f("\n## Where it stands\n\nGeometric means over all sizes, and the worst of them; in bold what is above 1.2 beside rivals, and above 1.3 beside what is written by hand. The rival is the fastest library at that size.\n\n")
 	p.f("| Scenario | × best rival | worst | × bare | worst |\n|---|--:|--:|--:|--:|\n")
 	for _, group := range r.kinds() {
 		var rival, bare []float64

@@ -54,7 +54,7 @@ func showTargets(p printer, r *run) {
 	if len(lines) == 0 {
 		return
 	}
-	p.f("\n## Targets\n\nWhat was aimed for before there was anything, measured in the same run, but for the pools by the benchmarks of the library's own module (`go test -bench .`), with fewer sizes than below; in bold what was missed. Less than 1.2 beside 1.0 is a tie.\n\n")
+	p.f("\n## Targets\n\nWhat was aimed for before there was anything, measured in the same run: the pools by the tables below, the rest by the benchmarks of the library's own module (`go test -bench .`), which have fewer sizes and other rivals; in bold what was missed. Less than 1.2 beside 1.0 is a tie.\n\n")
 	p.f("| | ours, ns | rival, ns | ratio | target |\n|---|--:|--:|--:|--:|\n")
 	for _, line := range lines {
 		p.f("%s", line)
