@@ -14,11 +14,11 @@ import (
 // it is not cancelled because fn returned, so that what fn returns may go on
 // using it, as an *http.Response does. Once fn has returned the end of ctx is
 // no longer passed on: neither that nor Cancel reaches what fn has left behind, and
-// a body that is read later is read without a deadline, even one that fn has put into
-// a context derived from its own. Read it in fn, or see to its end:
-// context.AfterFunc(ctx, func() { resp.Body.Close() }). While fn runs, ctx.Err() and a
-// look at ctx.Done() tell of the end at once; who waits for it, and contexts derived
-// from ctx, hear of it from another goroutine, a moment later.
+// a body that is read later is read without a deadline: that of ctx, and a later one
+// that fn has put into a context derived from its own, are gone. Read it in fn, or see
+// to its end: context.AfterFunc(ctx, func() { resp.Body.Close() }). While fn runs, the
+// Err and Done of its context tell of the end of ctx at once; who waits for that, and
+// contexts derived from it, hear of it from another goroutine, a moment later.
 //
 // Cancel on the future of a task that has not started settles it, and fn is
 // never called. On a running task it ends the context, and the future settles
