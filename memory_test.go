@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -611,18 +612,20 @@ func TestMemory_CostPerInput(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector has more to do with many
 			each := func(n int) float64 {
-				best := math.Inf(1)
-				for range 3 {
-					start := time.Now()
-					op(n)
-					best = min(best, float64(time.Since(start))/float64(n))
+				start := time.Now()
+				op(n)
+				return float64(time.Since(start)) / float64(n)
+			}
+			a, b := math.Inf(1), math.Inf(1)
+			for range 20 { // what is quadratic is so each time; a machine that is busy gets more chances
+				a, b = min(a, each(few)), min(b, each(many))
+				if b <= worst*a {
+					return
 				}
-				return best
 			}
-			if a, b := each(few), each(many); b > worst*a {
-				t.Errorf("%.0f ns for each of %d, %.0f ns for each of %d", a, few, b, many)
-			}
+			t.Errorf("%.0f ns for each of %d, %.0f ns for each of %d", a, few, b, many)
 		})
 	}
 }
