@@ -412,7 +412,7 @@ var mutations = []mutation{
 		breaks: "each task has the label of the pool", pkg: "./pool", run: "TestProfileLabels"},
 	{file: "combinators.go", old: "i >= len(items) || m.isSettled()", new: "i >= len(items)",
 		breaks: "Map starts nothing once it is done", pkg: ".", run: "TestE20_MapStartsNothing"},
-	{file: "combinators.go", old: "m.finished.Load() == int64(len(results))", new: "m.left.Add(-1) == 1",
+	{file: "combinators.go", old: "m.finished.Load() == int64(len(results))", new: "left == 0",
 		breaks: "Map is done with its last call", pkg: "./pool", run: "TestMapOnAPool_TaskWithoutRoom"},
 	{file: "hedge.go", old: "leave := next && a.posting", new: "leave := false",
 		breaks: "attempts that fail on the spot are started in a loop", pkg: ".", run: "TestF22_AttemptsOnTheSpot"},
