@@ -18,12 +18,9 @@ func (g *Group) start(c entrant, place *placement) {
 		return // it was cancelled
 	}
 	g.mu.Lock()
-	waits := g.feeding
-	if waits {
-		g.backlog = append(g.backlog, c)
-	}
+	waits := g.feeding // behind others, in order
 	g.mu.Unlock()
-	if waits || place.tryExecute(c) == nil {
+	if !waits && place.tryExecute(c) == nil {
 		return
 	}
 	g.mu.Lock()

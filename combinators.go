@@ -256,9 +256,9 @@ func checkAwaitables[F Awaitable](name string, futs []F) {
 //
 // The calls run on the executor of ctx, by limit tasks or fewer that take the
 // items in order; never on the caller's goroutine, unless that executor is
-// [Inline]. If the executor refuses some of the tasks, the others do the work; if it
-// refuses all, the future fails with the executor's error. As soon as a call fails, so does the future, with the very same error;
-// the contexts of the running calls are cancelled, and those that have not
+// [Inline]. If the executor refuses some of the tasks, the others do the work; if
+// it refuses all, the future fails with the executor's error. As soon as a call
+// fails, so does the future, with the very same error; the contexts of the running calls are cancelled, and those that have not
 // started never start. A call that returns [ErrCancelled] makes the future fail
 // as well, not be cancelled. Cancelling the future stops the calls in the same
 // way, and so does the end of ctx, though the future then settles only when one

@@ -241,7 +241,8 @@ func (r *runner) propagate() {
 }
 
 func (r *runner) tell() {
-	if r.ready.first != nil && r.work.first == nil { // often callbacks that run together, and nobody to tell: a short cut
+	// Often there are callbacks that run together, and nobody to tell: a short cut.
+	if r.ready.first != nil && r.work.first == nil {
 		switch place := placeOfAll(r.ready); {
 		case place == nil:
 		case place.mode == onTheSpot:

@@ -39,8 +39,8 @@ var (
 	ErrGoexit = errors.New("future: function called runtime.Goexit")
 
 	// ErrCycle is what CompleteWith, ThenFuture, Await and Go of package flight give
-	// when a future would wait for itself. Only rings of CompleteWith, and of what ThenFuture returns, are
-	// detected: not those that lead through another kind of future, such as Shield, or
+	// when a future would wait for itself. Only rings of CompleteWith, and of what
+	// ThenFuture returns, are detected: not those that lead through another kind of future, such as Shield, or
 	// through tasks that await each other.
 	ErrCycle = errors.New("future: future waits for itself")
 

@@ -1178,12 +1178,15 @@ func TestL26_Inline(t *testing.T) {
 	})
 }
 
+// libraryExecutors are those that need no executor of the caller's.
+var libraryExecutors = map[string]future.Executor{
+	"Goroutines": future.Goroutines,
+	"Inline":     future.Inline,
+	"Serial":     future.NewSerial(future.Goroutines),
+}
+
 func TestTaskFunc_Panic(t *testing.T) {
-	for name, ex := range map[string]future.Executor{
-		"Goroutines": future.Goroutines,
-		"Inline":     future.Inline,
-		"Serial":     future.NewSerial(future.Goroutines),
-	} {
+	for name, ex := range libraryExecutors {
 		t.Run(name, func(t *testing.T) {
 			r := catchReports(t)
 			boom := errors.New("boom")
@@ -1211,11 +1214,7 @@ func TestTaskFunc_Panic(t *testing.T) {
 
 // A nil task is the mistake of whoever hands it over, and shows there.
 func TestExecutor_NilTask(t *testing.T) {
-	for name, ex := range map[string]future.Executor{
-		"Goroutines": future.Goroutines,
-		"Inline":     future.Inline,
-		"Serial":     future.NewSerial(future.Goroutines),
-	} {
+	for name, ex := range libraryExecutors {
 		t.Run(name, func(t *testing.T) {
 			wantPanic(t, "future: Execute: nil task", func() { _ = ex.Execute(context.Background(), nil) })
 		})

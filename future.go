@@ -245,15 +245,15 @@ func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 // CompleteWith has it).
 //
 // When SetResult returns the waiters have been released, derived futures have
-// settled, and continuations and callbacks were handed to their executors: none of the caller's
-// code has run on this goroutine, unless its context says [Inline]. asyncio:
-// Future.set_result.
+// settled, and continuations and callbacks were handed to their executors: none of
+// the caller's code has run on this goroutine, unless its context says [Inline].
+// asyncio: Future.set_result.
 func (p *Promise[T]) SetResult(v T) error { return p.Complete(v, nil) }
 
 // SetError fails the promise with err, which readers get as it is. It is
 // refused as in SetResult. A nil err is refused too, with another error, and the
-// promise stays pending. An err that Is ErrCancelled makes it failed, not cancelled; that is
-// what Cancel is for. asyncio: Future.set_exception.
+// promise stays pending. An err that Is ErrCancelled makes it failed, not cancelled;
+// that is what Cancel is for. asyncio: Future.set_exception.
 func (p *Promise[T]) SetError(err error) error {
 	if err == nil {
 		return errNilError

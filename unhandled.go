@@ -30,8 +30,7 @@ type Unhandled struct {
 // cancelled, is no news to whoever did it, and is not reported either. An error
 // that refers back to its own future, as one does that holds the context of the
 // task, or is held by something that lives on, is not collected and hence not
-// reported. The report comes on the goroutine that
-// runs finalizers.
+// reported. The report comes on the goroutine that runs finalizers.
 //
 // Panics of callbacks and of plain functions ([TaskFunc]) are reported at once,
 // on the goroutine where they happened.

@@ -218,10 +218,7 @@ func TestL16_RoomAndContextRace(t *testing.T) {
 
 // Shutdown and Close release the submitters that wait for room.
 func TestL16_ClosingReleasesSubmitters(t *testing.T) {
-	for name, end := range map[string]func(p *pool.Pool){
-		"Shutdown": func(p *pool.Pool) { p.Shutdown(bg) },
-		"Close":    func(p *pool.Pool) { p.Close() },
-	} {
+	for name, end := range poolEnds {
 		for _, queue := range []int{0, 2} {
 			t.Run(fmt.Sprintf("%s/queue=%d", name, queue), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -576,10 +573,7 @@ func TestL16_CancelledWhileChildrenWait(t *testing.T) {
 
 // The end of the pool is that of the children who wait for room.
 func TestL16_ClosingReleasesChildren(t *testing.T) {
-	for name, end := range map[string]func(p *pool.Pool){
-		"Shutdown": func(p *pool.Pool) { p.Shutdown(bg) },
-		"Close":    func(p *pool.Pool) { p.Close() },
-	} {
+	for name, end := range poolEnds {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, ctx := newPool(t, 1, pool.WithQueue(0))

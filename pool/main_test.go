@@ -300,3 +300,9 @@ func collect(cond func() bool) bool {
 	}
 	return cond()
 }
+
+// poolEnds are the two ways to end a pool.
+var poolEnds = map[string]func(p *pool.Pool){
+	"Shutdown": func(p *pool.Pool) { p.Shutdown(bg) },
+	"Close":    func(p *pool.Pool) { p.Close() },
+}

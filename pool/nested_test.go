@@ -779,10 +779,7 @@ func TestLend_Admission(t *testing.T) {
 // A task that waits for room in its own pool is released by Shutdown and Close like any submitter, but
 // goes on only with a slot.
 func TestLend_AdmissionOfAClosingPool(t *testing.T) {
-	for name, end := range map[string]func(p *pool.Pool){
-		"Shutdown": func(p *pool.Pool) { p.Shutdown(bg) },
-		"Close":    func(p *pool.Pool) { p.Close() },
-	} {
+	for name, end := range poolEnds {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, ctx := newPool(t, 1, pool.WithQueue(0))
