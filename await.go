@@ -3,6 +3,8 @@ package future
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/channel-native/future/internal/lending"
 )
 
 // park blocks until c has settled or ctx ends, and returns ctx's error in that
@@ -18,11 +20,11 @@ func park(ctx context.Context, c *cell) error {
 	if h.is(c) {
 		return ErrCycle
 	}
-	return lending(h, ctx, c.done())
+	return waitLending(h, ctx, c.done())
 }
 
-// lending is receive, and lends the slot of h out meanwhile, if it has one.
-func lending(h holder, ctx context.Context, ready <-chan struct{}) error {
+// waitLending is receive, and lends the slot of h out meanwhile, if it has one.
+func waitLending(h holder, ctx context.Context, ready <-chan struct{}) error {
 	lent := h.Lend()
 	err := receive(ctx, ready)
 	if lent {
@@ -51,12 +53,12 @@ func receive(ctx context.Context, ready <-chan struct{}) error {
 // in belongs to, if there is one.
 func receiveIn(in, ctx context.Context, ready <-chan struct{}) error {
 	if h := holderOf(in); h != nil {
-		return lending(h, ctx, ready)
+		return waitLending(h, ctx, ready)
 	}
 	return receive(ctx, ready)
 }
 
-// A slot is what a running task holds of a [Lender]: its right to run. Goroutines
+// A slot is what a running task holds of an executor that lends: its right to run. Goroutines
 // that wait with the task's context count as the task: while one of them is parked
 // the slot is lent out, and the last to go on takes one again.
 type slot struct{ state atomic.Uint32 }
@@ -70,7 +72,7 @@ const (
 
 // lend reports false if there is no slot to lend: the task of this context does not
 // run, or has returned.
-func (s *slot) lend(l Lender) bool {
+func (s *slot) lend(l lending.Ledger) bool {
 	for {
 		old := s.state.Load()
 		if old&slotHeld == 0 {
@@ -85,7 +87,7 @@ func (s *slot) lend(l Lender) bool {
 	}
 }
 
-func (s *slot) reclaim(l Lender) {
+func (s *slot) reclaim(l lending.Ledger) {
 	for {
 		old := s.state.Load()
 		last := old&slotParked == 1 && old&(slotLent|slotReclaiming) == slotLent
@@ -105,7 +107,7 @@ func (s *slot) reclaim(l Lender) {
 
 // reclaimed is called with the slot in hand. If the task has returned meanwhile, or
 // another of its goroutines has parked, it is given up again.
-func (s *slot) reclaimed(l Lender) {
+func (s *slot) reclaimed(l lending.Ledger) {
 	for {
 		old := s.state.Load()
 		next := old &^ (slotReclaiming | slotLent)
@@ -127,7 +129,7 @@ func (s *slot) enter() { s.state.Or(slotHeld) }
 
 // leave is called when the task's function has returned. If the slot is lent out,
 // because another goroutine still waits with the task's context, it is taken again.
-func (s *slot) leave(l Lender) {
+func (s *slot) leave(l lending.Ledger) {
 	if old := s.state.And(^(slotHeld | slotLent)); old&slotLent != 0 {
 		l.Reclaim()
 	}

@@ -113,7 +113,7 @@ func BenchmarkCreateFailRead(b *testing.B) {
 	})
 }
 
-func BenchmarkAwaitSettled(b *testing.B) {
+func BenchmarkAwaitOutcomesd(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	b.Run("by=future", func(b *testing.B) {
@@ -247,7 +247,7 @@ func BenchmarkChain(b *testing.B) {
 	}
 }
 
-func BenchmarkGatherSettled(b *testing.B) {
+func BenchmarkGatherOutcomesd(b *testing.B) {
 	const n = 1000
 	futs := make([]*future.Future[int], n)
 	for i := range futs {

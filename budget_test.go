@@ -82,7 +82,7 @@ func TestBudget_Promise(t *testing.T) {
 	})
 }
 
-func TestBudget_SettledReads(t *testing.T) {
+func TestBudget_OutcomesdReads(t *testing.T) {
 	budgetSkip(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

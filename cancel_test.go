@@ -654,7 +654,7 @@ func TestC14_Links(t *testing.T) {
 			wantCancelled(t, &chain[0].Future)
 			wantCancelled(t, &chain[n-1].Future)
 		})
-		t.Run("Chain/"+name+"/Settle", func(t *testing.T) {
+		t.Run("Chain/"+name+"/Outcomes", func(t *testing.T) {
 			coreShallow(t)
 			chain := link(t)
 			chain[n-1].SetResult(5)

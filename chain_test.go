@@ -192,7 +192,7 @@ func TestK1_Then(t *testing.T) {
 	})
 }
 
-func TestK1_ThenOnASettledSource(t *testing.T) {
+func TestK1_ThenOnAOutcomesdSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := future.FromResult(42)
 		d := future.Then(t.Context(), src, func(_ context.Context, v int) (string, error) { return strconv.Itoa(v), nil })
@@ -203,7 +203,7 @@ func TestK1_ThenOnASettledSource(t *testing.T) {
 }
 
 // Whatever the order of Then and the settle, fn is called exactly once.
-func TestK1_AttachRacesSettle(t *testing.T) {
+func TestK1_AttachRacesOutcomes(t *testing.T) {
 	for range 1000 {
 		p := future.NewPromise[int]()
 		var calls atomic.Int32
@@ -1154,7 +1154,7 @@ func TestK21_CombineFailsFast(t *testing.T) {
 	})
 }
 
-func TestK21_CombineSettledInputs(t *testing.T) {
+func TestK21_CombineOutcomesdInputs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sum := func(_ context.Context, a, b int) (int, error) { return a + b, nil }
 		pending := future.NewPromise[int]()
@@ -1258,7 +1258,7 @@ func TestK23_RejectedBranch(t *testing.T) {
 	})
 }
 
-func TestK23_SettledByHandIsNotHandedOver(t *testing.T) {
+func TestK23_OutcomesdByHandIsNotHandedOver(t *testing.T) {
 	chnEachButFinally(t, func(t *testing.T, v chnVerb) {
 		q := new(chnQueue)
 		ctx := future.WithExecutor(t.Context(), q)

@@ -65,13 +65,13 @@ func (g *gather[T]) countdown() todo {
 	return g.publish(succeeded)
 }
 
-// Settle returns the future of every outcome, in the order of futs. It waits
+// Outcomes returns the future of every outcome, in the order of futs. It waits
 // for all of them and never fails, though it can be cancelled. One of futs that
-// was cancelled is an outcome whose Err Is [ErrCancelled]. Settle() is done,
+// was cancelled is an outcome whose Err Is [ErrCancelled]. Outcomes() is done,
 // with an empty slice. See [Gather] for the rest. asyncio:
 // gather(return_exceptions=True).
-func Settle[T any](futs ...*Future[T]) *Future[[]Outcome[T]] {
-	checkFutures("Settle", futs)
+func Outcomes[T any](futs ...*Future[T]) *Future[[]Outcome[T]] {
+	checkFutures("Outcomes", futs)
 	s := new(settling[T])
 	td := watchAll(&s.fanIn, s, futs)
 	td.add(s.notify(nil))

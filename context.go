@@ -104,22 +104,30 @@ func Shield[T any](f *Future[T]) *Future[T] {
 	return &s.Future
 }
 
-// After returns a future of the time at which d has passed. If d is 0 or less
-// it is done. Cancelling it stops its timer; an After(d).Await(ctx) that gives
-// up does not, and leaves the timer until d: WithContext(ctx, After(d)) is the
-// form that stops it. After does not block. asyncio: sleep.
-func After(d time.Duration) *Future[time.Time] {
+// After returns a future of the time at which d has passed. If d is 0 or less it has
+// succeeded on return, even if ctx has ended. If ctx ends first, the future is
+// cancelled, or has failed if it was a deadline that passed, and the timer stops, as
+// it does when the future is cancelled. After does not block and is safe for
+// concurrent use. It panics if ctx is nil. asyncio: sleep.
+func After(ctx context.Context, d time.Duration) *Future[time.Time] {
+	if ctx == nil {
+		panic("future: After: nil context")
+	}
 	if d <= 0 {
 		return FromResult(time.Now())
 	}
 	a := new(alarm)
 	a.party = a
 	a.Future.cell.role = &a.role
+	if ctx.Err() != nil {
+		a.fail(endedBy(ctx, originOf[time.Time]()))
+		return &a.Future
+	}
 	timer := time.AfterFunc(d, func() { a.succeed(time.Now()).run(unplaced) })
 	a.mu.Lock()
 	a.timer = timer
 	a.mu.Unlock()
-	return &a.Future
+	return WithContext(ctx, &a.Future)
 }
 
 type alarm struct {

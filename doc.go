@@ -135,7 +135,7 @@
 //   - Waiters and derived futures before callbacks.
 //   - Callbacks that were registered before the future was done: among those
 //     of one executor, in the order of registration, one after the other.
-//   - The results of [Gather], [Settle], [Map] and [Wait], and joined errors:
+//   - The results of [Gather], [Outcomes], [Map] and [Wait], and joined errors:
 //     by the order of the inputs. Of several inputs that are done at the
 //     call, the first one counts.
 //   - A done future against an ended context or a timeout: the future counts.
@@ -149,9 +149,7 @@
 //   - That giving up in Await, Wait or AsCompleted cancels anything.
 //     WithTimeout and WithContext do.
 //   - That the deadline of an Await gives partial results: the Await fails as
-//     a whole. Give each input a [WithTimeout] and use [Settle].
-//   - That After(d).Await(ctx) stops the timer when ctx ends: it runs on to
-//     d. WithContext(ctx, After(d)) stops it.
+//     a whole. Give each input a [WithTimeout] and use [Outcomes].
 //   - That Finally has run its function once the derived future is done: if
 //     that was cancelled, the function may run later.
 //   - An order among continuations, among the callbacks of different
@@ -178,7 +176,7 @@
 // An Await that gave up has not read what comes later, and a deadline that
 // ends a task is a failure of the task. If you do not want to know, wait as
 // page does above, for WithContext(ctx, f) and no longer, or take the failure
-// over with Settle(f).
+// over with Outcomes(f).
 //
 // # A promise in a struct of your own
 //
@@ -220,13 +218,13 @@
 //	async with TaskGroup() as g              g := NewGroup(ctx); …; err := g.Wait()
 //	g.create_task(coro())                    GoIn(g, fn)
 //	gather(*futs)                            Gather(futs...)
-//	gather(*futs, return_exceptions=True)    Settle(futs...)
+//	gather(*futs, return_exceptions=True)    Outcomes(futs...)
 //	wait(futs, timeout, return_when)         Wait(ctx, when, futs...)
 //	as_completed(futs)                       AsCompleted(ctx, futs...)
 //	await wait_for(fut, d)                   WithTimeout(f, d).Await(ctx)
 //	timeout_at(t)                            WithDeadline(f, t)
 //	await shield(fut)                        Shield(f).Await(ctx)
-//	await sleep(d)                           WithContext(ctx, After(d)).Await(ctx)
+//	await sleep(d)                           After(ctx, d).Await(ctx)
 //	isfuture, ensure_future, wrap_future     IsFuture, EnsureFuture, WrapFuture
 //	InvalidStateError                        ErrInvalidState
 //	CancelledError                           ErrCancelled, also Is context.Canceled
@@ -240,7 +238,7 @@
 // waits until its context ends. It is for callbacks, and for short tasks that
 // share state; run tasks that wait on the default executor. WithTimeout does not wait for what it cancels to
 // stop, as wait_for does. Wait returns the error of a context that ends, where
-// wait(timeout) says nothing. To leave a group early is g.Cancel(err) and then
+// wait(timeout) says nothing. To leave a group early is g.CancelCause(err) and then
 // g.Wait(), which async with does by itself.
 //
 // # From channels and errgroup
@@ -252,7 +250,7 @@
 //	close(done) and a field                  p.SetResult(v)
 //	a channel that somebody else sends on    WrapFuture[T](ctx, ch)
 //	code that wants a channel                Chan(f)
-//	var wg sync.WaitGroup, a slice           Gather(futs...), Settle(futs...)
+//	var wg sync.WaitGroup, a slice           Gather(futs...), Outcomes(futs...)
 //	errgroup.WithContext(ctx)                g := NewGroup(ctx)
 //	g.Go(func() error)                       GoIn(g, func(ctx) (T, error))
 //	g.Wait()                                 g.Wait(): all errors, not only the first

@@ -266,10 +266,10 @@ func ExampleGather() {
 	// broken and the other is pending
 }
 
-// Settle has every outcome, for partial answers.
-func ExampleSettle() {
+// Outcomes has every outcome, for partial answers.
+func ExampleOutcomes() {
 	ctx := context.Background()
-	parts := future.Settle(future.FromResult("bread"), future.FromError[string](errors.New("no butter")))
+	parts := future.Outcomes(future.FromResult("bread"), future.FromError[string](errors.New("no butter")))
 	outcomes, _ := parts.Await(ctx)
 	for _, o := range outcomes {
 		fmt.Printf("%q, %v\n", o.Value, o.Err)
@@ -418,7 +418,7 @@ func ExampleWithContext() {
 func ExampleAfter() {
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(time.Millisecond, cancel)
-	pause := future.WithContext(ctx, future.After(time.Hour))
+	pause := future.After(ctx, time.Hour)
 	<-pause.Done()
 	fmt.Println(pause.Err())
 	// Output: future: cancelled

@@ -4,6 +4,8 @@ import (
 	"context"
 	"reflect"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/lending"
 )
 
 // A Task is a piece of work that an [Executor] is handed. The tasks that this
@@ -48,35 +50,18 @@ func (f TaskFunc) CancelCause(error) bool { return false }
 // and continuations on that of whoever settles the future. An Execute that
 // panics has refused the task, with a [*PanicError].
 //
-// Two optional interfaces refine it. An executor whose Execute can wait should
-// also have the method
+// An executor whose Execute can wait should also have the method
 //
 //	TryExecute(Task) error
 //
 // which refuses instead of waiting: settling a future never waits for an
 // executor, and uses it. What TryExecute refuses is handed to Execute on a
-// goroutine of its own. And an executor that bounds how much runs at once can
-// be a [Lender].
+// goroutine of its own.
 type Executor interface {
 	// Execute arranges for task.Run to be called, or returns an error and never
 	// calls it. ctx bounds the wait for admission. An executor that accepted a task
 	// and will not run it after all calls CancelCause instead.
 	Execute(ctx context.Context, task Task) error
-}
-
-// A Lender is an [Executor] that bounds how many tasks run at once, and whose
-// bound leaves out those that are parked.
-//
-// When a task that runs on a Lender is about to park in this package, in Await,
-// Wait, AsCompleted or Group.Wait, with its own context, Lend is called on its
-// goroutine, and Reclaim once the wait is over. Lend must not block; Reclaim does,
-// until the task may go on. Both may be called by several tasks at once. So a task
-// may wait for another task of the same executor without taking the room that it
-// needs. Tasks that hand work to their own full executor lend only on package pool.
-type Lender interface {
-	Executor
-	Lend()
-	Reclaim()
 }
 
 // ExecutorFunc makes an [Executor] of a function, and so of any other pool, in
@@ -93,8 +78,8 @@ type ExecutorFunc func(ctx context.Context, task Task) error
 func (f ExecutorFunc) Execute(ctx context.Context, task Task) error { return f(ctx, task) }
 
 // Goroutines runs each task on a goroutine of its own. It never refuses. It is
-// what runs the tasks of a context without an executor. Do not assign to it.
-var Goroutines Executor = goroutines{}
+// what runs the tasks of a context without an executor.
+var Goroutines goroutines
 
 type goroutines struct{}
 
@@ -110,8 +95,8 @@ func (goroutines) TryExecute(task Task) error {
 // runs its function before it returns, SetResult the callbacks and
 // continuations of the promise. No lock of this package is held meanwhile. It
 // is for code that knows what it does: short functions that take no lock which
-// a caller of SetResult may hold. Do not assign to it.
-var Inline Executor = inline{}
+// a caller of SetResult may hold.
+var Inline inline
 
 type inline struct{}
 
@@ -137,10 +122,10 @@ type placement struct {
 	context.Context
 	executor Executor
 	mode     mode
-	key      any         // equal for equal executors; what is not comparable equals nothing
-	try      tryExecutor // nil if the executor has none
-	lender   Lender      // nil if it is none
-	onCaller bool        // see runsOnCaller
+	key      any            // equal for equal executors; what is not comparable equals nothing
+	try      tryExecutor    // nil if the executor has none
+	lender   lending.Ledger // nil if it has none
+	onCaller bool           // see runsOnCaller
 }
 
 type mode uint8
@@ -168,7 +153,7 @@ func newPlacement(ctx context.Context, ex Executor) *placement {
 			p.key = p
 		}
 		p.try, _ = ex.(tryExecutor)
-		p.lender, _ = ex.(Lender)
+		p.lender = lending.LedgerOf(ex)
 	}
 	return p
 }

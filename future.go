@@ -113,7 +113,7 @@ func (f *Future[T]) Err() error {
 // for another Await, and a failure that comes later has not been read. If ctx
 // belongs to a task of this very future, which would wait for itself, the error
 // is [ErrCycle]. With the context of any running task, the task's room on its
-// executor is lent out while Await is parked (see [Lender]). Await panics if
+// executor is lent out while Await is parked. Await panics if
 // ctx is nil. asyncio: await fut.
 func (f *Future[T]) Await(ctx context.Context) (v T, err error) {
 	if ctx == nil || f.state.Load() < succeeded {

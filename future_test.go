@@ -198,7 +198,7 @@ func TestA4_Failure(t *testing.T) {
 	wantFailed(t, &p.Future, errE)
 }
 
-func TestA5_FirstSettleWins(t *testing.T) {
+func TestA5_FirstOutcomesWins(t *testing.T) {
 	for _, first := range coreSettles {
 		for _, second := range coreSettles {
 			t.Run(first.name+"/"+second.name, func(t *testing.T) {
@@ -489,7 +489,7 @@ func TestAwait_EndedContext(t *testing.T) {
 
 // A settled future beats an ended context: a select that finds both ready tosses a coin, so each case is repeated
 // until a coin would have come up tails.
-func TestAwait_SettledBeatsEndedContext(t *testing.T) {
+func TestAwait_OutcomesdBeatsEndedContext(t *testing.T) {
 	t.Run("Before", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -541,7 +541,7 @@ func TestAwait_SettledBeatsEndedContext(t *testing.T) {
 	})
 }
 
-func TestA14_SettleRace(t *testing.T) {
+func TestA14_OutcomesRace(t *testing.T) {
 	for range 1000 {
 		coreSettleRace(t)
 		if t.Failed() {
@@ -1154,7 +1154,7 @@ func TestAwait_NilContext(t *testing.T) {
 }
 
 // A settled future keeps no hold on what it was linked to.
-func TestSettledDropsItsSource(t *testing.T) {
+func TestOutcomesdDropsItsSource(t *testing.T) {
 	p := future.NewPromise[int]()
 	gone := make(chan struct{})
 	func() {

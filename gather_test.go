@@ -192,7 +192,7 @@ func TestE1_DuplicateInputs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps, fs := combPromises(2)
 		g := future.Gather(fs[0], fs[1], fs[0])
-		s := future.Settle(fs[0], fs[0], fs[1])
+		s := future.Outcomes(fs[0], fs[0], fs[1])
 		ps[0].SetResult(1)
 		synctest.Wait()
 		wantPending(t, g)
@@ -207,7 +207,7 @@ func TestE1_DuplicateInputs(t *testing.T) {
 
 func TestE2_Empty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, s := future.Gather[int](), future.Settle[int]()
+		g, s := future.Gather[int](), future.Outcomes[int]()
 		wantSlice(t, g)
 		wantSlice(t, s)
 		gc, sc := countCalls(g), countCalls(s)
@@ -229,13 +229,13 @@ func TestE3_AlreadyDone(t *testing.T) {
 
 	t.Run("all", func(t *testing.T) {
 		wantSlice(t, future.Gather(one, two), 1, 2)
-		s := future.Settle(one, bad1, two)
+		s := future.Outcomes(one, bad1, two)
 		wantSlice(t, s, future.Outcome[int]{Value: 1}, future.Outcome[int]{Err: errE1}, future.Outcome[int]{Value: 2})
 	})
 	t.Run("mixed", func(t *testing.T) {
 		p := future.NewPromise[int]()
 		g := future.Gather(one, &p.Future, two)
-		s := future.Settle(bad1, &p.Future)
+		s := future.Outcomes(bad1, &p.Future)
 		wantPending(t, g)
 		wantPending(t, s)
 		p.SetResult(3)
@@ -315,12 +315,12 @@ func gatherAndFail(t *testing.T, read bool, errs ...error) {
 	}
 }
 
-func TestE8_SettledErrorsAreSilent(t *testing.T) {
+func TestE8_OutcomesdErrorsAreSilent(t *testing.T) {
 	r := catchReports(t)
 	inner := errors.New("inner")
 	func() {
 		ps, fs := combPromises(2)
-		s := future.Settle(fs...)
+		s := future.Outcomes(fs...)
 		ps[0].SetError(inner)
 		ps[1].SetError(inner)
 		<-s.Done()
@@ -328,10 +328,10 @@ func TestE8_SettledErrorsAreSilent(t *testing.T) {
 	wantReports(t, r, inner, 0)
 }
 
-func TestE9_Settle(t *testing.T) {
+func TestE9_Outcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps, fs := combPromises(6)
-		s := future.Settle(fs...)
+		s := future.Outcomes(fs...)
 		calls := countCalls(s)
 		steps := []func(){
 			5: func() { ps[0].SetResult(10) },
@@ -441,11 +441,11 @@ func TestE11_CancelRacesTheLastInput(t *testing.T) {
 	}
 }
 
-func TestE13_SettleDoesNotSwallowCancel(t *testing.T) {
+func TestE13_OutcomesDoesNotSwallowCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps, fs := combPromises(3)
 		ps[0].SetError(errE1)
-		s := future.Settle(fs...)
+		s := future.Outcomes(fs...)
 		if !s.CancelCause(errE) {
 			t.Fatal("CancelCause() = false on a pending future")
 		}
@@ -455,7 +455,7 @@ func TestE13_SettleDoesNotSwallowCancel(t *testing.T) {
 		wantCancelled(t, fs[1], errE)
 		wantCancelled(t, fs[2], errE)
 		if v, _ := s.Result(); v != nil {
-			t.Fatalf("a cancelled Settle has the value %v", v)
+			t.Fatalf("a cancelled Outcomes has the value %v", v)
 		}
 	})
 }
@@ -572,7 +572,7 @@ func badCalls() []badCall {
 		{"Combine", "nil function", func(a *badCallArgs) { future.Combine[int, int, int](a.ctx, a.fut(), a.fut(), nil) }},
 
 		{"Gather", "nil future", func(a *badCallArgs) { future.Gather(a.fut(), nil) }},
-		{"Settle", "nil future", func(a *badCallArgs) { future.Settle(a.fut(), nil) }},
+		{"Outcomes", "nil future", func(a *badCallArgs) { future.Outcomes(a.fut(), nil) }},
 		{"FirstCompleted", "nil future", func(a *badCallArgs) { future.FirstCompleted(a.fut(), nil) }},
 		{"FirstCompleted", "nil future, another done", func(a *badCallArgs) { future.FirstCompleted(a.fut(), done, nil) }},
 		{"FirstSucceeded", "nil future", func(a *badCallArgs) { future.FirstSucceeded(a.fut(), nil) }},
@@ -611,6 +611,7 @@ func badCalls() []badCall {
 
 		{"WithTimeout", "nil future", func(*badCallArgs) { future.WithTimeout(noFut, time.Second) }},
 		{"WithDeadline", "nil future", func(*badCallArgs) { future.WithDeadline(noFut, time.Now()) }},
+		{"After", "nil context", func(*badCallArgs) { future.After(noCtx, time.Second) }},
 		{"WithContext", "nil context", func(a *badCallArgs) { future.WithContext(noCtx, a.fut()) }},
 		{"WithContext", "nil context, done", func(*badCallArgs) { future.WithContext(noCtx, done) }},
 		{"WithContext", "nil future", func(a *badCallArgs) { future.WithContext(a.ctx, noFut) }},

@@ -86,11 +86,14 @@ type child[T any] struct {
 func (c *child[T]) notify(*node) todo  { return c.group.done(&c.inGroup, &c.Future.cell) }
 func (c *child[T]) abandon(error) list { panic("unreachable") }
 
-// Cancel cancels all children, those that are running through their contexts,
+// Cancel is CancelCause without a cause.
+func (g *Group) Cancel() { g.CancelCause(nil) }
+
+// CancelCause cancels all children, those that are running through their contexts,
 // with cause (nil: none) as the cause, and refuses further ones. It does not
 // wait for them. Only the first cancellation of a group counts, a failure
 // included.
-func (g *Group) Cancel(cause error) { g.stop(cause).run(nil) }
+func (g *Group) CancelCause(cause error) { g.stop(cause).run(nil) }
 
 // Context returns the context of the group, from which those of the children derive.
 // It ends with the first failure, with Cancel, and when Wait returns.

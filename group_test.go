@@ -320,9 +320,9 @@ func TestJ6_OutsideCancellation(t *testing.T) {
 	}{
 		{"owner", errE, func(_ *future.Group, owner context.CancelCauseFunc) { owner(errE) }},
 		{"owner without a cause", context.Canceled, func(_ *future.Group, owner context.CancelCauseFunc) { owner(nil) }},
-		{"Cancel", errE, func(g *future.Group, _ context.CancelCauseFunc) { g.Cancel(errE) }},
-		{"Cancel without a cause", future.ErrCancelled, func(g *future.Group, _ context.CancelCauseFunc) { g.Cancel(nil) }},
-		{"Cancel twice", errE, func(g *future.Group, _ context.CancelCauseFunc) { g.Cancel(errE); g.Cancel(errE1) }},
+		{"Cancel", errE, func(g *future.Group, _ context.CancelCauseFunc) { g.CancelCause(errE) }},
+		{"Cancel without a cause", future.ErrCancelled, func(g *future.Group, _ context.CancelCauseFunc) { g.Cancel() }},
+		{"Cancel twice", errE, func(g *future.Group, _ context.CancelCauseFunc) { g.CancelCause(errE); g.CancelCause(errE1) }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -390,7 +390,7 @@ func TestJ6_OwnersDeadline(t *testing.T) {
 
 func TestJ6_CancelledWithoutChildren(t *testing.T) {
 	g := future.NewGroup(t.Context())
-	g.Cancel(errE)
+	g.CancelCause(errE)
 	grpWantEnded(t, g.Context(), errE)
 	grpWantCancelled(t, g.Wait(), errE)
 }
@@ -402,7 +402,7 @@ func TestJ6_RealErrorBeatsTheCancellation(t *testing.T) {
 			g := future.NewGroup(t.Context())
 			future.GoIn(g, grpError(errE))
 			synctest.Wait()
-			g.Cancel(errE1)
+			g.CancelCause(errE1)
 			grpWantErrors(t, g.Wait(), errE)
 			grpWantEnded(t, g.Context(), errE)
 		})
@@ -415,7 +415,7 @@ func TestJ6_RealErrorBeatsTheCancellation(t *testing.T) {
 				return 0, errE
 			})
 			synctest.Wait()
-			g.Cancel(errE1)
+			g.CancelCause(errE1)
 			grpWantErrors(t, g.Wait(), errE)
 		})
 	})
@@ -427,7 +427,7 @@ func TestJ6_CancelAfterWait(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	g.Cancel(errE)
+	g.CancelCause(errE)
 	if err := g.Wait(); err != nil {
 		t.Fatalf("Cancel changed the outcome to %v", err)
 	}
@@ -509,7 +509,7 @@ func TestJ13_SpawnIntoAnEndedGroup(t *testing.T) {
 			future.GoIn(g, grpError(errE))
 			g.Wait()
 		}, []error{errE}},
-		{"cancelled", func(g *future.Group) { g.Cancel(errE) }, []error{errE}},
+		{"cancelled", func(g *future.Group) { g.CancelCause(errE) }, []error{errE}},
 		{"cancelled while a child is ending", func(g *future.Group) {
 			future.GoIn(g, func(ctx context.Context) (int, error) {
 				<-ctx.Done()
@@ -517,7 +517,7 @@ func TestJ13_SpawnIntoAnEndedGroup(t *testing.T) {
 				return 0, ctx.Err()
 			})
 			synctest.Wait()
-			g.Cancel(errE)
+			g.CancelCause(errE)
 			synctest.Wait()
 		}, []error{errE}},
 	}
@@ -609,7 +609,7 @@ func TestJ13_SpawnRacesCancel(t *testing.T) {
 			})
 		}
 		runtime.Gosched()
-		g.Cancel(errE)
+		g.CancelCause(errE)
 		grpWantCancelled(t, g.Wait(), errE)
 		spawners.Wait()
 	}
@@ -782,7 +782,7 @@ func TestJ19_WaitNeedsNoExecutorForWhatNeverStarted(t *testing.T) {
 	if n := q.len(); n != 2 {
 		t.Fatalf("%d tasks handed over; want 2", n)
 	}
-	g.Cancel(errE)
+	g.CancelCause(errE)
 	grpWantCancelled(t, g.Wait(), errE)
 	wantCancelled(t, a, errE)
 	wantCancelled(t, b, errE)
@@ -890,7 +890,7 @@ func TestGroup_ChildContextSurvivesTheChild(t *testing.T) {
 		if err := g.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		g.Cancel(errE)
+		g.CancelCause(errE)
 		synctest.Wait()
 		ctx, _ := c.Result()
 		if err := ctx.Err(); err != nil {

@@ -54,7 +54,7 @@ func TestHostile_CauseCallsBack(t *testing.T) {
 	})
 	within(t, "group", func() {
 		g := future.NewGroup(context.Background())
-		g.Cancel(nosyError{func() { g.Cancel(nil) }})
+		g.CancelCause(nosyError{func() { g.Cancel() }})
 		_ = g.Wait()
 	})
 	within(t, "a panic", func() {
@@ -382,39 +382,6 @@ func TestHostile_CleanUpIsRunAndDropped(t *testing.T) {
 	}
 }
 
-type badLender struct{}
-
-func (badLender) Execute(_ context.Context, t future.Task) error { go t.Run(); return nil }
-func (badLender) Lend()                                          {}
-func (badLender) Reclaim()                                       { panic(errE) }
-
-// A Reclaim that panics when a task has returned changes nothing about the task, and is reported.
-func TestHostile_ReclaimPanics(t *testing.T) {
-	reports := catchReports(t)
-	synctest.Test(t, func(t *testing.T) {
-		ctx := future.WithExecutor(context.Background(), badLender{})
-		ret, never := make(chan struct{}), future.NewPromise[int]()
-		a := future.Go(ctx, func(ctx context.Context) (int, error) {
-			go func() {
-				defer func() { _ = recover() }() // it is this wait's to take the slot again, too
-				_, _ = never.Await(ctx)
-			}()
-			<-ret
-			return 1, nil
-		})
-		d := future.Then(t.Context(), a, func(context.Context, int) (int, error) { return 2, nil })
-		synctest.Wait()
-		close(ret)
-		synctest.Wait()
-		wantValue(t, a, 1)
-		wantValue(t, d, 2)
-		never.SetResult(1)
-	})
-	if all := reports.all(); len(all) != 1 || !errors.Is(all[0].Err, errE) {
-		t.Errorf("reported: %v", all)
-	}
-}
-
 // What was received before Cancel, or before the end of a context, is the outcome.
 func TestHostile_ChannelHasSentAlready(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -450,7 +417,7 @@ type askedFuture struct {
 func (a askedFuture) IsDone() bool { a.asked(); return a.Promise.IsDone() }
 
 // The future that has ended a Wait is not among the pending ones, whatever settles meanwhile.
-func TestHostile_FutureSettlesWhileWaitReturns(t *testing.T) {
+func TestHostile_FutureOutcomessWhileWaitReturns(t *testing.T) {
 	a, b := future.NewPromise[int](), future.NewPromise[int]()
 	b.SetResult(1)
 	futs := []askedFuture{{a, func() {}}, {b, func() { _ = a.SetResult(1) }}}
@@ -466,7 +433,7 @@ type big struct {
 }
 
 // What has settled keeps nothing of where its outcome came from.
-func TestHostile_SettledKeepsNothing(t *testing.T) {
+func TestHostile_OutcomesdKeepsNothing(t *testing.T) {
 	t.Run("ThenFuture, the inner future", func(t *testing.T) {
 		var w weak.Pointer[big]
 		d := func() *future.Future[int] {
@@ -853,7 +820,7 @@ func TestHostile_NilTaskForASerialExecutor(t *testing.T) {
 }
 
 // The error that a Wait returns is that of its lists.
-func TestHostile_FutureSettlesWhileWaitLooksAtAnEndedContext(t *testing.T) {
+func TestHostile_FutureOutcomessWhileWaitLooksAtAnEndedContext(t *testing.T) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, when := range []future.When{future.WhenAllCompleted, future.WhenFirstCompleted, future.WhenFirstFailed} {

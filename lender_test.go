@@ -9,19 +9,30 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/lending"
 )
 
 // A countingLender runs each task on a goroutine, and counts what it lends.
 type countingLender struct {
+	lending.Lender
 	out, lent atomic.Int64 // slots that are lent out; that were
 	reclaim   func()       // called by Reclaim; may be nil
 }
 
 func (l *countingLender) Execute(_ context.Context, t future.Task) error { go t.Run(); return nil }
 
-func (l *countingLender) Lend() { l.out.Add(1); l.lent.Add(1) }
+// newCountingLender returns a countingLender whose Reclaim calls reclaim, unless that is nil.
+func newCountingLender(reclaim func()) *countingLender {
+	l := &countingLender{reclaim: reclaim}
+	l.Lender = lending.NewLender((*countingLedger)(l))
+	return l
+}
 
-func (l *countingLender) Reclaim() {
+type countingLedger countingLender
+
+func (l *countingLedger) Lend() { l.out.Add(1); l.lent.Add(1) }
+
+func (l *countingLedger) Reclaim() {
 	if l.reclaim != nil {
 		l.reclaim()
 	}
@@ -107,7 +118,7 @@ func TestLender_WhatLends(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := new(countingLender)
+				l := newCountingLender(nil)
 				var on future.Executor = l
 				if tc.on != nil {
 					on = tc.on(l)
@@ -132,7 +143,7 @@ func TestLender_WhatLends(t *testing.T) {
 // one to go on; and if another of them parks while it is being taken, it is given up again.
 func TestLender_GoroutinesOfOneTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &countingLender{reclaim: func() { time.Sleep(time.Second) }}
+		l := newCountingLender(func() { time.Sleep(time.Second) })
 		first, second, third := future.NewPromise[int](), future.NewPromise[int](), future.NewPromise[int]()
 		f := future.Go(future.WithExecutor(t.Context(), l), func(ctx context.Context) (int, error) {
 			go func() { _, _ = second.Await(ctx) }()
@@ -205,7 +216,7 @@ func TestGo_NameOfItsContext(t *testing.T) {
 
 // A wait that is over before it begins lends nothing: what it waits for is settled, or its context has ended.
 func TestLender_NothingToWaitFor(t *testing.T) {
-	l := new(countingLender)
+	l := newCountingLender(nil)
 	never, done := future.NewPromise[int](), future.FromResult(1)
 	_, err := future.Go(future.WithExecutor(t.Context(), l), func(ctx context.Context) (int, error) {
 		ended, cancel := context.WithCancel(ctx)

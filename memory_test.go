@@ -127,7 +127,7 @@ func neverOps(t *testing.T, never *future.Future[int]) map[string]func(i int) {
 			}
 		},
 		"Gather that is cancelled": func(i int) { cancelled(future.Gather(future.Shield(never), future.FromResult(i))) },
-		"Settle":                   func(int) { cancelled(future.Settle(future.Shield(never))) },
+		"Outcomes":                 func(int) { cancelled(future.Outcomes(future.Shield(never))) },
 		"FirstCompleted": func(i int) {
 			p := future.NewPromise[int]()
 			f := future.FirstCompleted(never, &p.Future)
@@ -203,7 +203,7 @@ func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 		})
 	}
 	t.Run("After", func(t *testing.T) {
-		memFlat(t, times/10, func(int) { future.After(12 * time.Hour).Cancel() })
+		memFlat(t, times/10, func(int) { future.After(context.Background(), 12*time.Hour).Cancel() })
 	})
 	t.Run("Hedge", func(t *testing.T) {
 		ctx := future.WithExecutor(t.Context(), future.Inline)
@@ -221,7 +221,7 @@ func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 
 // A source that settles while WithTimeout or WithContext is being called must not
 // leave the timer, or the registration on the context, behind.
-func TestMemory_SettleRacesTheCall(t *testing.T) {
+func TestMemory_OutcomesRacesTheCall(t *testing.T) {
 	times := 100_000
 	if raceEnabled {
 		times = 50_000
@@ -349,7 +349,7 @@ func randomFuture(ctx context.Context, rnd *rand.Rand, fs []*future.Future[int])
 		g := future.Gather(a, b, c)
 		return future.Then(ctx, g, func(_ context.Context, vs []int) (int, error) { return vs[0], nil })
 	case 9:
-		s := future.Settle(a, b)
+		s := future.Outcomes(a, b)
 		return future.Then(ctx, s, func(context.Context, []future.Outcome[int]) (int, error) { return 0, nil })
 	default:
 		return future.ThenFuture(ctx, a, func(context.Context, int) *future.Future[int] { return b })
@@ -424,7 +424,7 @@ func TestMemory_LongLivedContext(t *testing.T) {
 // combinators are all that take any number of futures and give one.
 var combinators = map[string]func(...*future.Future[int]) future.Awaitable{
 	"Gather":         func(fs ...*future.Future[int]) future.Awaitable { return future.Gather(fs...) },
-	"Settle":         func(fs ...*future.Future[int]) future.Awaitable { return future.Settle(fs...) },
+	"Outcomes":       func(fs ...*future.Future[int]) future.Awaitable { return future.Outcomes(fs...) },
 	"FirstCompleted": func(fs ...*future.Future[int]) future.Awaitable { return future.FirstCompleted(fs...) },
 	"FirstSucceeded": func(fs ...*future.Future[int]) future.Awaitable { return future.FirstSucceeded(fs...) },
 	"Race":           func(fs ...*future.Future[int]) future.Awaitable { return future.Race(fs...) },
@@ -522,7 +522,7 @@ func TestMemory_NoGoroutineEach(t *testing.T) {
 			future.Shield(f),
 			future.WithTimeout(f, time.Hour),
 			future.WithContext(ctx, f),
-			future.After(time.Hour),
+			future.After(context.Background(), time.Hour),
 			future.Then(ctx, f, func(context.Context, int) (int, error) { return 0, nil }),
 		)
 		future.Chan(f)
@@ -649,7 +649,7 @@ func letGo(n int, order func(i int) int) {
 type tracked struct{ _ [256]byte }
 
 // Whoever keeps a future that is done keeps the outcome, and nothing of what it took to get there.
-func TestMemory_SettledFuturesDropEverything(t *testing.T) {
+func TestMemory_OutcomesdFuturesDropEverything(t *testing.T) {
 	type key struct{}
 	fn := func(v *tracked) func(context.Context) (int, error) {
 		return func(context.Context) (int, error) { runtime.KeepAlive(v); return 1, nil }
@@ -675,8 +675,8 @@ func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 	scope, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	derivations := map[string]func(p *future.Future[int]) future.Awaitable{
-		"Gather": func(p *future.Future[int]) future.Awaitable { return future.Gather(future.FromResult(1), p) },
-		"Settle": func(p *future.Future[int]) future.Awaitable { return future.Settle(future.FromResult(1), p) },
+		"Gather":   func(p *future.Future[int]) future.Awaitable { return future.Gather(future.FromResult(1), p) },
+		"Outcomes": func(p *future.Future[int]) future.Awaitable { return future.Outcomes(future.FromResult(1), p) },
 		"FirstCompleted": func(p *future.Future[int]) future.Awaitable {
 			return future.FirstCompleted(p, &future.NewPromise[int]().Future)
 		},

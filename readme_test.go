@@ -26,7 +26,7 @@ func Example_fanOut() {
 			func(ctx context.Context, replica int) (string, error) { return ask(ctx, backend, replica) })
 		answers[i] = future.WithTimeout(answer, 500*time.Millisecond) // the deadline of each part
 	}
-	parts, err := future.Settle(answers...).Await(ctx) // every outcome, in order
+	parts, err := future.Outcomes(answers...).Await(ctx) // every outcome, in order
 	if err != nil {
 		fmt.Println("the request has ended:", err)
 		return

@@ -18,7 +18,7 @@ import (
 //	B  callbacks                               I  Shield
 //	C  cancellation                            J  Group
 //	D  WrapFuture, EnsureFuture, Chan          K  Then and its kin
-//	E  Gather, Settle, Map                     L  executors and pools
+//	E  Gather, Outcomes, Map                     L  executors and pools
 //	F  Wait, the First family, Race, Hedge     M  failures that nobody reads
 //	G  AsCompleted
 const scenarios = `

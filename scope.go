@@ -7,7 +7,7 @@ import (
 	"time"
 	"unsafe"
 
-	slotkey "github.com/channel-native/future/internal/slot"
+	"github.com/channel-native/future/internal/lending"
 )
 
 // A scope is the context that the function of a task or a stage gets.
@@ -63,7 +63,7 @@ type scopeKey struct{}
 
 // A holder is what a context belongs to: a scope, or a seat. It may hold a slot.
 type holder interface {
-	slotkey.Slot
+	lending.Slot
 	is(c *cell) bool // its future is that of c
 }
 
@@ -131,7 +131,7 @@ func (s *scope) parentErr() error {
 
 func (s *scope) Value(key any) any {
 	switch key.(type) {
-	case scopeKey, slotkey.Key:
+	case scopeKey, lending.SlotKey:
 		return s
 	case placementKey:
 		return s.place
@@ -142,7 +142,7 @@ func (s *scope) Value(key any) any {
 	return s.parent.Value(key)
 }
 
-// Lend and Reclaim are for executors, which find the scope by [slotkey.Key],
+// Lend and Reclaim are for executors, which find the scope by [lending.SlotKey],
 // and for the waits of this package. What runs on the spot runs within the slot of
 // another one, if any.
 func (s *scope) Lend() bool {
@@ -296,7 +296,7 @@ func (a *admission) Err() error                  { return (*scope)(a).Err() }
 
 func (a *admission) Value(key any) any {
 	switch key.(type) {
-	case scopeKey, slotkey.Key:
+	case scopeKey, lending.SlotKey:
 		return nil
 	}
 	return (*scope)(a).Value(key)
@@ -333,7 +333,7 @@ type heldContext struct {
 
 func (c *heldContext) Value(key any) any {
 	switch key.(type) {
-	case scopeKey, slotkey.Key:
+	case scopeKey, lending.SlotKey:
 		return &c.seat
 	}
 	return c.Context.Value(key)

@@ -3,6 +3,8 @@ package future
 import (
 	"context"
 	"sync"
+
+	"github.com/channel-native/future/internal/lending"
 )
 
 // NewSerial returns an executor that runs one task at a time, in the order in
@@ -22,13 +24,13 @@ func NewSerial(on Executor) Executor {
 		panic("future: NewSerial: nil executor")
 	}
 	s := &serial{on: on}
-	if _, ok := on.(Lender); ok {
-		return &lendingSerial{s}
-	}
+	s.Lender = lending.NewLender(lending.LedgerOf(on))
 	return s
 }
 
 type serial struct {
+	lending.Lender // that of on
+
 	on Executor
 
 	mu      sync.Mutex
@@ -236,9 +238,3 @@ func (d *drain) CancelCause(cause error) bool {
 	}
 	return dropAll(tasks, func(t Task) bool { return t.CancelCause(cause) })
 }
-
-// A lendingSerial is a serial executor on a Lender, whose tasks hold a slot there.
-type lendingSerial struct{ *serial }
-
-func (s *lendingSerial) Lend()    { s.on.(Lender).Lend() }
-func (s *lendingSerial) Reclaim() { s.on.(Lender).Reclaim() }

@@ -242,7 +242,7 @@ func TestI10_NoProtectionFromItsOwnScope(t *testing.T) {
 			})
 			outer := future.Shield(inner)
 			synctest.Wait()
-			g.Cancel(errE)
+			g.CancelCause(errE)
 			synctest.Wait()
 			wantCancelled(t, inner, errE)
 			wantCancelled(t, outer, errE)

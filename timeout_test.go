@@ -367,7 +367,7 @@ func TestH16_TimeoutInCleanup(t *testing.T) {
 	})
 }
 
-func TestH21_TheSourceIsNotSettledByTheClock(t *testing.T) {
+func TestH21_TheSourceIsNotOutcomesdByTheClock(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		start := time.Now()
 		p, q := future.NewPromise[int](), future.NewPromise[int]()
@@ -658,7 +658,7 @@ func TestWithContext(t *testing.T) {
 func TestAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		f := future.After(5 * time.Second)
+		f := future.After(context.Background(), 5*time.Second)
 		time.Sleep(5*time.Second - 1)
 		wantPending(t, f)
 		<-f.Done()
@@ -667,7 +667,7 @@ func TestAfter(t *testing.T) {
 			t.Errorf("Result() = %v, %v", at, err)
 		}
 
-		f = future.After(time.Second)
+		f = future.After(context.Background(), time.Second)
 		if !f.CancelCause(errE) || f.Cancel() {
 			t.Error("Cancel is true once")
 		}
@@ -675,7 +675,31 @@ func TestAfter(t *testing.T) {
 		time.Sleep(time.Hour)
 		wantCancelled(t, f, errE)
 
-		wantPending(t, future.After(math.MaxInt64))
+		wantPending(t, future.After(context.Background(), math.MaxInt64))
+	})
+}
+
+func TestAfter_EndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		f := future.After(ctx, time.Hour)
+		time.Sleep(time.Minute)
+		wantPending(t, f)
+		cancel(errE)
+		synctest.Wait()
+		wantCancelled(t, f, errE)
+		wantCancelled(t, future.After(ctx, time.Hour), errE)
+
+		late, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		g := future.After(late, time.Hour)
+		<-g.Done()
+		if g.State() != future.Failed || !errors.Is(g.Err(), context.DeadlineExceeded) {
+			t.Errorf("%v; want it failed with the deadline", g)
+		}
+		if f := future.After(ctx, 0); f.State() != future.Succeeded {
+			t.Errorf("%v; want it succeeded, though its context has ended", f)
+		}
 	})
 }
 

@@ -271,7 +271,7 @@ func (c *endsOnDone) Done() <-chan struct{} {
 }
 
 // When both are ready a bare select would toss a coin.
-func TestF7_SettledBeatsEnded(t *testing.T) {
+func TestF7_OutcomesdBeatsEnded(t *testing.T) {
 	for i := range 100 {
 		p := future.NewPromise[int]()
 		ctx := newEndsOnDone(func() { p.SetResult(i) })
@@ -366,7 +366,7 @@ var firstOf = []struct {
 	{"Race", future.Race[int], true},
 }
 
-func TestF12_FirstSettledOfAnyKindWins(t *testing.T) {
+func TestF12_FirstOutcomesdOfAnyKindWins(t *testing.T) {
 	for _, c := range firstOf {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -1046,7 +1046,7 @@ func TestF24_After(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		for _, d := range []time.Duration{0, -1, -time.Hour} {
-			f := future.After(d)
+			f := future.After(context.Background(), d)
 			<-f.Done()
 			if time.Since(start) != 0 {
 				t.Errorf("After(%v) took %v", d, time.Since(start))
@@ -1111,7 +1111,7 @@ func TestF18_ConcurrentFailures(t *testing.T) {
 
 // Somebody sees that a future is done, and only then ends the context: the future counts, though the one that waits
 // has not been told yet.
-func TestWait_SettledIsSeenBeforeTheContextEnds(t *testing.T) {
+func TestWait_OutcomesdIsSeenBeforeTheContextEnds(t *testing.T) {
 	for range 20 {
 		p := future.NewPromise[int]()
 		for range 20_000 { // they are told first

@@ -212,7 +212,7 @@ func (r *oracleRun) do(op oracleOp) string {
 	case "gather":
 		r.shielded[len(r.handles)] = slices.ContainsFunc(op.from(1), func(i int) bool { return r.shielded[i] })
 		if op[1].(bool) {
-			addOther(r, op, future.Settle(pickAll(r.futures, op.from(1))...), func(o future.Outcome[int]) string {
+			addOther(r, op, future.Outcomes(pickAll(r.futures, op.from(1))...), func(o future.Outcome[int]) string {
 				if o.Err != nil {
 					return describe(o.Err)
 				}

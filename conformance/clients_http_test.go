@@ -72,7 +72,7 @@ func TestHTTPBodyOutlivesTask(t *testing.T) {
 		t.Fatal("cancelled a future that is done")
 	}
 	cancel()
-	must(ctx, t, future.After(5*time.Millisecond)) // for what would be cut off now
+	must(ctx, t, future.After(context.Background(), 5*time.Millisecond)) // for what would be cut off now
 	close(s.rest)
 	if body := must(ctx, t, text(ctx, f)); body != "first second" {
 		t.Fatalf("body %q", body)

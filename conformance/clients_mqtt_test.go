@@ -111,7 +111,7 @@ func TestMQTTBrokerGone(t *testing.T) {
 	for i := range futs {
 		futs[i] = token(ctx, c.Publish("unanswered", 1, false, "x"))
 	}
-	all := future.Settle(futs...)
+	all := future.Outcomes(futs...)
 	stop()
 	for i, o := range must(ctx, t, all) {
 		if o.Err == nil || futs[i].State() != future.Failed {

@@ -154,7 +154,7 @@ func TestNATSBrokerGone(t *testing.T) {
 	for i := range futs {
 		futs[i] = publish(ctx, js, "unanswered")
 	}
-	all := future.Settle(futs...)
+	all := future.Outcomes(futs...)
 	srv.Shutdown()
 	for i, o := range must(ctx, t, all) {
 		if o.Err != nats.ErrDisconnected {

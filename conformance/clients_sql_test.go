@@ -71,7 +71,7 @@ func TestSQLResultsOutliveTask(t *testing.T) {
 	begun := future.Go(parent, func(ctx context.Context) (*sql.Tx, error) { return db.BeginTx(ctx, nil) })
 	tx := must(ctx, t, begun)
 	cancel()
-	must(ctx, t, future.After(5*time.Millisecond)) // for what would be rolled back now
+	must(ctx, t, future.After(context.Background(), 5*time.Millisecond)) // for what would be rolled back now
 	for i := range 3 {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO t VALUES (?)`, i); err != nil {
 			t.Fatal(err)
@@ -87,7 +87,7 @@ func TestSQLResultsOutliveTask(t *testing.T) {
 	})
 	rows := must(ctx, t, queried)
 	cancel()
-	must(ctx, t, future.After(5*time.Millisecond))
+	must(ctx, t, future.After(context.Background(), 5*time.Millisecond))
 	defer rows.Close()
 	n := 0
 	for rows.Next() {
@@ -105,7 +105,7 @@ func TestSQLCancelled(t *testing.T) {
 	f := queryInt(ctx, db, endless)
 	derived := future.Then(ctx, f, func(context.Context, int) (struct{}, error) { return struct{}{}, nil })
 	for db.Stats().InUse == 0 { // until the query has its connection
-		must(ctx, t, future.After(time.Millisecond))
+		must(ctx, t, future.After(context.Background(), time.Millisecond))
 	}
 	derived.CancelCause(reason)
 	mustFail(ctx, t, derived, future.Cancelled, reason)
@@ -136,7 +136,7 @@ func TestSQLContextEnds(t *testing.T) {
 	}
 	waiting := exec1(ctx, db, `INSERT INTO t VALUES (1)`)
 	for db.Stats().WaitCount == 0 {
-		must(ctx, t, future.After(time.Millisecond))
+		must(ctx, t, future.After(context.Background(), time.Millisecond))
 	}
 	waiting.Cancel()
 	mustFail(ctx, t, waiting, future.Cancelled)

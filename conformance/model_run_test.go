@@ -543,7 +543,7 @@ func (s *sequence) fannedIn(kind byte, n, b, c int) action {
 			return "[" + strings.Join(vs, " ") + "]"
 		})
 	default:
-		return withText(s, func() *future.Future[[]future.Outcome[string]] { return future.Settle(in...) }, model, func(os []future.Outcome[string]) string {
+		return withText(s, func() *future.Future[[]future.Outcome[string]] { return future.Outcomes(in...) }, model, func(os []future.Outcome[string]) string {
 			parts := make([]string, len(os))
 			for i, o := range os {
 				parts[i] = o.Value + describe(o.Err)

@@ -43,7 +43,7 @@ var derivations = []derivation{
 		return future.Combine(ctx, fs[0], fs[1], func(_ context.Context, a, b int) (int, error) { return a + b, nil })
 	}},
 	{"Gather", func(_ context.Context, fs []*intFuture) future.Awaitable { return future.Gather(fs...) }},
-	{"Settle", func(_ context.Context, fs []*intFuture) future.Awaitable { return future.Settle(fs...) }},
+	{"Outcomes", func(_ context.Context, fs []*intFuture) future.Awaitable { return future.Outcomes(fs...) }},
 	{"FirstCompleted", func(_ context.Context, fs []*intFuture) future.Awaitable { return future.FirstCompleted(fs...) }},
 	{"FirstSucceeded", func(_ context.Context, fs []*intFuture) future.Awaitable { return future.FirstSucceeded(fs...) }},
 	{"Race", func(_ context.Context, fs []*intFuture) future.Awaitable { return future.Race(fs...) }},
@@ -101,7 +101,7 @@ var derivations = []derivation{
 			callers = append(callers, calls.Go(ctx, "key", func(ctx context.Context) (int, error) { return fs[0].Await(ctx) }))
 		}
 		callers[0].Cancel()
-		return future.Settle(callers...)
+		return future.Outcomes(callers...)
 	}},
 }
 

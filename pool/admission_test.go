@@ -168,7 +168,7 @@ func TestL16_GoOnAFullPool(t *testing.T) {
 		if d := time.Since(start); d != 0 {
 			t.Fatalf("GoIn waited %v for room; want it not to wait", d)
 		}
-		g.Cancel(errM)
+		g.CancelCause(errM)
 		wantCancelled(t, child, errM)
 		if err := g.Wait(); !errors.Is(err, errM) {
 			t.Fatalf("Wait: %v; want M", err)
@@ -549,7 +549,7 @@ func TestL16_CancelledWhileChildrenWait(t *testing.T) {
 		children[50].Cancel()
 		synctest.Wait()
 		wantPending(t, children[1])
-		g.Cancel(errM)
+		g.CancelCause(errM)
 		for i, c := range children {
 			if i == 0 || i == 50 {
 				wantCancelled(t, c)

@@ -6,7 +6,7 @@
 //	for i, image := range images {
 //		thumbs[i] = future.Go(ctx, image.scale)
 //	}
-//	all, err := future.Gather(thumbs...).Await(ctx) // or Settle, for what there is
+//	all, err := future.Gather(thumbs...).Await(ctx) // or Outcomes, for what there is
 //
 //	// and when the service stops:
 //	patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -1152,7 +1152,7 @@ func TestLend_ResumesUnderLoad(t *testing.T) {
 			})
 		}
 		f := future.Go(ctx, func(ctx context.Context) (int, error) {
-			future.After(10 * time.Millisecond).Await(ctx)
+			future.After(context.Background(), 10*time.Millisecond).Await(ctx)
 			return future.Go(ctx, func(context.Context) (int, error) { return 1, nil }).Await(ctx)
 		})
 		patience, cancel := context.WithTimeout(bg, time.Minute)
@@ -1172,7 +1172,7 @@ func TestLend_ParkedIsNotIdle(t *testing.T) {
 		const idle = time.Second
 		p, ctx := newPool(t, 1, pool.WithQueue(4), pool.WithIdleTimeout(idle))
 		f := future.Go(ctx, func(ctx context.Context) (int, error) {
-			future.After(time.Hour).Await(ctx)
+			future.After(context.Background(), time.Hour).Await(ctx)
 			return 1, nil
 		})
 		for range 5 {

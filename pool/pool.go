@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
-	"github.com/channel-native/future/internal/slot"
+	"github.com/channel-native/future/internal/lending"
 )
 
 var (
@@ -62,6 +62,8 @@ func WithName(name string) Option {
 // bounded number wait. It is made by [New], and the zero Pool cannot be used. All
 // methods are safe for concurrent use.
 type Pool struct {
+	lender // how package future finds its slots
+
 	room        int // of the queue
 	batch       int // the most tasks that a worker takes at a time
 	procs       int // GOMAXPROCS when the pool was made
@@ -122,6 +124,7 @@ func New(workers int, opts ...Option) *Pool {
 		}
 		o(p)
 	}
+	p.lender = lending.NewLender((*slots)(p))
 	p.batch = max(1, min(handSize, p.room/64))
 	return p
 }
@@ -151,7 +154,7 @@ func (p *Pool) Execute(ctx context.Context, task future.Task) error {
 }
 
 func (p *Pool) awaitRoom(ctx context.Context, w *waiter) error {
-	if s := slot.Of(ctx); s != nil && ctx.Err() == nil && s.Lend() {
+	if s := lending.SlotOf(ctx); s != nil && ctx.Err() == nil && s.Lend() {
 		defer s.Reclaim()
 	}
 	select {
@@ -267,10 +270,14 @@ func (p *Pool) grant() {
 
 func (p *Pool) setHurry() { p.hurry.Store(p.reclaimers.first != nil || p.held > p.bound) }
 
-// Lend gives up the slot of the calling task, which is about to park. It does not
-// block. It is for package future, see [future.Lender]: without a task that has a
-// slot, and without a Reclaim to follow, it breaks the bound of the pool.
-func (p *Pool) Lend() {
+type lender = lending.Lender
+
+// A slots is the ledger of a pool: the pool, to those who run on it.
+type slots Pool
+
+// Lend gives up the slot of a running task, which is about to park.
+func (s *slots) Lend() {
+	p := (*Pool)(s)
 	p.mu.Lock()
 	p.held--
 	p.busy--
@@ -283,9 +290,9 @@ func (p *Pool) Lend() {
 }
 
 // Reclaim takes a slot for the calling task, which wants to go on, and blocks until
-// there is one: before all that has not started yet. It is for package future, see
-// [future.Lender], and belongs to a Lend before it.
-func (p *Pool) Reclaim() {
+// there is one: before all that has not started yet.
+func (s *slots) Reclaim() {
+	p := (*Pool)(s)
 	p.mu.Lock()
 	p.lent--
 	if p.held < p.bound && p.reclaimers.first == nil {

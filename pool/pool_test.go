@@ -623,7 +623,7 @@ func TestL8_RefusedInsideARunningTask(t *testing.T) {
 	})
 }
 
-func TestL10_CloseSettlesTheQueue(t *testing.T) {
+func TestL10_CloseOutcomessTheQueue(t *testing.T) {
 	onQueues(t, func(t *testing.T, queue int) {
 		p, ctx := newPool(t, 2, pool.WithQueue(queue))
 		l := newLatch(t)

@@ -28,7 +28,7 @@ func (s *source) weather(ctx context.Context, city string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
-	if _, err := future.WithContext(ctx, future.After(300*time.Millisecond)).Await(ctx); err != nil {
+	if _, err := future.After(ctx, 300*time.Millisecond).Await(ctx); err != nil {
 		s.stopped++
 		return "", err
 	}

@@ -152,5 +152,5 @@ func everyNth(n int64, nth, usual http.HandlerFunc) http.HandlerFunc {
 
 // pause waits for d, or until the caller has gone.
 func pause(r *http.Request, d time.Duration) {
-	future.WithContext(r.Context(), future.After(d)).Await(r.Context())
+	future.After(r.Context(), d).Await(r.Context())
 }

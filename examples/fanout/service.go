@@ -58,7 +58,7 @@ func (s service) assemble(ctx context.Context) (page, error) {
 		asked[i] = stopwatch(ctx, inTime, &took[i])
 	}
 
-	outcomes, err := future.Settle(asked...).Await(ctx)
+	outcomes, err := future.Outcomes(asked...).Await(ctx)
 	if err != nil {
 		return page{}, err
 	}

@@ -1,0 +1,49 @@
+// Package lending is the agreement between package future and an executor that
+// bounds how many tasks run at once. A task that waits in package future does not
+// count against the bound: it lends its slot to others until the wait is over.
+package lending
+
+import "context"
+
+// A Ledger counts the slots of an executor. A slot is the right to run one task.
+type Ledger interface {
+	// Lend gives up the slot of a task that is about to park. It does not block.
+	Lend()
+	// Reclaim takes a slot for a task that wants to go on, and blocks until there is
+	// one. It belongs to an earlier Lend.
+	Reclaim()
+}
+
+// A Lender is what an executor embeds to have a ledger. The zero Lender has none.
+type Lender struct{ ledger Ledger }
+
+// NewLender returns a Lender with the ledger l.
+func NewLender(l Ledger) Lender { return Lender{l} }
+
+func (l Lender) slots() Ledger { return l.ledger }
+
+// LedgerOf returns the ledger of executor, or nil if it has none.
+func LedgerOf(executor any) Ledger {
+	if l, ok := executor.(interface{ slots() Ledger }); ok {
+		return l.slots()
+	}
+	return nil
+}
+
+// A Slot is the slot that a running task holds, as executors see it: one that makes
+// a task wait for admission lends the slot of that task meanwhile.
+type Slot interface {
+	// Lend gives the slot up, and reports whether there was one.
+	Lend() bool
+	// Reclaim takes it again after the wait, if Lend reported true.
+	Reclaim()
+}
+
+// SlotKey is the key under which the context of a task has its Slot.
+type SlotKey struct{}
+
+// SlotOf returns the slot of the task that ctx belongs to, or nil.
+func SlotOf(ctx context.Context) Slot {
+	s, _ := ctx.Value(SlotKey{}).(Slot)
+	return s
+}
