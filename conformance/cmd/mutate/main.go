@@ -1,24 +1,28 @@
-// Mutate shows that the tests notice when the library breaks. It copies the library,
-// breaks the copy in one small way after the other, and runs for each the tests that
-// ought to fail.
+// Mutate shows that the tests fail when the library breaks. It breaks a copy of the
+// library in one small way after another, and runs the tests that should fail.
 //
-//	go run ./cmd/mutate            # all of them
+//	go run ./cmd/mutate            # all mutations
 //	go run ./cmd/mutate -list
 //	go run ./cmd/mutate -only 3,17
 //
 // A mutation is killed if the tests fail. If they pass, it has SURVIVED, and a test is
-// missing; if its text is not in the source exactly once, or the result does not
-// compile, or no test has the name, it is stale and has to follow the source. Either
-// makes the exit status 1.
+// missing. It is stale if its function or the part of it is not in the source exactly
+// once, if the result does not compile, or if no test has the name; it then has to
+// follow the source. A mutation that survives or is stale makes the exit status 1.
+//
+// A mutation names a function, a part of it, and a change of that part: see op and
+// (*function).find.
 package main
 
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -27,23 +31,37 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // A mutation is one way to break the library.
 type mutation struct {
-	file     string // relative to the library
-	old, new string // old occurs exactly once in file
-	breaks   string // what does not hold any more
-	pkg      string // the package whose tests ought to notice
-	run      string // and which tests
-	race     bool   // they notice it by the race detector
+	in     string // the directory of the package that changes; empty for the root
+	fn     string // the function or method that changes: Go, Pool.Close
+	op     op     // the change
+	breaks string // the property that no longer holds
+	tests  string // the directory of the tests that should fail, if not in
+	run    string // a regexp of the tests that should fail
+	race   bool   // the race detector makes them fail
 }
 
+func (m *mutation) dir() string { return filepath.Clean(m.in) }
+
+func (m *mutation) testDir() string {
+	if m.tests != "" {
+		return filepath.Clean(m.tests)
+	}
+	return m.dir()
+}
+
+func (m *mutation) String() string { return fmt.Sprintf("%-6s  %-24s  %s", m.dir(), m.fn, m.breaks) }
+
 func main() {
-	dir := flag.String("dir", "..", "where the library is")
-	only := flag.String("only", "", "the `numbers` of the mutations to try, with commas between; empty: all")
-	flag.DurationVar(&timeout, "timeout", timeout, "how long the tests of a mutation may take; those that hang have failed")
+	dir := flag.String("dir", "..", "the `directory` of the library")
+	only := flag.String("only", "", "the `numbers` of the mutations to try, separated by commas; empty for all")
+	flag.DurationVar(&timeout, "timeout", timeout, "the limit for the tests of one mutation; tests that hang have failed")
+	parallel := flag.Int("parallel", 2, "the number of mutations to try at the same time")
 	list := flag.Bool("list", false, "list the mutations, and try none")
 	flag.Parse()
 	numbers, err := parseNumbers(*only)
@@ -52,12 +70,12 @@ func main() {
 	case *list:
 		for _, n := range numbers {
 			m := &mutations[n-1]
-			fmt.Printf("%3d  %-15s %s\n", n, m.file, m.breaks)
+			fmt.Printf("%3d  %-100s  %s\n", n, m, m.op)
 		}
 	default:
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		err = try(ctx, *dir, numbers)
+		err = try(ctx, *dir, numbers, *parallel)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
@@ -85,8 +103,8 @@ func parseNumbers(s string) (numbers []int, err error) {
 
 var timeout = 60 * time.Second
 
-// try prints what becomes of the mutations, and fails unless all are killed.
-func try(ctx context.Context, from string, numbers []int) error {
+// try prints the verdict on each mutation. It fails unless all are killed.
+func try(ctx context.Context, from string, numbers []int, parallel int) error {
 	dir, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return err
@@ -95,21 +113,49 @@ func try(ctx context.Context, from string, numbers []int) error {
 	if err := copyLibrary(dir, from); err != nil {
 		return err
 	}
+	lib, err := load(dir)
+	if err != nil {
+		return err
+	}
 	if err := checkUnbroken(ctx, dir, numbers); err != nil {
 		return err
 	}
-	killed := 0
-	for _, n := range numbers {
-		m := &mutations[n-1]
-		start := time.Now()
-		verdict, detail, err := m.try(ctx, dir)
-		if err != nil {
-			return err
+	trials := make(chan *trial)
+	go func() {
+		defer close(trials)
+		for _, n := range numbers {
+			t := &trial{n: n, mutation: &mutations[n-1]}
+			t.file, t.text, t.stale = lib[t.dir()].mutate(t.fn, t.op)
+			trials <- t
 		}
-		if verdict == "killed" {
+	}()
+	results := make(chan *trial)
+	var workers sync.WaitGroup
+	for range max(1, parallel) {
+		workers.Go(func() {
+			for t := range trials {
+				t.try(ctx, dir)
+				results <- t
+			}
+		})
+	}
+	go func() {
+		workers.Wait()
+		close(results)
+	}()
+	killed := 0
+	for t := range results {
+		if t.err != nil {
+			err = t.err
+			continue
+		}
+		if t.verdict == "killed" {
 			killed++
 		}
-		fmt.Printf("%3d  %-8s  %4.1fs  %-15s  %-60s  %s\n", n, verdict, time.Since(start).Seconds(), m.file, m.breaks, detail)
+		fmt.Printf("%3d  %-8s  %5.1fs  %-100s  %s\n", t.n, t.verdict, t.took.Seconds(), t.mutation, t.detail)
+	}
+	if err != nil {
+		return err
 	}
 	fmt.Printf("%d of %d killed\n", killed, len(numbers))
 	if killed < len(numbers) {
@@ -118,9 +164,10 @@ func try(ctx context.Context, from string, numbers []int) error {
 	return nil
 }
 
-// copyLibrary copies the library, with its tests, from one directory to another.
+// copyLibrary copies the library, with its tests, from one directory to another, so that
+// it does not change during a run.
 func copyLibrary(to, from string) error {
-	for _, sub := range []string{".", "pool", "flight", "internal"} {
+	for _, sub := range append(directories, "internal") {
 		err := filepath.WalkDir(filepath.Join(from, sub), func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
@@ -151,118 +198,113 @@ func copyLibrary(to, from string) error {
 	return nil
 }
 
-// checkUnbroken runs the tests on the library as it is: if they fail then, their
-// failing says nothing.
+// checkUnbroken runs the tests on the library as it is. If they fail there, a failure
+// says nothing.
 func checkUnbroken(ctx context.Context, dir string, numbers []int) error {
 	patterns := make(map[string][]string)
 	for _, n := range numbers {
 		m := &mutations[n-1]
-		if !slices.Contains(patterns[m.pkg], m.run) {
-			patterns[m.pkg] = append(patterns[m.pkg], m.run)
+		if !slices.Contains(patterns[m.testDir()], m.run) {
+			patterns[m.testDir()] = append(patterns[m.testDir()], m.run)
 		}
 	}
-	for pkg, run := range patterns {
-		if out, err := test(ctx, dir, pkg, strings.Join(run, "|"), false); err != nil {
-			return fmt.Errorf("%s fails as it is: %w\n%s", pkg, err, out)
+	for sub, run := range patterns {
+		if out, err := test(ctx, dir, sub, strings.Join(run, "|"), false, nil); err != nil {
+			return fmt.Errorf("%s fails as it is: %w\n%s", sub, err, out)
 		}
 	}
 	return nil
 }
 
-// test runs tests in dir. To compile all of a package's tests takes far longer than to
-// run a few, so it tries first without the files that have none of them.
-func test(ctx context.Context, dir, pkg, run string, race bool) ([]byte, error) {
-	aside, err := setAside(filepath.Join(dir, pkg), regexp.MustCompile(run))
+// A trial is a run of the tests on a mutation.
+type trial struct {
+	*mutation
+	n     int    // the number of the mutation
+	file  string // the name of the file that changes
+	text  []byte // its new text
+	stale error  // if there is none
+
+	verdict, detail string
+	took            time.Duration
+	err             error // the trial itself has failed
+}
+
+// failure finds the test that failed, and how, in the output of go test. A binary that
+// could not be built has no exit status.
+var failure = regexp.MustCompile(`(?m)^(--- FAIL: \S+|panic: .*|fatal error: .*|WARNING: DATA RACE|goleak: .*|exit status .*)`)
+
+// try runs the tests on the library in dir, with the mutation laid over it.
+func (t *trial) try(ctx context.Context, dir string) {
+	if t.stale != nil {
+		t.verdict, t.detail = "stale", t.stale.Error()
+		return
+	}
+	start := time.Now()
+	defer func() { t.took = time.Since(start) }()
+	out, err := test(ctx, dir, t.testDir(), t.run, t.race, map[string][]byte{filepath.Join(dir, t.dir(), t.file): t.text})
+	detail := failure.Find(out)
+	switch {
+	case ctx.Err() != nil:
+		t.err = ctx.Err()
+	case err == nil && bytes.Contains(out, []byte("no tests to run")):
+		t.verdict, t.detail = "stale", "no test matches "+t.run
+	case err == nil:
+		t.verdict, t.detail = "SURVIVED", t.run
+	case detail == nil:
+		t.verdict, t.detail = "stale", fmt.Sprintf("%v: %s", err, out)
+	default:
+		t.verdict, t.detail = "killed", strings.TrimPrefix(string(detail[:min(len(detail), 80)]), "--- FAIL: ")
+	}
+}
+
+// test runs the tests of the library in dir that match run, with other texts for some
+// files.
+func test(ctx context.Context, dir, sub, run string, race bool, texts map[string][]byte) ([]byte, error) {
+	tests, _, err := readTests(filepath.Join(dir, sub))
 	if err != nil {
 		return nil, err
 	}
-	out, failure := goTest(ctx, dir, pkg, run, race)
-	for _, file := range aside {
-		if err := os.Rename(file+".aside", file); err != nil {
-			return out, err
-		}
-	}
-	if len(aside) > 0 && bytes.Contains(out, []byte("[build failed]")) { // a helper is in one of them, maybe
-		return goTest(ctx, dir, pkg, run, race)
-	}
-	return out, failure
-}
-
-var testFunc = regexp.MustCompile(`(?m)^func (Test[A-Z]\w*)\(t `)
-
-// setAside renames the files in dir that have tests, but none that matches run.
-func setAside(dir string, run *regexp.Regexp) (aside []string, err error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		names := testFunc.FindAllSubmatch(text, -1)
-		if len(names) == 0 || slices.ContainsFunc(names, func(m [][]byte) bool { return run.Match(m[1]) }) {
-			continue
-		}
-		if err := os.Rename(file, file+".aside"); err != nil {
-			return nil, err
-		}
-		aside = append(aside, file)
-	}
-	return aside, nil
-}
-
-func goTest(ctx context.Context, dir, pkg, run string, race bool) ([]byte, error) {
-	args := []string{"test", "-short", "-count=1", "-timeout", timeout.String(), "-failfast", "-vet=off", "-run", run}
-	if race {
-		args = append(args, "-race")
-	}
-	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	out, err := cmd.CombinedOutput()
-	if ctx.Err() != nil {
-		return out, ctx.Err()
+	pruned := prune(tests, regexp.MustCompile(run))
+	maps.Copy(pruned, texts)
+	out, err := goTest(ctx, dir, sub, run, race, pruned)
+	if bytes.Contains(out, []byte("[build failed]")) { // for want of a declaration, maybe
+		return goTest(ctx, dir, sub, run, race, texts)
 	}
 	return out, err
 }
 
-// noticed finds who noticed, and how, in what go test printed.
-var noticed = regexp.MustCompile(`(?m)^(--- FAIL: \S+|panic: .*|fatal error: .*|WARNING: DATA RACE)`)
-
-// try breaks the library in dir, tests it, and mends it.
-func (m *mutation) try(ctx context.Context, dir string) (verdict, detail string, err error) {
-	path := filepath.Join(dir, m.file)
-	text, err := os.ReadFile(path)
+// goTest is test with all declarations.
+func goTest(ctx context.Context, dir, sub, run string, race bool, texts map[string][]byte) ([]byte, error) {
+	scratch, err := os.MkdirTemp("", "mutation")
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
-	if n := bytes.Count(text, []byte(m.old)); n != 1 {
-		return "stale", fmt.Sprintf("the text occurs %d times", n), nil
+	defer os.RemoveAll(scratch)
+	overlay := make(map[string]string)
+	for path, text := range texts {
+		overlay[path] = "" // no file
+		if text != nil {
+			overlay[path] = filepath.Join(scratch, strconv.Itoa(len(overlay))+".go")
+			if err := os.WriteFile(overlay[path], text, 0o644); err != nil {
+				return nil, err
+			}
+		}
 	}
-	broken := bytes.Replace(text, []byte(m.old), []byte(m.new), 1)
-	if err := os.WriteFile(path, broken, 0o644); err != nil {
-		return "", "", err
+	flag := filepath.Join(scratch, "overlay.json")
+	text, err := json.Marshal(map[string]any{"Replace": overlay})
+	if err == nil {
+		err = os.WriteFile(flag, text, 0o644)
 	}
-	out, failure := test(ctx, dir, m.pkg, m.run, m.race)
-	if err := os.WriteFile(path, text, 0o644); err != nil {
-		return "", "", err
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case ctx.Err() != nil:
-		return "", "", ctx.Err()
-	case failure == nil && bytes.Contains(out, []byte("no tests to run")):
-		return "stale", "no test matches " + m.run, nil
-	case failure == nil:
-		return "SURVIVED", m.run, nil
-	case bytes.Contains(out, []byte("[build failed]")), bytes.Contains(out, []byte("[setup failed]")):
-		return "stale", "does not compile: " + string(out), nil
+	args := []string{"test", "-short", "-count=1", "-timeout", timeout.String(), "-failfast", "-vet=off", "-overlay", flag, "-run", run}
+	if race {
+		args = append(args, "-race")
 	}
-	detail = string(noticed.Find(out))
-	if len(detail) > 80 {
-		detail = detail[:80]
-	}
-	return "killed", strings.TrimPrefix(detail, "--- FAIL: "), nil
+	cmd := exec.CommandContext(ctx, "go", append(args, "./"+sub)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	return cmd.CombinedOutput()
 }
