@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 // yielded is what a loop over AsCompleted has seen.
@@ -19,6 +20,25 @@ type yielded struct {
 	pos   []int
 	futs  []*future.Future[int]
 	ended bool
+}
+
+// want asserts that the loop has seen exactly these positions so far, with the right futures, and whether it has ended.
+func (y *yielded) want(t *testing.T, futs []*future.Future[int], ended bool, positions ...int) {
+	t.Helper()
+	synctest.Wait()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if !slices.Equal(y.pos, positions) {
+		t.Fatalf("yielded %v; want %v", y.pos, positions)
+	}
+	for i, pos := range y.pos {
+		if y.futs[i] != futs[pos] {
+			t.Fatalf("the future yielded with position %d is not the one passed in there", pos)
+		}
+	}
+	if y.ended != ended {
+		t.Fatalf("sequence ended: %t; want %t", y.ended, ended)
+	}
 }
 
 // rangeOver ranges over seq on a goroutine of its own, and calls body, if there is one, in every turn.
@@ -41,30 +61,12 @@ func rangeOver(seq iter.Seq2[int, *future.Future[int]], body func(pos int)) *yie
 	return y
 }
 
-// want asserts that the loop has seen exactly these positions so far, with the right futures, and whether it has ended.
-func (y *yielded) want(t *testing.T, futs []*future.Future[int], ended bool, positions ...int) {
-	t.Helper()
-	synctest.Wait()
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if !slices.Equal(y.pos, positions) {
-		t.Fatalf("yielded %v; want %v", y.pos, positions)
-	}
-	for i, pos := range y.pos {
-		if y.futs[i] != futs[pos] {
-			t.Fatalf("the future yielded with position %d is not the one passed in there", pos)
-		}
-	}
-	if y.ended != ended {
-		t.Fatalf("sequence ended: %t; want %t", y.ended, ended)
-	}
-}
-
-func TestG1_CompletionOrder(t *testing.T) {
+// Scenario G1
+func TestAsCompleted_CompletionOrder(t *testing.T) {
 	order := []int{1, 4, 0, 2, 3}
 	t.Run("one by one", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(5)
+			ps, fs := promises(5)
 			y := rangeOver(future.AsCompleted(t.Context(), fs...), nil)
 			for i, pos := range order {
 				y.want(t, fs, false, order[:i]...)
@@ -76,7 +78,7 @@ func TestG1_CompletionOrder(t *testing.T) {
 	})
 	t.Run("while the loop is busy", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(5)
+			ps, fs := promises(5)
 			busy := make(chan struct{})
 			y := rangeOver(future.AsCompleted(t.Context(), fs...), func(int) { <-busy })
 			synctest.Wait() // the loop waits for the first
@@ -91,7 +93,7 @@ func TestG1_CompletionOrder(t *testing.T) {
 	})
 	t.Run("done before", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(5)
+			ps, fs := promises(5)
 			ps[3].SetResult(3)
 			ps[1].SetResult(1)
 			y := rangeOver(future.AsCompleted(t.Context(), fs...), nil)
@@ -104,7 +106,7 @@ func TestG1_CompletionOrder(t *testing.T) {
 		})
 	})
 	t.Run("settled by the loop itself", func(t *testing.T) {
-		ps, fs := combPromises(4)
+		ps, fs := promises(4)
 		ps[3].SetResult(3)
 		var got []int
 		for pos := range future.AsCompleted(t.Context(), fs...) {
@@ -119,7 +121,7 @@ func TestG1_CompletionOrder(t *testing.T) {
 	})
 	t.Run("concurrently", func(t *testing.T) {
 		for range 200 {
-			ps, fs := combPromises(32)
+			ps, fs := promises(32)
 			seq := future.AsCompleted(t.Context(), fs...)
 			var wg sync.WaitGroup
 			for i, p := range ps {
@@ -128,7 +130,7 @@ func TestG1_CompletionOrder(t *testing.T) {
 			seen := make([]int, len(fs))
 			for pos, f := range seq {
 				seen[pos]++
-				wantValue(t, f, pos)
+				futuretest.WantValue(t, f, pos)
 			}
 			wg.Wait()
 			if slices.Min(seen) != 1 || slices.Max(seen) != 1 {
@@ -138,9 +140,10 @@ func TestG1_CompletionOrder(t *testing.T) {
 	})
 }
 
-func TestG2_FailuresAndCancellationsAreItems(t *testing.T) {
+// Scenario G2
+func TestAsCompleted_FailuresAndCancellationsAreItems(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(7)
+		ps, fs := promises(7)
 		ps[5].SetError(errE1)
 		ps[6].Cancel()
 		y := rangeOver(future.AsCompleted(t.Context(), fs...), nil)
@@ -157,13 +160,14 @@ func TestG2_FailuresAndCancellationsAreItems(t *testing.T) {
 			synctest.Wait()
 		}
 		y.want(t, fs, true, 5, 6, 4, 0, 2, 1, 3)
-		wantFailed(t, y.futs[2], errE)
-		wantCancelled(t, y.futs[4])
-		wantFailed(t, y.futs[0], errE1)
+		futuretest.WantFailed(t, y.futs[2], errE)
+		futuretest.WantCancelled(t, y.futs[4])
+		futuretest.WantFailed(t, y.futs[0], errE1)
 	})
 }
 
-func TestG3_SameObjects(t *testing.T) {
+// Scenario G3
+func TestAsCompleted_YieldsItsInputs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, s := future.NewPromise[int](), future.NewPromise[string]()
 		in := []future.Awaitable{&n.Future, &s.Future}
@@ -182,9 +186,10 @@ func TestG3_SameObjects(t *testing.T) {
 	})
 }
 
-func TestG3_DuplicatesAtTheirFirstPosition(t *testing.T) {
+// Scenario G3
+func TestAsCompleted_DuplicatesAtTheirFirstPosition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(3)
+		ps, fs := promises(3)
 		in := []*future.Future[int]{fs[1], fs[0], fs[1], fs[2], fs[0], fs[2]}
 		ps[2].SetResult(2)
 		y := rangeOver(future.AsCompleted(t.Context(), in...), nil)
@@ -197,7 +202,8 @@ func TestG3_DuplicatesAtTheirFirstPosition(t *testing.T) {
 	})
 }
 
-func TestG5_Empty(t *testing.T) {
+// Scenario G5
+func TestAsCompleted_Empty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range future.AsCompleted[*future.Future[int]](t.Context()) {
 			t.Error("something came of nothing")
@@ -210,12 +216,13 @@ func TestG5_Empty(t *testing.T) {
 	})
 }
 
-func TestG6_ContextEnd(t *testing.T) {
+// Scenario G6
+func TestAsCompleted_ContextEnds(t *testing.T) {
 	t.Run("while waiting", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			ps, fs := combPromises(4)
+			ps, fs := promises(4)
 			for i := range 3 {
 				ps[i].SetResult(i)
 			}
@@ -230,7 +237,7 @@ func TestG6_ContextEnd(t *testing.T) {
 			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				t.Errorf("ctx.Err() = %v", ctx.Err())
 			}
-			wantPending(t, fs[3])
+			futuretest.WantPending(t, fs[3])
 			wantWatchers(t, 0, fs[3])
 		})
 	})
@@ -238,13 +245,13 @@ func TestG6_ContextEnd(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			ps, fs := combPromises(4)
+			ps, fs := promises(4)
 			ps[3].SetResult(3)
 			ps[1].SetError(errE)
 			seq := future.AsCompleted(ctx, fs...)
 			rangeOver(seq, nil).want(t, fs, true, 1, 3)
-			wantPending(t, fs[0])
-			wantPending(t, fs[2])
+			futuretest.WantPending(t, fs[0])
+			futuretest.WantPending(t, fs[2])
 			wantWatchers(t, 0, fs...)
 			ps[2].SetResult(2) // a settled future beats an ended context
 			rangeOver(seq, nil).want(t, fs, true, 2)
@@ -254,7 +261,7 @@ func TestG6_ContextEnd(t *testing.T) {
 	t.Run("while the loop is busy", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			ps, fs := combPromises(4)
+			ps, fs := promises(4)
 			ps[0].SetResult(0)
 			busy := make(chan struct{})
 			y := rangeOver(future.AsCompleted(ctx, fs...), func(int) { <-busy })
@@ -265,18 +272,19 @@ func TestG6_ContextEnd(t *testing.T) {
 			synctest.Wait()
 			close(busy)
 			y.want(t, fs, true, 0, 2, 1)
-			wantPending(t, fs[3])
+			futuretest.WantPending(t, fs[3])
 			wantWatchers(t, 0, fs...)
 		})
 	})
 }
 
-func TestG7_UnusedTimeout(t *testing.T) {
+// Scenario G7
+func TestAsCompleted_UnusedTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		start := time.Now()
-		ps, fs := combPromises(2)
+		ps, fs := promises(2)
 		time.AfterFunc(time.Second, func() { ps[1].SetResult(1) })
 		time.AfterFunc(2*time.Second, func() { ps[0].SetResult(0) })
 		turns := 0
@@ -295,7 +303,7 @@ func TestG7_UnusedTimeout(t *testing.T) {
 
 func TestAsCompleted_RangingAgainGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(6)
+		ps, fs := promises(6)
 		for i := range 3 {
 			ps[i].SetResult(i)
 		}
@@ -341,7 +349,7 @@ func TestAsCompleted_BreakLeavesNothing(t *testing.T) {
 
 func TestAsCompleted_NestedRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(4)
+		ps, fs := promises(4)
 		for i, p := range ps {
 			p.SetResult(i)
 		}
@@ -363,7 +371,7 @@ func TestAsCompleted_NestedRange(t *testing.T) {
 }
 
 func TestAsCompleted_PanicInTheBody(t *testing.T) {
-	ps, fs := combPromises(3)
+	ps, fs := promises(3)
 	for i, p := range ps {
 		p.SetResult(i)
 	}
@@ -390,7 +398,7 @@ func TestAsCompleted_PanicInTheBody(t *testing.T) {
 func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 	t.Run("each input once", func(t *testing.T) {
 		const n, rangers = 200, 8
-		ps, fs := combPromises(n)
+		ps, fs := promises(n)
 		seq := future.AsCompleted(t.Context(), fs...)
 		var mu sync.Mutex
 		seen := make([]int, n)
@@ -417,7 +425,7 @@ func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 	})
 	t.Run("all of them end", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(2)
+			ps, fs := promises(2)
 			seq := future.AsCompleted(t.Context(), fs...)
 			ys := make([]*yielded, 5)
 			for i := range ys {
@@ -448,7 +456,7 @@ func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 	})
 	t.Run("one that leaves takes nothing from the others", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(3)
+			ps, fs := promises(3)
 			seq := future.AsCompleted(t.Context(), fs...)
 			y := rangeOver(seq, nil)
 			left := make(chan struct{})

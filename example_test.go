@@ -460,11 +460,13 @@ type delivery struct {
 	err  error
 }
 
-func newDelivery() *delivery { return &delivery{done: make(chan struct{})} }
-
 func (t *delivery) Done() <-chan struct{} { return t.done }
-func (t *delivery) Error() error          { return t.err }
-func (t *delivery) finish(err error)      { t.err = err; close(t.done) }
+
+func (t *delivery) Error() error { return t.err }
+
+func (t *delivery) finish(err error) { t.err = err; close(t.done) }
+
+func newDelivery() *delivery { return &delivery{done: make(chan struct{})} }
 
 func ExampleEnsureFuture() {
 	ctx := context.Background()

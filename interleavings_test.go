@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 // Cancel of a derived future and whatever takes it off its source at the same moment: each removes the registration
 // once, and no other registration on the source is touched.
-func TestInterleaving_CancelAndTakeOff(t *testing.T) {
-	catchReports(t)   // of timeouts that nobody reads
-	rounds := 200_000 // the moment is short
-	if raceEnabled {
+func TestInterleaving_CancelRacesDetach(t *testing.T) {
+	futuretest.CatchReports(t) // of timeouts that nobody reads
+	rounds := 200_000          // the moment is short
+	if futuretest.RaceEnabled {
 		rounds = 5000
 	}
 	for name, derive := range map[string]func(src *future.Future[int], at *atomic.Bool) *future.Future[int]{
@@ -80,7 +81,7 @@ func (c *endsAt) Err() error {
 }
 
 // Whenever the context ends, a hedge of which all attempts have failed is done.
-func TestInterleaving_HedgeAndTheEndOfItsContext(t *testing.T) {
+func TestInterleaving_HedgeRacesTheEndOfItsContext(t *testing.T) {
 	for n := range int64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx := &endsAt{Context: context.Background()}
@@ -95,7 +96,7 @@ func TestInterleaving_HedgeAndTheEndOfItsContext(t *testing.T) {
 }
 
 // The clean-up of a Finally that was cancelled before its source was done finds the end of its context.
-func TestInterleaving_FinallyAfterItsFutureWasCancelled(t *testing.T) {
+func TestInterleaving_FinallyAfterCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		p := future.NewPromise[int]()
@@ -110,7 +111,7 @@ func TestInterleaving_FinallyAfterItsFutureWasCancelled(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		cancel()
 		synctest.Wait()
-		wantCancelled(t, f)
+		futuretest.WantCancelled(t, f)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if before != nil || after != context.Canceled {

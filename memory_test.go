@@ -13,13 +13,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"weak"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// memFlat runs op that many times and asserts that the heap is no larger afterwards.
-func memFlat(t *testing.T, times int, op func(i int)) {
+// wantFlatHeap runs op that many times and asserts that the heap is no larger afterwards.
+func wantFlatHeap(t *testing.T, times int, op func(i int)) {
 	t.Helper()
 	heap := func() int64 {
 		runtime.GC()
@@ -41,10 +41,10 @@ func memFlat(t *testing.T, times int, op func(i int)) {
 	}
 }
 
-// collectTimed is collect where a stopped timer may refer to what is to be collected.
+// collectWithTimers is futuretest.Collect where a stopped timer may refer to what is to be collected.
 // The runtime drops stopped timers when they are many among those of a processor.
-func collectTimed(cond func() bool) bool {
-	return collect(func() bool {
+func collectWithTimers(cond func() bool) bool {
+	return futuretest.Collect(func() bool {
 		if cond() {
 			return true
 		}
@@ -132,19 +132,19 @@ func neverOps(t *testing.T, never *future.Future[int]) map[string]func(i int) {
 			p := future.NewPromise[int]()
 			f := future.FirstCompleted(never, &p.Future)
 			p.SetResult(i)
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
 		"Race": func(i int) {
 			p := future.NewPromise[int]()
 			f := future.Race(future.Shield(never), &p.Future)
 			p.SetResult(i)
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
 		"FirstSucceeded": func(i int) {
 			p := future.NewPromise[int]()
 			f := future.FirstSucceeded(never, &p.Future)
 			p.SetResult(i)
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
 		"WithTimeout": func(int) { cancelled(future.WithTimeout(future.Shield(never), 12*time.Hour)) },
 		"WithContext": func(int) { cancelled(future.WithContext(scope, future.Shield(never))) },
@@ -155,14 +155,14 @@ func TestMemory_NeverSettlingFuture(t *testing.T) {
 	never := future.NewPromise[int]()
 	ops := neverOps(t, &never.Future)
 	times := 1_000_000/len(ops) + 1
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		times = 10_000
 	}
 	for name, op := range ops {
 		t.Run(name, func(t *testing.T) {
-			memFlat(t, times, op)
+			wantFlatHeap(t, times, op)
 			wantWatchers(t, 0, &never.Future)
-			wantPending(t, &never.Future)
+			futuretest.WantPending(t, &never.Future)
 		})
 	}
 }
@@ -170,17 +170,17 @@ func TestMemory_NeverSettlingFuture(t *testing.T) {
 // H1: a timer that is not stopped would keep its future for 12 hours.
 func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 	times := 500_000
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		times = 50_000
 	}
 	for name, settle := range map[string]func(p *future.Promise[int], f *future.Future[int], i int){
 		"settled": func(p *future.Promise[int], f *future.Future[int], i int) {
 			if i%2 == 0 {
 				p.SetResult(i)
-				wantValue(t, f, i)
+				futuretest.WantValue(t, f, i)
 			} else {
 				p.SetError(errE)
-				wantFailed(t, f, errE)
+				futuretest.WantFailed(t, f, errE)
 			}
 		},
 		"cancelled": func(p *future.Promise[int], f *future.Future[int], i int) {
@@ -192,7 +192,7 @@ func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			memFlat(t, times, func(i int) {
+			wantFlatHeap(t, times, func(i int) {
 				p := future.NewPromise[int]()
 				f := future.WithTimeout(&p.Future, 12*time.Hour)
 				settle(p, f, i)
@@ -203,27 +203,27 @@ func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 		})
 	}
 	t.Run("After", func(t *testing.T) {
-		memFlat(t, times/10, func(int) { future.After(context.Background(), 12*time.Hour).Cancel() })
+		wantFlatHeap(t, times/10, func(int) { future.After(context.Background(), 12*time.Hour).Cancel() })
 	})
 	t.Run("Hedge", func(t *testing.T) {
 		ctx := future.WithExecutor(t.Context(), future.Inline)
-		memFlat(t, times/10, func(i int) {
+		wantFlatHeap(t, times/10, func(i int) {
 			f := future.Hedge(ctx, 12*time.Hour, 3, func(_ context.Context, attempt int) (int, error) {
 				if attempt == 0 {
 					return 0, errE
 				}
 				return i, nil
 			})
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		})
 	})
 }
 
 // A source that settles while WithTimeout or WithContext is being called must not
 // leave the timer, or the registration on the context, behind.
-func TestMemory_OutcomesRacesTheCall(t *testing.T) {
+func TestMemory_SettleRacesTheCall(t *testing.T) {
 	times := 100_000
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		times = 50_000
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -238,7 +238,7 @@ func TestMemory_OutcomesRacesTheCall(t *testing.T) {
 				d := with(f)
 				runtime.AddCleanup(d, func(int) { gone.Add(1) }, 0)
 			})
-			if !collectTimed(func() bool { return gone.Load() == int64(times) }) {
+			if !collectWithTimers(func() bool { return gone.Load() == int64(times) }) {
 				t.Errorf("%d of %d futures that are done are still referred to", int64(times)-gone.Load(), times)
 			}
 		})
@@ -247,7 +247,7 @@ func TestMemory_OutcomesRacesTheCall(t *testing.T) {
 
 // settleRacing calls fn with one future after the other, and settles each at about the same moment.
 func settleRacing(times int, fn func(*future.Future[int])) {
-	ps, fs := combPromises(times)
+	ps, fs := promises(times)
 	var at atomic.Int64
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -271,9 +271,9 @@ func settleRacing(times int, fn func(*future.Future[int])) {
 // Futures of futures, settled and cancelled from all sides at once: all are done
 // when the sources are, and none is left registered.
 func TestMemory_RandomGraphs(t *testing.T) {
-	catchReports(t) // most of these failures are nobody's
+	futuretest.CatchReports(t) // most of these failures are nobody's
 	rounds := 2000
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		rounds = 500
 	}
 	seed := rand.Uint64()
@@ -282,7 +282,7 @@ func TestMemory_RandomGraphs(t *testing.T) {
 	scope, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for range rounds {
-		ps, fs := combPromises(6)
+		ps, fs := promises(6)
 		leaves := fs
 		for range 20 {
 			fs = append(fs, randomFuture(scope, rnd, fs))
@@ -359,7 +359,7 @@ func randomFuture(ctx context.Context, rnd *rand.Rand, fs []*future.Future[int])
 // What is made under a context that lives on must not hang on it when it is done.
 func TestMemory_LongLivedContext(t *testing.T) {
 	times := 100_000
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		times = 10_000
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -371,9 +371,9 @@ func TestMemory_LongLivedContext(t *testing.T) {
 			p := future.NewPromise[int]()
 			f := future.WithContext(ctx, &p.Future)
 			p.SetResult(i)
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
-		"Go": func(int) { wantValue(t, future.Go(inline, one), 1) },
+		"Go": func(int) { futuretest.WantValue(t, future.Go(inline, one), 1) },
 		"Go, asked for Done": func(int) {
 			f := future.Go(inline, func(ctx context.Context) (int, error) {
 				if ctx.Done() == nil {
@@ -381,13 +381,13 @@ func TestMemory_LongLivedContext(t *testing.T) {
 				}
 				return 1, nil
 			})
-			wantValue(t, f, 1)
+			futuretest.WantValue(t, f, 1)
 		},
 		"Map": func(i int) {
-			wantSlice(t, future.Map(inline, 1, []int{i}, func(context.Context, int) (int, error) { return i, nil }), i)
+			futuretest.WantSlice(t, future.Map(inline, 1, []int{i}, func(context.Context, int) (int, error) { return i, nil }), i)
 		},
 		"Hedge": func(int) {
-			wantValue(t, future.Hedge(inline, 0, 1, func(context.Context, int) (int, error) { return 1, nil }), 1)
+			futuretest.WantValue(t, future.Hedge(inline, 0, 1, func(context.Context, int) (int, error) { return 1, nil }), 1)
 		},
 		"Wait": func(i int) {
 			if _, _, err := future.Wait(ctx, future.WhenAllCompleted, future.FromResult(i)); err != nil {
@@ -401,7 +401,7 @@ func TestMemory_LongLivedContext(t *testing.T) {
 		},
 		"Then": func(i int) {
 			f := future.Then(inline, future.FromResult(i), func(context.Context, int) (int, error) { return i, nil })
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
 		"WrapFuture": func(i int) {
 			ch := make(chan int, 1)
@@ -417,7 +417,7 @@ func TestMemory_LongLivedContext(t *testing.T) {
 			}
 		},
 	} {
-		t.Run(name, func(t *testing.T) { memFlat(t, times, op) })
+		t.Run(name, func(t *testing.T) { wantFlatHeap(t, times, op) })
 	}
 }
 
@@ -456,7 +456,7 @@ func TestMemory_NoRegistrationIsLeft(t *testing.T) {
 		for ending, end := range endings {
 			t.Run(name+"/"+ending, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					ps, fs := combPromises(100)
+					ps, fs := promises(100)
 					f := combine(fs...)
 					wantWatchers(t, 1, fs...)
 					end(f, ps)
@@ -473,7 +473,7 @@ func TestMemory_NoRegistrationIsLeft(t *testing.T) {
 }
 
 // The winner comes, and the rest is let go while it is still pending.
-func TestMemory_PendingInputsAreLetGo(t *testing.T) {
+func TestMemory_PendingInputsAreReleased(t *testing.T) {
 	for name, ends := range map[string]struct {
 		combine func(...*future.Future[int]) future.Awaitable
 		end     func(*future.Promise[int])
@@ -485,7 +485,7 @@ func TestMemory_PendingInputsAreLetGo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ps, fs := combPromises(100)
+				ps, fs := promises(100)
 				var all []future.Awaitable
 				for range 10 {
 					all = append(all, ends.combine(fs...))
@@ -500,17 +500,17 @@ func TestMemory_PendingInputsAreLetGo(t *testing.T) {
 					}
 					f.Err()
 				}
-				wantPending(t, fs[49])
+				futuretest.WantPending(t, fs[49])
 			})
 		})
 	}
 }
 
-func TestMemory_NoGoroutineEach(t *testing.T) {
+func TestMemory_NoGoroutinePerFuture(t *testing.T) {
 	const n = 1000
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, fs := combPromises(n)
+	_, fs := promises(n)
 	before := runtime.NumGoroutine()
 	var made []future.Awaitable
 	for _, combine := range combinators {
@@ -555,13 +555,13 @@ func TestMemory_CostPerInput(t *testing.T) {
 	}
 	for name, op := range map[string]func(n int){
 		"Gather": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			g := future.Gather(fs...)
 			settleBackward(ps)
 			<-g.Done()
 		},
 		"FirstSucceeded": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			f := future.FirstSucceeded(fs...)
 			for _, p := range slices.Backward(ps) {
 				p.SetError(errE)
@@ -570,13 +570,13 @@ func TestMemory_CostPerInput(t *testing.T) {
 			f.Err()
 		},
 		"Race": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			f := future.Race(fs...)
 			ps[n-1].SetResult(1)
 			<-f.Done()
 		},
 		"AsCompleted": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			ps[n-1].SetResult(n)
 			for pos := range future.AsCompleted(t.Context(), fs...) {
 				if pos > 0 {
@@ -585,7 +585,7 @@ func TestMemory_CostPerInput(t *testing.T) {
 			}
 		},
 		"Wait": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			done := make(chan struct{})
 			go func() {
 				settleBackward(ps)
@@ -594,9 +594,9 @@ func TestMemory_CostPerInput(t *testing.T) {
 			future.Wait(t.Context(), future.WhenAllCompleted, fs...)
 			<-done
 		},
-		"let go in order":       func(n int) { letGo(n, func(i int) int { return i }) },
-		"let go in reverse":     func(n int) { letGo(n, func(i int) int { return n - 1 - i }) },
-		"let go here and there": func(n int) { letGo(n, func(i int) int { return i * 7919 % n }) },
+		"let go in order":       func(n int) { settleRaces(n, func(i int) int { return i }) },
+		"let go in reverse":     func(n int) { settleRaces(n, func(i int) int { return n - 1 - i }) },
+		"let go here and there": func(n int) { settleRaces(n, func(i int) int { return i * 7919 % n }) },
 		"shields": func(n int) {
 			p := future.NewPromise[int]()
 			var last *future.Future[int]
@@ -630,10 +630,10 @@ func TestMemory_CostPerInput(t *testing.T) {
 	}
 }
 
-// letGo races one future n times, and ends the races in the order given: n must be a power of 2.
-func letGo(n int, order func(i int) int) {
+// settleRaces races one future n times, and ends the races in the order given: n must be a power of 2.
+func settleRaces(n int, order func(i int) int) {
 	never := future.NewPromise[int]()
-	ps, fs := combPromises(n)
+	ps, fs := promises(n)
 	for _, f := range fs {
 		future.FirstCompleted(&never.Future, f)
 	}
@@ -649,7 +649,7 @@ func letGo(n int, order func(i int) int) {
 type tracked struct{ _ [256]byte }
 
 // Whoever keeps a future that is done keeps the outcome, and nothing of what it took to get there.
-func TestMemory_OutcomesdFuturesDropEverything(t *testing.T) {
+func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 	type key struct{}
 	fn := func(v *tracked) func(context.Context) (int, error) {
 		return func(context.Context) (int, error) { runtime.KeepAlive(v); return 1, nil }
@@ -767,11 +767,11 @@ func TestMemory_OutcomesdFuturesDropEverything(t *testing.T) {
 			return f
 		},
 	}
-	for _, verb := range chnVerbs {
+	for _, verb := range chainVerbs {
 		// What has not called its function, and will not, keeps neither its context nor that of its executor.
 		attach := func(v *tracked, p *future.Promise[int]) *future.Future[int] {
 			ctx := context.WithValue(t.Context(), key{}, v)
-			return verb.attach(future.WithExecutor(ctx, future.NewSerial(future.Goroutines)), &p.Future, chnNever(t))
+			return verb.attach(future.WithExecutor(ctx, future.NewSerial(future.Goroutines)), &p.Future, mustNotRun(t))
 		}
 		if verb.skip != nil {
 			cases[verb.name+", context of one that is skipped"] = func(v *tracked) future.Awaitable {
@@ -807,36 +807,10 @@ func TestMemory_OutcomesdFuturesDropEverything(t *testing.T) {
 				return start(v), gone
 			}()
 			<-f.Done()
-			if !collectTimed(gone.Load) {
+			if !collectWithTimers(gone.Load) {
 				t.Error("something is still referred to")
 			}
 			f.Err() // f was there all the time
 		})
 	}
-}
-
-func TestK26_QueuedStageDropsItsSource(t *testing.T) {
-	var queue []future.Task
-	ctx := future.WithExecutor(context.Background(), future.ExecutorFunc(func(_ context.Context, task future.Task) error {
-		queue = append(queue, task)
-		return nil
-	}))
-	var (
-		source  weak.Pointer[future.Promise[int]]
-		derived *future.Future[int]
-	)
-	unhandledDrop(func() {
-		p := future.NewPromise[int]()
-		source = weak.Make(p)
-		derived = future.Then(ctx, &p.Future, func(_ context.Context, v int) (int, error) { return v, nil })
-		p.SetResult(1)
-	})
-	if len(queue) != 1 || !derived.Cancel() {
-		t.Fatalf("%d tasks in the queue, %v; want one, and its future cancelled", len(queue), derived)
-	}
-	if !collect(func() bool { return source.Value() == nil }) {
-		t.Error("a cancelled stage in the queue of an executor keeps its source")
-	}
-	runtime.KeepAlive(queue)
-	runtime.KeepAlive(derived)
 }

@@ -3,6 +3,7 @@ package futuretest
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/channel-native/future"
 )
@@ -13,6 +14,7 @@ type Queue struct {
 	mu       sync.Mutex
 	tasks    []future.Task
 	accepted int
+	running  atomic.Bool
 }
 
 // Execute queues task.
@@ -64,8 +66,13 @@ func (q *Queue) Take() []future.Task {
 // goroutine. It returns how many tasks ran.
 func (q *Queue) Run() (n int) {
 	for task := q.Pop(); task != nil; task = q.Pop() {
+		q.running.Store(true)
 		task.Run()
+		q.running.Store(false)
 		n++
 	}
 	return n
 }
+
+// Running reports whether Run is running a task.
+func (q *Queue) Running() bool { return q.running.Load() }

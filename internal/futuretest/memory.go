@@ -20,6 +20,12 @@ func Collect(cond func() bool) bool {
 	return cond()
 }
 
+// Isolate calls fn in a frame of its own, so that the stack of the caller does not
+// refer to anything that fn has made.
+//
+//go:noinline
+func Isolate(fn func()) { fn() }
+
 // Heap returns the number of live bytes on the heap.
 func Heap() int64 {
 	runtime.GC()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 	"github.com/channel-native/future/internal/lending"
 )
 
@@ -40,7 +41,7 @@ func (l *countingLedger) Reclaim() {
 }
 
 // Whatever runs on a lender lends its slot out for as long as it is parked with the context that it was given.
-func TestLender_WhatLends(t *testing.T) {
+func TestLending_ParkedTasksLend(t *testing.T) {
 	parks := func(gate *future.Future[int]) func(ctx context.Context) (int, error) {
 		return func(ctx context.Context) (int, error) { return gate.Await(ctx) }
 	}
@@ -141,7 +142,7 @@ func TestLender_WhatLends(t *testing.T) {
 
 // Several goroutines that wait with the context of one task are that task: one slot, lent once, taken again by the last
 // one to go on; and if another of them parks while it is being taken, it is given up again.
-func TestLender_GoroutinesOfOneTask(t *testing.T) {
+func TestLending_GoroutinesOfOneTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newCountingLender(func() { time.Sleep(time.Second) })
 		first, second, third := future.NewPromise[int](), future.NewPromise[int](), future.NewPromise[int]()
@@ -173,7 +174,7 @@ func TestLender_GoroutinesOfOneTask(t *testing.T) {
 }
 
 // What waits for the room of a Handle sees the values of its context, but not its end.
-func TestLender_PatienceOfHandle(t *testing.T) {
+func TestLending_AdmissionContextOfHandle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var value any
 		var before, after error
@@ -187,10 +188,10 @@ func TestLender_PatienceOfHandle(t *testing.T) {
 		cancel()
 		f := future.Handle(ctx, future.FromResult(7), func(_ context.Context, v int, err error) (int, error) { return v, err })
 		synctest.Wait()
-		wantPending(t, f)
+		futuretest.WantPending(t, f)
 		f.Cancel()
 		synctest.Wait()
-		wantCancelled(t, f)
+		futuretest.WantCancelled(t, f)
 		if value != 1 || before != nil || after != context.Canceled {
 			t.Errorf("value %v, Err %v, after Cancel %v; want 1, nil, %v", value, before, after, context.Canceled)
 		}
@@ -203,19 +204,11 @@ type lenderKey struct{}
 type roomless func(context.Context, future.Task) error
 
 func (f roomless) Execute(ctx context.Context, t future.Task) error { return f(ctx, t) }
-func (roomless) TryExecute(future.Task) error                       { return errE }
 
-func TestGo_NameOfItsContext(t *testing.T) {
-	f := future.Go(context.Background(), func(ctx context.Context) (string, error) {
-		return fmt.Sprint(context.WithoutCancel(ctx)), nil
-	})
-	if name, err := f.Await(t.Context()); name != "future.task.WithoutCancel" || err != nil {
-		t.Errorf("%q, %v", name, err)
-	}
-}
+func (roomless) TryExecute(future.Task) error { return errE }
 
 // A wait that is over before it begins lends nothing: what it waits for is settled, or its context has ended.
-func TestLender_NothingToWaitFor(t *testing.T) {
+func TestLending_NothingToWaitFor(t *testing.T) {
 	l := newCountingLender(nil)
 	never, done := future.NewPromise[int](), future.FromResult(1)
 	_, err := future.Go(future.WithExecutor(t.Context(), l), func(ctx context.Context) (int, error) {
