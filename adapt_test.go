@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// adaptChan is one way to make a future of a channel of T.
+// adaptChan is a way to make a future of a channel of E.
 type adaptChan[E any] struct {
 	name string
 	wrap func(ctx context.Context, ch chan E) *future.Future[int]
@@ -131,7 +131,7 @@ func TestIsFuture(t *testing.T) {
 			t.Errorf("IsFuture(%T) = %t; want %t", c.v, got, c.want)
 		}
 	}
-	// These must not panic; what they are is a matter of taste.
+	// The result for these is not specified; the calls must not panic.
 	future.IsFuture((*future.Future[int])(nil))
 	future.IsFuture((*future.Promise[int])(nil))
 	future.IsFuture(likeness{})
@@ -358,7 +358,7 @@ func TestWrapFuture_NilChannel(t *testing.T) {
 		}
 	}
 	adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) {
-		check(t, way.wrap(context.Background(), nil)) // a bubble ends only when the adapter's goroutine does
+		check(t, way.wrap(context.Background(), nil)) // the bubble ends only when the goroutine of the adapter has ended
 	})
 	adaptEach(t, adaptOutcomeChans, func(t *testing.T, way adaptChan[future.Outcome[int]]) {
 		check(t, way.wrap(context.Background(), nil))
@@ -439,7 +439,7 @@ func TestWrapFuture_CancelTakesNothing(t *testing.T) {
 	})
 }
 
-// However a cancel and a send meet, the value is in the future or in the channel.
+// In every interleaving of a cancel and a send the value is in the future or in the channel.
 // Scenario D13
 func TestWrapFuture_CancelRacesASend(t *testing.T) {
 	for range 1000 {
@@ -524,7 +524,7 @@ func TestWrapFuture_Errgroup(t *testing.T) {
 				g.Go(func() error { <-latch; return errE2 })
 				f = wrap(t.Context(), g)
 				synctest.Wait()
-				futuretest.WantPending(t, f) // the first error is there, and a function still runs
+				futuretest.WantPending(t, f) // the first error has occurred, and a function still runs
 				close(latch)
 				futuretest.WantFailed(t, awaited(f), errE)
 			})

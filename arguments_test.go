@@ -18,13 +18,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// badCall hands the function fn an argument that it must refuse.
+// A badCall calls the function fn with an argument that it must reject.
 type badCall struct {
 	fn, arg string
 	call    func(*badCallArgs)
 }
 
-// badCallArgs are the good arguments that stand beside the bad one.
+// badCallArgs has valid values for the other arguments of a badCall.
 type badCallArgs struct {
 	ctx  context.Context
 	live *future.Promise[int]
@@ -77,7 +77,7 @@ func (a *badCallArgs) combine(context.Context, int, int) (int, error) {
 
 func (a *badCallArgs) callback(context.Context, *future.Future[int]) { a.ran.Add(1) }
 
-// badCalls has a row for every way to hand an exported function an argument that it refuses.
+// badCalls has a row for each invalid argument of each exported function.
 func badCalls() []badCall {
 	var (
 		noCtx  context.Context
@@ -209,12 +209,12 @@ func TestArguments_InvalidPanics(t *testing.T) {
 	}
 }
 
-// Whatever is added to the package later must be added to the table too.
+// A function that is added to the package must be added to the table too.
 // Scenario E17
 func TestArguments_TableIsComplete(t *testing.T) {
 	exempt := map[string]bool{
-		"SetUnhandledHandler": true, // nil silences
-		"Execute":             true, // executors are called by the package
+		"SetUnhandledHandler": true, // nil silences the reports
+		"Execute":             true, // the package is the caller of an executor
 	}
 	tested := map[string]bool{}
 	for _, c := range badCalls() {
@@ -231,8 +231,8 @@ func TestArguments_TableIsComplete(t *testing.T) {
 	}
 }
 
-// refusers returns the names of the package's exported functions and methods
-// that take what can be nil and must not be.
+// refusers returns the names of the exported functions and methods of the package that take a
+// parameter which could be nil and must not be.
 func refusers(t *testing.T) (names []string) {
 	files, err := os.ReadDir(".")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// yielded is what a loop over AsCompleted has seen.
+// yielded records a loop over AsCompleted.
 type yielded struct {
 	mu    sync.Mutex
 	pos   []int
@@ -22,7 +22,8 @@ type yielded struct {
 	ended bool
 }
 
-// want asserts that the loop has seen exactly these positions so far, with the right futures, and whether it has ended.
+// want asserts that the loop has yielded exactly the futures of these positions so far, and that it
+// has ended or not.
 func (y *yielded) want(t *testing.T, futs []*future.Future[int], ended bool, positions ...int) {
 	t.Helper()
 	synctest.Wait()
@@ -41,7 +42,8 @@ func (y *yielded) want(t *testing.T, futs []*future.Future[int], ended bool, pos
 	}
 }
 
-// rangeOver ranges over seq on a goroutine of its own, and calls body, if there is one, in every turn.
+// rangeOver ranges over seq on a new goroutine, and calls body, if it is not nil, in each
+// iteration.
 func rangeOver(seq iter.Seq2[int, *future.Future[int]], body func(pos int)) *yielded {
 	y := new(yielded)
 	go func() {
@@ -81,7 +83,7 @@ func TestAsCompleted_CompletionOrder(t *testing.T) {
 			ps, fs := promises(5)
 			busy := make(chan struct{})
 			y := rangeOver(future.AsCompleted(t.Context(), fs...), func(int) { <-busy })
-			synctest.Wait() // the loop waits for the first
+			synctest.Wait() // the loop waits for the first future
 			for _, pos := range order {
 				ps[pos].SetResult(pos)
 				synctest.Wait()
@@ -332,7 +334,7 @@ func TestAsCompleted_RangingAgainGoesOn(t *testing.T) {
 	})
 }
 
-// A loop that its body leaves must leave nothing on the inputs that are still pending.
+// A loop that ends with break leaves no registration on the inputs that are still pending.
 func TestAsCompleted_BreakLeavesNothing(t *testing.T) {
 	never := future.NewPromise[int]()
 	for i := range 1000 {

@@ -88,7 +88,7 @@ func TestAwait_GivingUpIsNotCancelling(t *testing.T) {
 	})
 }
 
-// hookedContext is a context that calls a function when it is asked.
+// A hookedContext calls hook in its method named at.
 type hookedContext struct {
 	context.Context
 	at   string
@@ -142,15 +142,15 @@ func TestAwait_EndedContext(t *testing.T) {
 	})
 }
 
-// A settled future beats an ended context: a select that finds both ready tosses a coin, so each case is repeated
-// until a coin would have come up tails.
+// A settled future beats an ended context. A select with both channels ready chooses at random, so
+// each case is repeated until a random choice would have failed.
 func TestAwait_SettledBeatsEndedContext(t *testing.T) {
 	t.Run("Before", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		for range 200 {
 			p := future.NewPromise[int]()
-			p.Done() // an allocated channel, not only the state word
+			p.Done() // now there is a channel besides the state word
 			p.SetResult(1)
 			if v, err := p.Await(ctx); v != 1 || err != nil {
 				t.Fatalf("Await() = %v, %v; want 1, <nil>", v, err)
@@ -160,8 +160,8 @@ func TestAwait_SettledBeatsEndedContext(t *testing.T) {
 			}
 		}
 	})
-	// The future settles, and then the context ends, while Await is on its way in: at its first look at the context's
-	// error, or at its channel.
+	// The future settles, and then the context ends, while Await has begun: at its first call of
+	// Err, or of Done.
 	for _, at := range []string{"Err", "Done"} {
 		t.Run("Entering/"+at, func(t *testing.T) {
 			for range 200 {

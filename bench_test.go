@@ -10,11 +10,11 @@ import (
 	"github.com/channel-native/future"
 )
 
-// Each benchmark runs beside what an expert would write by hand, in one run:
+// Each benchmark runs next to the hand-written equivalent, in one run:
 //
 //	go test -run '^$' -bench . -benchmem -count 10 . | benchstat -col /by -
 //
-// bench/ has the other libraries.
+// The module bench compares the library with others.
 
 func BenchmarkAwaitSettled(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -64,13 +64,13 @@ func BenchmarkGatherSettled(b *testing.B) {
 				}
 				vs[i] = v
 			}
-			gathered = vs // the results are for somebody: they are on the heap
+			gathered = vs // keep the results on the heap
 			wantBench(b, vs[n-1], n-1)
 		}
 	})
 }
 
-// A handCell is the hand-written future: a mutex, a lazily made channel, a slice of
+// A handCell is the hand-written future: a mutex, a lazily created channel and a slice of
 // callbacks.
 type handCell struct {
 	mu   sync.Mutex
@@ -143,7 +143,8 @@ func BenchmarkCreateCompleteRead(b *testing.B) {
 	})
 }
 
-// Failing and reading the error: what the report of unread failures costs those that are read.
+// A future fails, and its error is read. This is the cost of the reports of unread failures to
+// futures that are read.
 func BenchmarkCreateFailRead(b *testing.B) {
 	b.Run("by=future", func(b *testing.B) {
 		b.ReportAllocs()
@@ -224,7 +225,7 @@ func BenchmarkCallbacks(b *testing.B) {
 	})
 }
 
-// A handle is what makes a hand-written registration one that can be told from others.
+// A handle identifies a hand-written registration.
 type handle struct {
 	i     int
 	calls *int

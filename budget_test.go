@@ -42,7 +42,7 @@ func TestBudget_SettledReads(t *testing.T) {
 			budgetWant(t, "Cancel", 0, func() { f.Cancel() })
 		})
 	}
-	// Not even the first Done of a settled future makes a channel.
+	// The first Done of a settled future allocates no channel.
 	fresh := testing.AllocsPerRun(1000, budgetFresh)
 	budgetWant(t, "a promise, completed, and its Done", fresh, func() {
 		budgetFresh()
@@ -50,7 +50,7 @@ func TestBudget_SettledReads(t *testing.T) {
 	})
 }
 
-// Where what is measured ends up, so that it is allocated as it is in programs: on the heap.
+// These variables keep the measured values on the heap, where they are in programs.
 var (
 	budgetPromise  *future.Promise[int]
 	budgetCallback *future.Callback
@@ -67,7 +67,7 @@ func budgetSkip(t *testing.T) {
 	}
 }
 
-// budgetBytes returns the bytes that fn allocates per run.
+// budgetBytes returns the number of bytes that fn allocates per run.
 func budgetBytes(fn func()) float64 {
 	const runs = 10_000
 	fn()

@@ -26,7 +26,7 @@ func TestAddDoneCallback_Scale(t *testing.T) {
 			wg.Add(n)
 			for i := range n {
 				p.AddDoneCallback(context.Background(), func(_ context.Context, f *future.Future[int]) {
-					defer wg.Done() // a second call of one of them would make it panic
+					defer wg.Done() // a second call of one of them would panic
 					if next.Add(1) != int32(i+1) || f.Err() != settle.want.Err {
 						wrong.Add(1)
 					}
@@ -169,8 +169,8 @@ func TestAddDoneCallback_NoRetention(t *testing.T) {
 		})
 		check(t, p, 0)
 	})
-	// Others that stay must not keep the slots of those that went: not one registered before them, not a window of
-	// them that moves on.
+	// Callbacks that stay must not keep the slots of the removed ones: neither a callback
+	// registered before them, nor a moving window of callbacks.
 	t.Run("BehindOneThatStays", func(t *testing.T) {
 		p := future.NewPromise[int]()
 		first := p.AddDoneCallback(context.Background(), fn)
@@ -204,7 +204,8 @@ func TestAddDoneCallback_NoRetention(t *testing.T) {
 		check(t, p, 0)
 	})
 	t.Run("Linked", func(t *testing.T) {
-		// The task outlives its cancellation, and so do not the registrations of the promises that were linked to it.
+		// The registrations of the linked promises must not outlive the cancellation, although the
+		// task does.
 		gate := make(chan struct{})
 		f := future.Go(context.Background(), func(context.Context) (int, error) {
 			<-gate
@@ -240,8 +241,8 @@ func TestAddDoneCallback_NoRetention(t *testing.T) {
 			return time.Since(start)
 		})
 	})
-	// What a removed callback captured, and what a callback that has run captured, is let go, although the future
-	// and the handle live on.
+	// The captures of a callback are released when it is removed or has run, although the future
+	// and the handle stay reachable.
 	t.Run("Captures", func(t *testing.T) {
 		p := future.NewPromise[int]()
 		var collected atomic.Int32
@@ -282,7 +283,7 @@ func TestAddDoneCallback_NoRetention(t *testing.T) {
 
 // Scenario B16
 func TestThen_NoRetention(t *testing.T) {
-	// A shield keeps the source from being cancelled with the derived future, so that it can live on.
+	// The shield keeps the source pending when the derived future is canceled.
 	p := future.NewPromise[int]()
 	n := 1_000_000
 	if futuretest.RaceEnabled {

@@ -86,7 +86,7 @@ func TestAddDoneCallback_RunsOnceInOrder(t *testing.T) {
 	})
 }
 
-// Callbacks of one future for several executors are sorted among these, each in order.
+// Callbacks of one future are grouped by executor, and run in order on each executor.
 // Scenario B1
 func TestAddDoneCallback_SeveralExecutors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestAddDoneCallback_SeveralExecutors(t *testing.T) {
 	})
 }
 
-// A tagged executor runs what it was handed when it is told to.
+// A tagged executor runs the tasks that it was given when the test calls runAll.
 type tagged struct {
 	name    string
 	queue   []future.Task
@@ -252,7 +252,7 @@ func TestAddDoneCallback_NotOnTheCallersStack(t *testing.T) {
 			})
 		})
 	}
-	// The source settles on one stack, and the callbacks of what is linked to it run on another.
+	// The source settles on one stack, and the callbacks of the linked promise run on another.
 	t.Run("Linked", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p, q := future.NewPromise[int](), future.NewPromise[int]()
@@ -275,8 +275,8 @@ func TestAddDoneCallback_NotOnTheCallersStack(t *testing.T) {
 	})
 }
 
-// Callbacks run under no lock of the future: with Inline they run in the middle of the settle, and may use every
-// method of the future that they are on.
+// No lock of the future is held while a callback runs. With Inline, callbacks run in the middle of
+// the settle and may call every method of their future.
 // Scenario B4
 func TestAddDoneCallback_CallbackUsesItsFuture(t *testing.T) {
 	inline := future.WithExecutor(context.Background(), future.Inline)
@@ -304,7 +304,7 @@ func TestAddDoneCallback_CallbackUsesItsFuture(t *testing.T) {
 					_ = future.Watchers(f)
 					p.AddDoneCallback(inline, log.add(2))
 					if later.Remove() {
-						log.note(3) // taken out before its turn: it does not log 3 itself
+						log.note(3) // removed before its turn: the callback itself does not log 3
 					}
 					log.note(1)
 				})
@@ -455,7 +455,8 @@ func TestRemove_KeepsTheRestInOrder(t *testing.T) {
 	})
 }
 
-// Remove against the settle: a callback runs or was removed, never both and never neither.
+// Remove races with the settle: each callback either runs or is removed, never both and never
+// neither.
 // Scenario B7
 func TestRemove_RacesTheSettle(t *testing.T) {
 	for range 1000 {
@@ -482,7 +483,7 @@ func TestRemove_RacesTheSettle(t *testing.T) {
 			}
 		})
 		wg.Wait()
-		calls.Wait() // hangs if a callback was lost, panics if one ran that was removed
+		calls.Wait() // hangs if a callback is lost, panics if a removed one runs
 		for i := range handles {
 			if ran[i].Load() == removed[i].Load() {
 				t.Fatalf("callback %d: ran %v, removed %v", i, ran[i].Load(), removed[i].Load())
@@ -585,7 +586,8 @@ func TestAddDoneCallback_PanicIsContained(t *testing.T) {
 			})
 		}
 	})
-	// A panic in one callback is no outcome of the future, and reads of the future do not silence its report.
+	// A panic in a callback is not an outcome of the future, and reading the future does not
+	// silence its report.
 	t.Run("AfterFailure", func(t *testing.T) {
 		r := futuretest.CatchReports(t)
 		boom := errors.New("boom")
@@ -662,7 +664,8 @@ func TestAddDoneCallback_SlowOneDelaysNoOther(t *testing.T) {
 	})
 }
 
-// The callbacks of futures that settle together do not wait for each other either, and each runs on its own executor.
+// The callbacks of futures that settle together do not wait for each other, and each runs on its
+// own executor.
 // Scenario B12
 func TestAddDoneCallback_SlowOneOfAnotherFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -671,7 +674,7 @@ func TestAddDoneCallback_SlowOneOfAnotherFuture(t *testing.T) {
 		e := future.WithContext(t.Context(), &p.Future)
 		e.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { <-latch })
 		p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { close(ran) })
-		e.Cancel() // which cancels p too
+		e.Cancel() // this cancels p too
 		synctest.Wait()
 		select {
 		case <-ran:
@@ -696,7 +699,7 @@ func TestAddDoneCallback_SlowOneDelaysNoContinuation(t *testing.T) {
 	})
 }
 
-// What runs on the spot, on an executor of whatever kind, comes after what is only handed over.
+// Work that runs inline, on any executor, comes after the work that is only submitted.
 // Scenario B12
 func TestAddDoneCallback_SlowOneOnInline(t *testing.T) {
 	for _, name := range []string{"Inline", "SerialOnInline", "FuncOnTheSpot"} {
@@ -748,7 +751,7 @@ func TestAddDoneCallback_ContextPerCallback(t *testing.T) {
 					})
 				}
 				if !late {
-					// The settler is a task with values of its own.
+					// The settler is a task whose context has values of its own.
 					future.Go(context.WithValue(t.Context(), contextKey{}, "settler"), func(context.Context) (int, error) {
 						return 0, p.SetResult(1)
 					})
@@ -780,7 +783,8 @@ func TestAddDoneCallback_ContextPerCallback(t *testing.T) {
 			}
 		})
 	})
-	// The executor of the context is there for the work that the callback starts.
+	// The executor of the registration's context is also the executor of work that the callback
+	// starts.
 	t.Run("Executor", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := new(futuretest.Queue)
@@ -797,7 +801,8 @@ func TestAddDoneCallback_ContextPerCallback(t *testing.T) {
 			}
 		})
 	})
-	// A context that has ended is a context: the registration asked for a call, not for its own end to be awaited.
+	// A callback whose context has ended is still called: the end of the context does not cancel
+	// the registration.
 	t.Run("Ended", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

@@ -71,7 +71,7 @@ func TestThenFuture_CancelReachesTheInner(t *testing.T) {
 	})
 }
 
-// chainOf derives n futures, one from the other, and returns the last.
+// chainOf derives n futures, each from the one before, and returns the last.
 func chainOf(ctx context.Context, f *future.Future[int], n int) *future.Future[int] {
 	for range n {
 		f = future.Then(ctx, f, func(_ context.Context, v int) (int, error) { return v + 1, nil })
@@ -143,7 +143,7 @@ func TestChain_CancelWithAShieldedSource(t *testing.T) {
 	})
 }
 
-// A source that is a running task is asked to stop; the derived future does not wait for it.
+// A running source is asked to stop, and the derived future does not wait for it.
 // Scenario K9
 func TestChain_CancelWithARunningSource(t *testing.T) {
 	eachVerbButFinally(t, func(t *testing.T, v chainVerb) {
@@ -171,8 +171,8 @@ func TestChain_CancelWithARunningSource(t *testing.T) {
 	})
 }
 
-// Cancelling a derived future cancels its source, and so everybody who shares it; what is upstream and
-// downstream of a link in the middle goes with it.
+// Canceling a derived future cancels its source, and with it all other futures derived from that
+// source. Canceling a link in the middle cancels both its upstream and its downstream links.
 // Scenario K9
 func TestChain_CancelInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -201,7 +201,8 @@ func TestChain_CancelLeavesADoneSourceAlone(t *testing.T) {
 	})
 }
 
-// The context fn gets is cancelled when the derived future is; the derived future does not wait for fn.
+// The context of fn is canceled with the derived future, and the derived future does not wait for
+// fn.
 func TestChain_CancelWhileTheFunctionRuns(t *testing.T) {
 	eachVerbButFinally(t, func(t *testing.T, v chainVerb) {
 		p := future.NewPromise[int]()
@@ -238,7 +239,7 @@ func TestChain_CancelWhileTheFunctionRuns(t *testing.T) {
 	})
 }
 
-// Contexts made from fn's context end with it, and so does work started with it.
+// Contexts derived from the context of fn end with it, and so does work started with it.
 func TestChain_CancelReachesDerivedContexts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := attachThen(t.Context(), future.FromResult(1), func(ctx context.Context) (int, error) {
@@ -259,8 +260,8 @@ func TestChain_CancelReachesDerivedContexts(t *testing.T) {
 	})
 }
 
-// A function that gives up because its parent has ended was cancelled: see also Go. What ThenFuture gives back is
-// the inner future's state, and what Finally's function returns is the error of a clean-up.
+// A function that returns the error of its ended parent was canceled, as in Go. ThenFuture takes
+// the state of its inner future, and an error of the function of Finally is a clean-up error.
 func TestChain_ParentEndsWhileTheFunctionRuns(t *testing.T) {
 	eachVerb(t, func(t *testing.T, v chainVerb) {
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -289,8 +290,8 @@ func TestChain_ParentEndsWhileTheFunctionRuns(t *testing.T) {
 	})
 }
 
-// The work of ThenFuture is not over when its function has returned: until the derived future has settled, the end
-// of the context reaches what was started with it.
+// The work of ThenFuture goes on after its function has returned: until the derived future settles,
+// the end of its context reaches the work started with it.
 func TestThenFuture_ParentEndsWhileTheInnerIsPending(t *testing.T) {
 	for _, early := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -321,7 +322,7 @@ func TestThenFuture_ParentEndsWhileTheInnerIsPending(t *testing.T) {
 	}
 }
 
-// An ended context leaves nothing pending.
+// No future stays pending under an ended context.
 func TestChain_EndedContext(t *testing.T) {
 	eachVerb(t, func(t *testing.T, v chainVerb) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -336,7 +337,7 @@ func TestChain_EndedContext(t *testing.T) {
 	})
 }
 
-// The links of a running chain are cancelled one by one, though they share a goroutine.
+// The links of a running chain are canceled one by one, although they share a goroutine.
 func TestChain_CancelReachesTheRunningLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
@@ -361,8 +362,8 @@ func TestChain_CancelReachesTheRunningLink(t *testing.T) {
 	})
 }
 
-// To its executor a chain is one task: asking that to stop has to reach the link that now runs,
-// or an executor that closes would wait for it for ever.
+// A chain is one task to its executor. A stop request to that task must reach the link that is
+// running, or Close of the executor would wait forever.
 func TestChain_ExecutorStopsTheRunningLink(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -35,7 +35,7 @@ func TestGo_ParentContextEnds(t *testing.T) {
 			}
 		})
 	})
-	// The task never asked for Done: what it returns is the parent's error all the same.
+	// A task that has never called Done returns the error of its parent as well.
 	t.Run("CancelledWithoutDone", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			parent, cancel := context.WithCancelCause(t.Context())

@@ -14,8 +14,8 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// stoppingTask starts a task that acknowledges its cancellation only when release is closed. It returns when the
-// task is running. Only for use inside a bubble.
+// stoppingTask starts a task that acknowledges its cancellation only when release is closed, and
+// returns when the task is running. It must be called inside a bubble.
 func stoppingTask(ctx context.Context, release <-chan struct{}) (f *future.Future[int], inside *context.Context) {
 	inside = new(context.Context)
 	f = future.Go(ctx, func(ctx context.Context) (int, error) {
@@ -174,7 +174,7 @@ func TestCancel_CauseTravels(t *testing.T) {
 			}
 		})
 	})
-	// What fn returns is often the cause itself, or an error around the context's.
+	// fn often returns the cause itself, or an error that wraps the error of the context.
 	t.Run("ReturnedErrors", func(t *testing.T) {
 		for name, returned := range map[string]func(context.Context) error{
 			"Err":       func(ctx context.Context) error { return ctx.Err() },
@@ -204,7 +204,7 @@ type codeError struct{ code int }
 
 func (c *codeError) Error() string { return fmt.Sprint("code ", c.code) }
 
-// The task hears of the very cause for which the context of WithContext has ended.
+// The context of the task has exactly the cause for which the context of WithContext has ended.
 // Scenario C2
 func TestCancel_CauseOfWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -270,7 +270,8 @@ func TestCancel_BeforeStart(t *testing.T) {
 		q.Run()
 		futuretest.WantValue(t, f, 1)
 	})
-	// A cancel against the start of the same task: it ran, or it was cancelled without.
+	// A cancel races with the start of the task: either the task runs, or it is canceled without
+	// having run.
 	t.Run("Race", func(t *testing.T) {
 		for range 1000 {
 			q, f, ran := queued(t)
@@ -286,7 +287,8 @@ func TestCancel_BeforeStart(t *testing.T) {
 			}
 		}
 	})
-	// The function and what it captured are of no more use once the task is cancelled, however long it stays queued.
+	// The function and its captures are released once the task is canceled, even while it stays
+	// queued.
 	t.Run("FunctionDropped", func(t *testing.T) {
 		q := new(futuretest.Queue)
 		gone := make(chan struct{})
@@ -533,7 +535,7 @@ func TestCancel_TaskReturnsAnUnaskedCancellation(t *testing.T) {
 			futuretest.WantFailed(t, f, context.DeadlineExceeded)
 		})
 	})
-	// A panic is a failure, whatever its value.
+	// A panic is a failure for every panic value.
 	t.Run("Panic", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := future.Go(t.Context(), func(context.Context) (int, error) { panic(future.ErrCancelled) })

@@ -29,7 +29,7 @@ func TestChain_ExecutorRefuses(t *testing.T) {
 		futuretest.WantFailed(t, early, errE)
 		want := int32(0)
 		if v.name == "Finally" {
-			want = 2 // a clean-up runs exactly once, whatever becomes of the futures
+			want = 2 // the clean-up runs exactly once for each of the futures
 		}
 		if n := calls.Load(); n != want {
 			t.Errorf("%d calls; want %d", n, want)
@@ -37,7 +37,7 @@ func TestChain_ExecutorRefuses(t *testing.T) {
 	})
 }
 
-// The failure of the source is not lost with the clean-up.
+// A refused clean-up does not replace the failure of the source.
 // Scenario K23
 func TestFinally_RefusedCleanUpOfAFailure(t *testing.T) {
 	refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
@@ -59,7 +59,7 @@ func TestFinally_RefusedCleanUpOfAFailure(t *testing.T) {
 	}
 }
 
-// What a refused continuation is derived from is not lost on the branches beside it.
+// A refused continuation does not affect the other branches of its source.
 // Scenario K23
 func TestChain_RefusedBranch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -95,7 +95,8 @@ func TestChain_CancelledIsNotSubmitted(t *testing.T) {
 	})
 }
 
-// Cancelled between the hand-over and the start: the executor finds nothing to do.
+// The continuation is canceled between its submission and its start: the executor has nothing to
+// run.
 // Scenario K23
 func TestChain_CancelledWhileQueued(t *testing.T) {
 	eachVerbButFinally(t, func(t *testing.T, v chainVerb) {
@@ -119,7 +120,7 @@ func TestChain_CancelledWhileQueued(t *testing.T) {
 	})
 }
 
-// An executor that will not run what it accepted says so through CancelCause.
+// An executor drops an accepted task with CancelCause.
 // Scenario K23
 func TestChain_ExecutorDropsTheContinuation(t *testing.T) {
 	eachVerbButFinally(t, func(t *testing.T, v chainVerb) {
@@ -142,7 +143,7 @@ func TestChain_ExecutorDropsTheContinuation(t *testing.T) {
 	})
 }
 
-// A settle does not wait for an executor that is full; the continuation does.
+// The settle does not wait for a full executor. The continuation does.
 // Scenario K23
 func TestChain_FullExecutor(t *testing.T) {
 	eachVerb(t, func(t *testing.T, v chainVerb) {
@@ -150,7 +151,7 @@ func TestChain_FullExecutor(t *testing.T) {
 		ctx := future.WithExecutor(t.Context(), ex)
 		p := future.NewPromise[int]()
 		d := v.attach(ctx, &p.Future, returnSeven)
-		wantNoError(t, v.call(p)) // deadlocks the bubble if it waits for room
+		wantNoError(t, v.call(p)) // deadlocks the bubble if it waits for admission
 		synctest.Wait()
 		futuretest.WantPending(t, d)
 		ex.open()
@@ -180,7 +181,7 @@ func TestChain_CancelledWhileTheExecutorIsFull(t *testing.T) {
 	})
 }
 
-// countingExecutor starts a goroutine for each task and counts them.
+// A countingExecutor starts a goroutine for each task, and counts the tasks.
 type countingExecutor struct{ handed atomic.Int32 }
 
 func (c *countingExecutor) Execute(_ context.Context, task future.Task) error {
@@ -235,7 +236,7 @@ func TestChain_IsOneSubmission(t *testing.T) {
 	}
 }
 
-// Each link runs where its own context says, wherever its source ran.
+// Each link runs on the executor of its own context, not on the executor of its source.
 func TestChain_RunsOnTheExecutorOfItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queues := []*futuretest.Queue{new(futuretest.Queue), new(futuretest.Queue)}
@@ -269,7 +270,7 @@ func TestChain_RunsOnTheExecutorOfItsContext(t *testing.T) {
 	})
 }
 
-// Several executors of a kind that cannot be compared are still kept apart.
+// Executors of a type that is not comparable are kept apart.
 func TestChain_IncomparableExecutorsAreKeptApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queues := []*futuretest.Queue{new(futuretest.Queue), new(futuretest.Queue)}
@@ -295,7 +296,8 @@ func TestChain_IncomparableExecutorsAreKeptApart(t *testing.T) {
 	})
 }
 
-// When several continuations become ready at once each other one is handed over before the kept one starts.
+// If several continuations become ready at once, all but one are submitted before that one starts
+// inline.
 func TestChain_BranchesAreSubmittedFirst(t *testing.T) {
 	const branches = 5
 	tests := []struct {
@@ -344,8 +346,8 @@ func TestChain_BranchesAreSubmittedFirst(t *testing.T) {
 	}
 }
 
-// Branches that block hold up nothing that became ready with them: neither each other, on whatever path they
-// are ready, nor a waiter, nor a callback.
+// A branch that blocks delays nothing that became ready together with it: no other branch, however
+// that became ready, no waiter and no callback.
 func TestChain_BlockingBranchDelaysNoOther(t *testing.T) {
 	sources := []struct {
 		name string
@@ -417,7 +419,8 @@ func TestChain_BlockingBranchDelaysNoOther(t *testing.T) {
 	}
 }
 
-// What blocks where it stands, on Inline, holds up what is to go on there no more than other branches do.
+// A branch that blocks inline, on Inline, delays the other inline branches no more than the
+// submitted ones.
 func TestChain_BlockingInlineDelaysNoBranch(t *testing.T) {
 	tests := []struct {
 		name  string

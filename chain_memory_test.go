@@ -15,7 +15,7 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// heapObject is big enough to have a memory block, and so a cleanup, to itself.
+// A heapObject is large enough to have a memory block, and so a cleanup, of its own.
 type heapObject struct{ b [256]byte }
 
 func trackedObject(freed *atomic.Int32) *heapObject {
@@ -26,10 +26,11 @@ func trackedObject(freed *atomic.Int32) *heapObject {
 
 // Scenario K26
 func TestChain_SettledDropsItsReferences(t *testing.T) {
-	// Each makes a derived future whose source holds src and whose function captures fn, and leaves it settled.
+	// Each function makes a settled derived future whose source refers to src and whose function
+	// captures fn.
 	type payload = *heapObject
 	use := func(ctx context.Context, p payload) int {
-		_ = ctx.Done() // ties the function's context to its parent
+		_ = ctx.Done() // registers the function's context with its parent
 		return int(p.b[0])
 	}
 	tests := []struct {
@@ -100,7 +101,8 @@ func TestChain_SettledDropsItsReferences(t *testing.T) {
 	}
 }
 
-// What has left a source that lives on is not kept by it, nor is what came of it.
+// A pending source keeps no canceled derived future alive, and a settled source keeps no derived
+// future alive.
 // Scenario K26
 func TestChain_SourceDropsTheDerived(t *testing.T) {
 	t.Run("cancelled, shielded source pending", func(t *testing.T) {
@@ -297,7 +299,7 @@ func TestChain_Allocations(t *testing.T) {
 						t.Errorf("Await() = %v, %v", v, err)
 					}
 				})
-				// The rest is for the promise, the hop and the wait.
+				// The remaining allocations are for the promise, the submission and the wait.
 				if allocs > links+30 {
 					t.Errorf("%.2f allocations per link; want 1", allocs/links)
 				}
@@ -306,11 +308,11 @@ func TestChain_Allocations(t *testing.T) {
 	}
 }
 
-// depthEnv makes TestChain_Depth the process whose stacks are bounded.
+// The environment variable depthEnv makes TestChain_Depth the process with bounded stacks.
 const depthEnv = "FUTURE_TEST_CHAIN_DEPTH"
 
-// A hundred thousand links need neither a deep stack nor a goroutine each. A stack that outgrows its limit
-// kills the process, so it is another one.
+// A chain of 100,000 links needs neither a deep stack nor a goroutine for each link. A stack that
+// exceeds its limit kills the process, so the test runs in a child process.
 func TestChain_Depth(t *testing.T) {
 	if os.Getenv(depthEnv) != "" {
 		debug.SetMaxStack(512 << 10)
@@ -442,13 +444,14 @@ func testDepth(t *testing.T) {
 			}
 		})
 		if e.ex == future.Inline {
-			continue // what follows asks for a call in a call, or ends the goroutine it runs on
+			continue // the other cases need nested calls, or end their goroutine
 		}
 		t.Run(e.name+"/recursion", func(t *testing.T) {
-			// Not the context of the step before: contexts nest, and a hundred thousand of them are deep.
+			// The context is not that of the step before: contexts nest, and a nest of 100,000
+			// contexts is deep.
 			var step func(_ context.Context, i int) *future.Future[int]
 			step = func(_ context.Context, i int) *future.Future[int] {
-				checkWith(i, links/10) // each step is a hop, and those that have hopped take a moment to end
+				checkWith(i, links/10) // each step is a submission, and its goroutine takes a moment to end
 				if i == links {
 					return future.FromResult(i)
 				}

@@ -15,14 +15,16 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// chainFunc is the caller's code in every chainVerb. Where it is called, it is expected to return 7 or an error.
+// A chainFunc is the caller's function in every chainVerb. If it is called, it returns 7 or an
+// error.
 type chainFunc func(context.Context) (int, error)
 
-// chainVerb is a function of the chain family in a shape that all of them can be bent to.
+// A chainVerb is a function of the chain family in a common form.
 type chainVerb struct {
 	name   string
 	attach func(ctx context.Context, src *future.Future[int], fn chainFunc) *future.Future[int]
-	// call settles the source so that fn is called, skip so that it is not; nil if nothing does.
+	// call settles the source so that fn is called, and skip so that it is not. skip is nil if fn
+	// is always called.
 	call, skip func(*future.Promise[int]) error
 }
 
@@ -87,7 +89,8 @@ func eachVerb(t *testing.T, test func(t *testing.T, v chainVerb)) {
 	}
 }
 
-// eachVerbButFinally leaves out the verb whose function runs even if the derived future has been cancelled.
+// eachVerbButFinally leaves out Finally, whose function runs even if the derived future has been
+// canceled.
 func eachVerbButFinally(t *testing.T, test func(t *testing.T, v chainVerb)) {
 	for _, v := range chainVerbs {
 		if v.name != "Finally" {
@@ -100,7 +103,7 @@ func eachVerbButFinally(t *testing.T, test func(t *testing.T, v chainVerb)) {
 
 func returnSeven(context.Context) (int, error) { return 7, nil }
 
-// mustNotRun is a function that must not be called.
+// mustNotRun returns a function that fails the test if it is called.
 func mustNotRun(t *testing.T) chainFunc {
 	return func(context.Context) (int, error) {
 		t.Error("a function ran that must not")
@@ -115,7 +118,7 @@ func wantNoError(t testing.TB, err error) {
 	}
 }
 
-// passThroughs are ways to put a derived future around another that let its failure through.
+// passThroughs are the ways to derive a future that passes on the failure of its source.
 var passThroughs = []struct {
 	name string
 	wrap func(ctx context.Context, f *future.Future[int]) *future.Future[int]
@@ -202,7 +205,7 @@ func TestChain_ErrorsTravelByIdentity(t *testing.T) {
 func TestChain_SkippedFunctionIsNotCalled(t *testing.T) {
 	eachVerb(t, func(t *testing.T, v chainVerb) {
 		if v.skip == nil {
-			return // is always called
+			return // fn is always called
 		}
 		settled := future.NewPromise[int]()
 		wantNoError(t, v.skip(settled))
@@ -239,7 +242,7 @@ func TestChain_CancelledSource(t *testing.T) {
 			})
 		})
 	}
-	// N→1: cancelled is what somebody cancelled, and nobody cancelled this one.
+	// A fan-in has the state Cancelled only if it was canceled itself, and this one was not.
 	t.Run("Combine", func(t *testing.T) {
 		for i, attach := range []func(context.Context, *future.Future[int], chainFunc) *future.Future[int]{attachCombine, attachCombineSecond} {
 			synctest.Test(t, func(t *testing.T) {
@@ -255,7 +258,7 @@ func TestChain_CancelledSource(t *testing.T) {
 	})
 }
 
-// failingFuncs are the ways out of a function that are no success.
+// failingFuncs are the ways in which a function ends without success.
 var failingFuncs = []struct {
 	name  string
 	fn    chainFunc
@@ -317,7 +320,8 @@ func TestChain_FunctionFails(t *testing.T) {
 	}
 }
 
-// On Inline the function runs on the settler's stack, and what it does stays its own.
+// On Inline the function runs on the stack of the settler, and its panic or Goexit does not reach
+// the settler.
 // Scenario K4
 func TestChain_FunctionFailsOnInline(t *testing.T) {
 	for _, exit := range failingFuncs {
@@ -329,7 +333,7 @@ func TestChain_FunctionFailsOnInline(t *testing.T) {
 				d := v.attach(ctx, &p.Future, exit.fn)
 				after := attachHandle(ctx, &p.Future, returnSeven)
 				next := attachHandle(ctx, d, returnSeven)
-				// Goexit ends the goroutine it is called on: give it one.
+				// Goexit ends the goroutine that it is called on.
 				go func() {
 					defer func() {
 						if r := recover(); r != nil {
@@ -350,7 +354,7 @@ func TestChain_FunctionFailsOnInline(t *testing.T) {
 	}
 }
 
-// A task that a chain goes on from is not answerable for the chain.
+// A Goexit in one link does not end the links that run after it on the same goroutine.
 // Scenario K4
 func TestChain_GoexitDoesNotBreakTheChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -441,7 +445,7 @@ func TestChain_SelfReference(t *testing.T) {
 	}
 }
 
-// A link that waits for the link before it waits for something that is done.
+// A link that awaits the link before it awaits a settled future.
 // Scenario K7
 func TestChain_NeighborsAreNoCycle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -456,7 +460,7 @@ func TestChain_NeighborsAreNoCycle(t *testing.T) {
 	})
 }
 
-// A longer circle may go undetected, but cancelling it ends it.
+// A longer cycle may go undetected, but canceling one of its futures ends it.
 // Scenario K7
 func TestChain_IndirectCycleCanBeCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -570,7 +574,7 @@ func TestChain_NilArguments(t *testing.T) {
 	}
 }
 
-// A failure goes through a chain as one: whoever is at the end answers for it, once.
+// A failure that passes through a chain is reported once, for the last future of the chain.
 func TestChain_UnhandledIsReportedOnce(t *testing.T) {
 	tests := []struct {
 		name string
@@ -585,7 +589,7 @@ func TestChain_UnhandledIsReportedOnce(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			lost := errors.New("lost") // other tests have left failures of their own to be collected
+			lost := errors.New("lost") // earlier tests have left failures to be collected
 			r := futuretest.CatchReports(t)
 			reported := func() (n int) {
 				for _, u := range r.All() {
@@ -618,7 +622,7 @@ func TestChain_UnhandledIsReportedOnce(t *testing.T) {
 	}
 }
 
-// What is handed to a chain is read; what the chain ends in has to be.
+// A future that has a successor is read; the last future of a chain is not.
 // Scenario M3
 func TestChain_IsReadBySuccessors(t *testing.T) {
 	err := errors.New("through the chain")

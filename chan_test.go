@@ -39,7 +39,7 @@ func TestChan(t *testing.T) {
 						t.Errorf("received a second outcome: %v", o)
 					}
 				}
-				future.Chan(&p.Future) // unread
+				future.Chan(&p.Future) // its outcome is never received
 			})
 		})
 	}
@@ -47,7 +47,7 @@ func TestChan(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := future.NewPromise[int]()
 			future.Chan(&p.Future)
-			future.Chan(&future.NewPromise[int]().Future) // never settled
+			future.Chan(&future.NewPromise[int]().Future) // never settles
 			synctest.Wait()
 			p.SetResult(1)
 		})

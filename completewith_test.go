@@ -112,8 +112,8 @@ func TestCompleteWith_Outcomes(t *testing.T) {
 	})
 }
 
-// Linked promises are derived futures: they are done before the callbacks of their source start, no matter which was
-// registered first.
+// Linked promises are derived futures: they settle before the callbacks of their source start,
+// independent of the order of registration.
 func TestCompleteWith_SettlesBeforeCallbacksStart(t *testing.T) {
 	inline := future.WithExecutor(context.Background(), future.Inline)
 	for _, settle := range settlements {
@@ -140,7 +140,7 @@ func TestCompleteWith_SettlesBeforeCallbacksStart(t *testing.T) {
 }
 
 func TestCompleteWith_Cycle(t *testing.T) {
-	// link closes a ring of n promises, and asserts that the last link is refused and changed nothing.
+	// The last link would close a ring of n promises. It is refused and changes nothing.
 	for n := 1; n <= 4; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			ring := make([]future.Promise[int], n)
@@ -165,7 +165,8 @@ func TestCompleteWith_Cycle(t *testing.T) {
 			}
 		})
 	}
-	// Two that link to each other at once may not both succeed: neither would ever be done.
+	// Of two links that would close a ring, made at once, at most one succeeds: otherwise neither
+	// promise would ever settle.
 	t.Run("Concurrent", func(t *testing.T) {
 		for range 500 {
 			var a, b future.Promise[int]
@@ -193,7 +194,7 @@ func TestCompleteWith_Cycle(t *testing.T) {
 	})
 }
 
-// Links onto every place of a long chain do not walk it each time.
+// Linking to each place of a long chain does not walk the chain each time.
 func TestCompleteWith_AlongAChain(t *testing.T) {
 	wantLinear(t, func(n int) time.Duration {
 		chain := make([]*future.Promise[int], n)
@@ -213,7 +214,7 @@ func TestCompleteWith_AlongAChain(t *testing.T) {
 	})
 }
 
-// A link to what is done is a settle like the others: if the cancel won, the link was refused.
+// Linking to a settled future settles the promise. If the cancel came first, the link is refused.
 // Scenario A14
 func TestCompleteWith_DoneSourceRacesCancel(t *testing.T) {
 	source := future.FromResult(7)
@@ -226,7 +227,7 @@ func TestCompleteWith_DoneSourceRacesCancel(t *testing.T) {
 			func() { cancelled = p.Cancel() },
 			func() { linked = p.CompleteWith(source) },
 		}
-		for range 20 { // crowd the promise, so that whatever takes two steps is overtaken between them
+		for range 20 { // contention on the promise: something can happen between any two steps of the link
 			work = append(work, func() {
 				for !p.IsDone() {
 					p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) {}).Remove()
@@ -371,7 +372,7 @@ func TestCompleteWith_CancelTravelsBothWays(t *testing.T) {
 		}
 		futuretest.WantValue(t, &p.Future, 1)
 	})
-	// Two cancels and a settle from three ends of one link.
+	// Two cancels and a settle race at three ends of one link.
 	t.Run("Race", func(t *testing.T) {
 		for range 500 {
 			p, q := future.NewPromise[int](), future.NewPromise[int]()
@@ -422,7 +423,7 @@ func TestCompleteWith_CancelledPromiseCancelsTheSource(t *testing.T) {
 		futuretest.WantValue(t, f, 1)
 		futuretest.WantCancelled(t, &p.Future)
 	})
-	// Nobody asked for a cancellation here.
+	// The promise was not canceled.
 	t.Run("SettledOtherwise", func(t *testing.T) {
 		for _, settle := range settlements {
 			if settle.state == future.Cancelled {
@@ -449,7 +450,8 @@ func TestCompleteWith_CancelledPromiseCancelsTheSource(t *testing.T) {
 	})
 }
 
-// What is cancelled because it comes too late hears of the very cause, not of an error around it.
+// The source of a late link is canceled with exactly the cause of the promise, not with an error
+// that wraps it.
 // Scenario C15
 func TestCompleteWith_CauseOfALateLink(t *testing.T) {
 	for name, hand := range map[string]func(ctx context.Context, late *future.Future[int]) func(){

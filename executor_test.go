@@ -15,7 +15,7 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// hookedExecutor calls a function in the middle of the first TryExecute.
+// A hookedExecutor calls a function in the middle of the first TryExecute.
 type hookedExecutor struct {
 	*boundedExecutor
 	hook func()
@@ -28,7 +28,7 @@ func (e hookedExecutor) TryExecute(task future.Task) error {
 	return e.boundedExecutor.TryExecute(task)
 }
 
-// incomparableExecutor is an Executor that must not be compared.
+// An incomparableExecutor is an Executor that must not be compared.
 type incomparableExecutor []int
 
 func (incomparableExecutor) Execute(_ context.Context, task future.Task) error {
@@ -36,7 +36,7 @@ func (incomparableExecutor) Execute(_ context.Context, task future.Task) error {
 	return nil
 }
 
-// executorKinds are executors that work, each in its own way.
+// executorKinds are executors that work in different ways.
 func executorKinds() map[string]future.Executor {
 	return map[string]future.Executor{
 		"Goroutines":     future.Goroutines,
@@ -81,7 +81,8 @@ func TestExecutor_Go(t *testing.T) {
 					t.Fatalf("%v; want a PanicError", f)
 				}
 
-				// The future is like any other: it can be linked to, and called back from.
+				// The future is like any other: promises can be linked to it, and it takes
+				// callbacks.
 				f = future.Go(ctx, func(context.Context) (int, error) { return 3, nil })
 				p := future.NewPromise[int]()
 				if err := p.CompleteWith(f); err != nil {
@@ -176,7 +177,8 @@ func TestExecutorFrom(t *testing.T) {
 	})
 }
 
-// An executor sees the context of whoever hands work over: its values, and its end, which bounds the wait for room.
+// An executor sees the context of the submitter: its values, and its end, which bounds the wait for
+// admission.
 func TestExecutor_AdmissionContext(t *testing.T) {
 	type key struct{}
 	synctest.Test(t, func(t *testing.T) {
@@ -217,7 +219,7 @@ func TestExecutor_Refuses(t *testing.T) {
 			t.Fatal("Cancel of a failed future returned true")
 		}
 	})
-	// The error was the truth at that moment; a run after it changes nothing.
+	// The refusal is final: a later run of the task changes nothing.
 	t.Run("TaskThatIsRunAllTheSame", func(t *testing.T) {
 		var task future.Task
 		liar := future.ExecutorFunc(func(_ context.Context, tk future.Task) error {
@@ -235,7 +237,7 @@ func TestExecutor_Refuses(t *testing.T) {
 		}
 		futuretest.WantFailed(t, f, errE)
 	})
-	// A refusal that Is a cancellation is no cancellation of this task.
+	// A refusal whose error Is a cancellation does not cancel the task.
 	t.Run("WithContextError", func(t *testing.T) {
 		refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return context.Canceled })
 		f := future.Go(future.WithExecutor(t.Context(), refuse), func(context.Context) (int, error) { return 1, nil })
@@ -250,8 +252,9 @@ func TestExecutor_Refuses(t *testing.T) {
 	}
 }
 
-// testCallbacksRunAllTheSame asserts that callbacks whose executor does not take them run all the same: each once, in order
-// if they were registered before the settle, and not on the stack of whoever settles or registers.
+// testCallbacksRunAllTheSame asserts that callbacks run even if their executor does not accept
+// them: each once, in order if they were registered before the settle, and not on the stack of the
+// settler or of the caller that registers them.
 func testCallbacksRunAllTheSame(t *testing.T, ctx context.Context, late bool) {
 	t.Helper()
 	p := future.NewPromise[int]()
@@ -444,7 +447,7 @@ func TestExecutor_RunsTwice(t *testing.T) {
 			var calls atomic.Int32
 			f := future.Go(ctx, func(context.Context) (int, error) {
 				calls.Add(1)
-				<-gate // still running when the second Run comes
+				<-gate // it is still running when the second Run comes
 				return 1, nil
 			})
 			p := future.NewPromise[int]()
@@ -476,7 +479,7 @@ func TestExecutor_SettlingNeverWaits(t *testing.T) {
 				for n := range 3 {
 					p.AddDoneCallback(ctx, log.add(n))
 				}
-				if err := settle.do(p); err != nil { // a deadlock of the bubble if it waits
+				if err := settle.do(p); err != nil { // deadlocks the bubble if it waits
 					t.Fatal(err)
 				}
 				futuretest.WantClosed(t, p.Done())
@@ -528,7 +531,7 @@ func TestExecutor_SettlingNeverWaits(t *testing.T) {
 			log.want(t, 0, 1, 2)
 		})
 	})
-	// The wait for room ends with the context of the registration; the callback does not.
+	// The wait for admission ends with the context of the registration. The callback still runs.
 	t.Run("ContextEnds", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ex := newBoundedExecutor(t)
@@ -572,7 +575,7 @@ func TestExecutor_SettlingNeverWaits(t *testing.T) {
 			log.want(t, 0, 1, 2)
 		})
 	})
-	// A task that is being handed over holds up its caller, who asked for that, and nobody who settles.
+	// A submission that waits for admission delays its caller, and no settler.
 	t.Run("GoWaits", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ex := newBoundedExecutor(t)
@@ -591,7 +594,7 @@ func TestExecutor_SettlingNeverWaits(t *testing.T) {
 	})
 }
 
-// countingQueue is an Executor that counts what it is handed.
+// A countingQueue counts the tasks that it is given.
 type countingQueue struct {
 	futuretest.Queue
 	n int
@@ -625,8 +628,9 @@ func TestExecutor_CallbacksOfOneExecutorAreOneTask(t *testing.T) {
 		b.Run()
 		log.want(t, 5, 1, 3, 6, 2, 4)
 	})
-	// Nothing is known of an executor that cannot be compared but the context that it came with: that is enough to
-	// keep the callbacks of one such context in order, even on an executor that starts the latest task first.
+	// An executor that is not comparable is identified by the context that it came with. This keeps
+	// the callbacks of one such context in order, even on an executor that starts the latest task
+	// first.
 	t.Run("NotComparable", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := new(futuretest.Queue)
@@ -648,7 +652,8 @@ func TestExecutor_CallbacksOfOneExecutorAreOneTask(t *testing.T) {
 			log.want(t, 0, 1, 2)
 		})
 	})
-	// Functions cannot be compared either, but one that comes in two contexts is one. Two of the same code are two.
+	// A function is not comparable either, but one function in two contexts is one executor. Two
+	// closures of the same code are two executors.
 	t.Run("Func", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			type key struct{}
@@ -694,7 +699,7 @@ func TestExecutor_CallbacksOfOneExecutorAreOneTask(t *testing.T) {
 	})
 }
 
-// libraryExecutors are those that need no executor of the caller's.
+// libraryExecutors are the executors of this package that need no executor of the caller.
 var libraryExecutors = map[string]future.Executor{
 	"Goroutines": future.Goroutines,
 	"Inline":     future.Inline,
@@ -728,7 +733,7 @@ func TestTaskFunc_Panic(t *testing.T) {
 	})
 }
 
-// A nil task is the mistake of whoever hands it over, and shows there.
+// A nil task is an error of the submitter, and panics in the submitting call.
 func TestExecutor_NilTask(t *testing.T) {
 	for name, ex := range libraryExecutors {
 		t.Run(name, func(t *testing.T) {

@@ -56,7 +56,7 @@ func TestFinally_RunsOnEveryOutcome(t *testing.T) {
 	}
 }
 
-// Cancelling the derived future is no way around the clean-up.
+// Canceling the derived future does not skip the clean-up.
 // Scenario K18
 func TestFinally_RunsAfterCancel(t *testing.T) {
 	sources := []struct {

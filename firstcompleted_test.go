@@ -10,11 +10,11 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// firstOf are the combinators that are done when one input is.
+// firstOf are the combinators that settle with the first of their inputs.
 var firstOf = []struct {
 	name    string
 	of      func(...*future.Future[int]) *future.Future[int]
-	cancels bool // the losers
+	cancels bool // whether the losers are canceled
 }{
 	{"FirstCompleted", future.FirstCompleted[int], false},
 	{"Race", future.Race[int], true},
@@ -53,7 +53,7 @@ func TestFirstCompleted_AnyOutcomeWins(t *testing.T) {
 				r = c.of(fs...)
 				ps[1].CancelCause(errE)
 				synctest.Wait()
-				futuretest.WantFailed(t, r, ps[1].Err()) // an input was cancelled, not this
+				futuretest.WantFailed(t, r, ps[1].Err()) // an input was canceled, not this future
 				if !errors.Is(r.Err(), future.ErrCancelled) || !errors.Is(r.Err(), errE) {
 					t.Errorf("error %v", r.Err())
 				}

@@ -25,7 +25,7 @@ func TestFirstSucceeded_FirstSuccess(t *testing.T) {
 			ps[0].SetResult(99)
 			synctest.Wait()
 			futuretest.WantValue(t, r, 99)
-			futuretest.WantPending(t, fs[3]) // the rest runs on
+			futuretest.WantPending(t, fs[3]) // the other input is not canceled
 			wantWatchers(t, 0, fs...)
 			ps[3].SetError(errE2)
 			synctest.Wait()
@@ -106,7 +106,7 @@ func TestFirstSucceeded_AllFail(t *testing.T) {
 			}
 			synctest.Wait()
 			check(t, r)
-			check(t, future.FirstSucceeded(fs...)) // failed already
+			check(t, future.FirstSucceeded(fs...)) // all have failed already
 		}
 
 		ps, fs := promises(2)
@@ -120,7 +120,7 @@ func TestFirstSucceeded_AllFail(t *testing.T) {
 	})
 }
 
-// One winner decides: none of the inputs that come later may be read into the result.
+// The first success decides. Errors of inputs that settle later do not get into the result.
 // Scenario F18
 func TestFirstSucceeded_ConcurrentFailures(t *testing.T) {
 	for range 300 {

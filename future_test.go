@@ -19,7 +19,7 @@ import (
 
 var errNotCancelled = errors.New("the cancel returned false")
 
-// cancelPromise makes Cancel look like the other settling calls.
+// cancelPromise is Cancel in the form of the other settling calls.
 func cancelPromise(p *future.Promise[int]) error {
 	if !p.Cancel() {
 		return errNotCancelled
@@ -27,7 +27,8 @@ func cancelPromise(p *future.Promise[int]) error {
 	return nil
 }
 
-// settlements are the ways to settle a promise, with the state and the outcome that each leads to.
+// settlements are the ways to settle a promise, each with the state and the outcome that it leads
+// to.
 var settlements = []struct {
 	name  string
 	do    func(*future.Promise[int]) error
@@ -188,7 +189,7 @@ func TestPromise_FirstSettleWins(t *testing.T) {
 	}
 }
 
-// wantInvalidState asserts that err is ErrInvalidState and names the state that the future is in.
+// wantInvalidState asserts that err is ErrInvalidState and names state.
 func wantInvalidState(t *testing.T, err error, state future.State) {
 	t.Helper()
 	if !errors.Is(err, future.ErrInvalidState) {
@@ -279,8 +280,7 @@ func TestFuture_ErrOfCancelled(t *testing.T) {
 	}
 }
 
-// A selfCancelledError is a cause that says of itself that it is a cancellation, but not to those who know package context
-// only.
+// A selfCancelledError is a cause that Is ErrCancelled, but not context.Canceled.
 type selfCancelledError struct{}
 
 func (selfCancelledError) Error() string { return "mine" }
@@ -403,7 +403,8 @@ func testSettleRace(t *testing.T) {
 				winners.Add(1)
 				winner.Store(int32(i))
 			}
-			// Won or lost: it returns when state and channel both say done.
+			// A settling call, refused or not, returns when both the state and the channel say
+			// done.
 			select {
 			case <-p.Done():
 			default:
@@ -617,7 +618,7 @@ func TestFuture_DoneInASelect(t *testing.T) {
 	})
 }
 
-// A settled future keeps no hold on what it was linked to.
+// A settled promise does not keep the source that it was linked to.
 func TestPromise_SettledDropsItsSource(t *testing.T) {
 	p := future.NewPromise[int]()
 	gone := make(chan struct{})
@@ -636,7 +637,7 @@ func TestPromise_SettledDropsItsSource(t *testing.T) {
 	futuretest.WantValue(t, &p.Future, 1)
 }
 
-// selfResult is a result whose String asks the future that holds it.
+// A selfResult is a result whose String formats the future that holds it.
 type selfResult struct{ f *future.Future[*selfResult] }
 
 func (s *selfResult) String() string { return "self(" + s.f.String() + ")" }
@@ -727,16 +728,18 @@ func TestFuture_String(t *testing.T) {
 	})
 }
 
-// A tellingError is an error whose text tells of a future, which may be the one that failed with it.
+// A tellingError is an error whose text contains the text of a future, possibly of the future that
+// failed with it.
 type tellingError struct{ of fmt.Stringer }
 
 func (e *tellingError) Error() string { return "op on " + e.of.String() + " failed" }
 
-// String ends even if the text of the error, or of the value of a panic, tells of the future in turn.
+// String returns even if the text of the error, or of a panic value, contains the text of the
+// future.
 // Scenario A20
 func TestFuture_StringOfAnErrorThatFormatsTheFuture(t *testing.T) {
 	limitStack(t)
-	// after runs fn, which the future that it gets is of, once that is known.
+	// after makes a future that settles with the error that fn makes of it.
 	after := func(fn func(f *future.Future[int]) error) *future.Future[int] {
 		var f *future.Future[int]
 		set := make(chan struct{})

@@ -173,7 +173,7 @@ func TestGather_LateErrorsAreSilent(t *testing.T) {
 	r.Want(t, unread, 1)
 }
 
-// gatherAndFail leaves nothing behind but a gather of futures that failed, one after the other.
+// gatherAndFail leaves behind only a gather of futures that have failed, one after the other.
 //
 //go:noinline
 func gatherAndFail(t *testing.T, read bool, errs ...error) {
@@ -245,7 +245,7 @@ func TestGather_Cancel(t *testing.T) {
 		if !g.CancelCause(errE) {
 			t.Fatal("CancelCause() = false on a pending gather")
 		}
-		futuretest.WantCancelled(t, g, errE) // at once, whatever the children do
+		futuretest.WantCancelled(t, g, errE) // at once, independent of the children
 		synctest.Wait()
 		futuretest.WantValue(t, done, 1)
 		futuretest.WantCancelled(t, &p.Future, errE)

@@ -94,7 +94,8 @@ func TestGroup_OwnersDeadline(t *testing.T) {
 	})
 }
 
-// What children answer to the deadline of the owner is no failure of theirs: Wait says it once, with its cause.
+// A child that returns the deadline of the owner's context has not failed: Wait returns the
+// deadline once, with its cause.
 // Scenario J6
 func TestGroup_DeadlineIsReturnedOnce(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -137,7 +138,7 @@ func TestGroup_CancelledWithoutChildren(t *testing.T) {
 	wantCancellation(t, g.Wait(), errE)
 }
 
-// A cancellation is no real error: beside one, it is not reported.
+// A cancellation is not returned next to a real error.
 // Scenario J6
 func TestGroup_RealErrorBeatsTheCancellation(t *testing.T) {
 	t.Run("failure before", func(t *testing.T) {
@@ -250,7 +251,7 @@ func TestGoIn_EndedParent(t *testing.T) {
 	wantCancellation(t, g.Wait(), errE)
 }
 
-// Wait and GoIn race: a function either ran before Wait returned, or never.
+// Wait races with GoIn: a function either runs before Wait returns, or never.
 // Scenario J13
 func TestGoIn_RacesWait(t *testing.T) {
 	for range 1000 {
@@ -282,8 +283,8 @@ func TestGoIn_RacesWait(t *testing.T) {
 	}
 }
 
-// GoIn and the end of the group race: a child that is cancelled between its entry and its start is a child
-// that is done, and Wait does not wait for it.
+// GoIn races with the end of the group: a child that is canceled between its registration and its
+// start is done, and Wait does not wait for it.
 // Scenario J13
 func TestGoIn_RacesCancel(t *testing.T) {
 	for range 2000 {
@@ -385,7 +386,8 @@ func TestGroup_QueuedChildrenOfAFailedGroupNeverRun(t *testing.T) {
 	}
 }
 
-// Wait waits for functions that run, not for an executor to look at what will not run.
+// Wait waits for functions that are running, not for an executor to drop functions that never
+// start.
 // Scenario J19
 func TestGroup_WaitIgnoresChildrenThatNeverStart(t *testing.T) {
 	q := new(futuretest.Queue)
@@ -405,7 +407,8 @@ func TestGroup_WaitIgnoresChildrenThatNeverStart(t *testing.T) {
 	q.Run()
 }
 
-// An executor that loses the goroutine on which a child waits for room does not lose the children behind it.
+// An executor that ends the goroutine of a child that waits for admission does not end the children
+// behind it.
 func TestGroup_ExecutorEndsTheWaitForRoom(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic(errE) }, "Goexit": runtime.Goexit} {
 		for _, runs := range []bool{true, false} {

@@ -14,7 +14,7 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// joinedErrors takes joined errors apart, in order.
+// joinedErrors returns the errors that err joins, in order.
 func joinedErrors(err error) []error {
 	if err == nil {
 		return nil
@@ -30,7 +30,7 @@ func joinedErrors(err error) []error {
 	return all
 }
 
-// wantErrors asserts that err is made of exactly these errors, in this order.
+// wantErrors asserts that err joins exactly these errors, in this order.
 func wantErrors(t testing.TB, err error, want ...error) {
 	t.Helper()
 	if got := joinedErrors(err); !slices.Equal(got, want) {
@@ -38,7 +38,7 @@ func wantErrors(t testing.TB, err error, want ...error) {
 	}
 }
 
-// wantCancellation asserts that err is a cancellation with every cause given.
+// wantCancellation asserts that err is a cancellation that Is each of causes.
 func wantCancellation(t testing.TB, err error, causes ...error) {
 	t.Helper()
 	for _, want := range append([]error{future.ErrCancelled}, causes...) {
@@ -48,7 +48,7 @@ func wantCancellation(t testing.TB, err error, causes ...error) {
 	}
 }
 
-// waitInBackground calls Wait on a goroutine of its own.
+// waitInBackground calls Wait on a new goroutine.
 func waitInBackground(g *future.Group) <-chan error {
 	err := make(chan error, 1)
 	go func() { err <- g.Wait() }()
@@ -65,7 +65,7 @@ func wantBlocked(t testing.TB, waited <-chan error) {
 	}
 }
 
-// wantContextEnded asserts that a context has been cancelled because of cause.
+// wantContextEnded asserts that ctx has been canceled with cause.
 func wantContextEnded(t testing.TB, ctx context.Context, cause error) {
 	t.Helper()
 	if ctx.Err() == nil || !errors.Is(context.Cause(ctx), cause) {
@@ -81,7 +81,7 @@ func failing(err error) func(context.Context) (int, error) {
 	return func(context.Context) (int, error) { return 0, err }
 }
 
-// untilCancelled obeys its context.
+// untilCancelled waits for the end of ctx and returns its error.
 func untilCancelled(ctx context.Context) (int, error) {
 	<-ctx.Done()
 	return 0, ctx.Err()
@@ -199,10 +199,11 @@ func TestGroup_RefusedByTheExecutor(t *testing.T) {
 	wantErrors(t, g.Wait(), errE)
 }
 
-// Wait says each error once, by whomever it comes: children that wait for each other fail with the same one.
+// Wait returns each error once, even if several children fail with the same one, for example
+// because they await each other.
 // Scenario J3
 func TestGroup_EachErrorOnce(t *testing.T) {
-	// Children fail together if each is asked for its error before one of them has failed.
+	// Children fail together if the error of each is requested before one of them has failed.
 	together := func(n int32) func() {
 		all := make(chan struct{})
 		var asked atomic.Int32
@@ -311,7 +312,7 @@ func TestGroup_ChildCancelledBeforeItsStart(t *testing.T) {
 	futuretest.WantValue(t, t2, 11)
 }
 
-// A child whose state is Failed has failed, whatever its error looks like.
+// A child in the state Failed has failed, even if its error is a cancellation.
 // Scenario J5
 func TestGroup_FailureAroundACancellation(t *testing.T) {
 	t.Run("clean-up error", func(t *testing.T) {
@@ -415,7 +416,7 @@ func TestGroup_FinishedChildrenAreReleased(t *testing.T) {
 		runtime.AddCleanup(captured, func(struct{}) { freed.Add(1) }, struct{}{})
 		runtime.AddCleanup(result, func(struct{}) { freed.Add(1) }, struct{}{})
 		f := future.GoIn(g, func(ctx context.Context) (*payload, error) {
-			_ = ctx.Done() // ties the child to the group's context
+			_ = ctx.Done() // registers the child with the group's context
 			captured.b[0]++
 			return result, nil
 		})
@@ -570,7 +571,8 @@ func TestGroup_Context(t *testing.T) {
 	}
 }
 
-// The results of a group outlive it: an ended group does not end what its children returned.
+// The results of a group outlive it: the end of the group does not end the contexts of children
+// that have returned.
 func TestGroup_ChildContextSurvivesTheChild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := future.NewGroup(t.Context())
@@ -590,7 +592,7 @@ func TestGroup_ChildContextSurvivesTheChild(t *testing.T) {
 	})
 }
 
-// A failure that Wait hands out is not reported a second time as unhandled.
+// A failure that Wait has returned is not reported as unhandled.
 func TestGroup_WaitReadsItsChildren(t *testing.T) {
 	r := futuretest.CatchReports(t)
 	var freed atomic.Bool
@@ -607,7 +609,7 @@ func TestGroup_WaitReadsItsChildren(t *testing.T) {
 	}
 	rounds := 0
 	futuretest.Collect(func() bool { rounds++; return rounds > 5 })
-	for _, u := range r.All() { // other tests have left failures of their own to be collected
+	for _, u := range r.All() { // earlier tests have left failures to be collected
 		if u.Err == err {
 			t.Fatal("reported, though Wait has returned it")
 		}

@@ -47,7 +47,7 @@ func TestHandle_SeesEveryOutcome(t *testing.T) {
 	}
 }
 
-// A function that passes a cancellation on has not failed (as in a task).
+// A function that returns the cancellation of its source has not failed, as in a task.
 // Scenario K16
 func TestHandle_PassesACancellationOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

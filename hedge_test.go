@@ -16,8 +16,8 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// hedgePlan says what one attempt does: it takes as long as that, then returns
-// its number and that error. It stops at once when its context ends.
+// A hedgePlan describes one attempt: it takes this long, and then returns its number and this
+// error. It returns at once when its context ends.
 type hedgePlan struct {
 	takes time.Duration
 	err   error
@@ -32,8 +32,8 @@ type hedged struct {
 	ctxs   []context.Context // by attempt; nil if not started
 }
 
-// wantStarts asserts when the attempts were started, seen from the Hedge call,
-// and that the attempts not mentioned were not.
+// wantStarts asserts when each attempt was started, relative to the call of Hedge, and that no
+// other attempt was started.
 func (h *hedged) wantStarts(t *testing.T, want ...time.Duration) {
 	t.Helper()
 	for len(want) < len(h.starts) {
@@ -46,7 +46,7 @@ func (h *hedged) wantStarts(t *testing.T, want ...time.Duration) {
 	}
 }
 
-// wantTime asserts how long the Hedge has been going on.
+// wantTime asserts the time since the call of Hedge.
 func (h *hedged) wantTime(t *testing.T, want time.Duration) {
 	t.Helper()
 	if d := time.Since(h.began); d != want {
@@ -64,7 +64,7 @@ func startHedge(ctx context.Context, delay time.Duration, plan ...hedgePlan) *he
 	h.Future = future.Hedge(ctx, delay, n, func(ctx context.Context, attempt int) (int, error) {
 		h.mu.Lock()
 		if h.ctxs[attempt] != nil {
-			h.starts[attempt] = -2 // twice
+			h.starts[attempt] = -2 // started twice
 		} else {
 			h.starts[attempt] = time.Since(h.began)
 		}
@@ -125,7 +125,7 @@ func TestHedge(t *testing.T) {
 		h := startHedge(t.Context(), 10*ms, hedgePlan{3 * ms, errE}, hedgePlan{takes: time.Hour}, hedgePlan{takes: time.Hour}, hedgePlan{takes: ms})
 		<-h.Done()
 		synctest.Wait()
-		h.wantStarts(t, 0, 3*ms, 13*ms, 23*ms) // delay counts from the last start
+		h.wantStarts(t, 0, 3*ms, 13*ms, 23*ms) // the delay counts from the last start
 		futuretest.WantValue(t, h.Future, 3)
 	})
 	run("a failure among running ones starts nothing", func(t *testing.T) {
@@ -349,7 +349,7 @@ func TestHedge_LosersAreNotReported(t *testing.T) {
 	r.Want(t, late, 0)
 }
 
-// What an attempt failed with is kept, also if the context has ended, as a task does.
+// The error of an attempt is kept even if the context has ended, as in a task.
 // Scenario F22
 func TestHedge_RealErrorBeatsTheEndOfTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -375,7 +375,8 @@ func TestHedge_RealErrorBeatsTheEndOfTheContext(t *testing.T) {
 	})
 }
 
-// What failed before the context ended had its successor; with that cancelled, so is the hedge.
+// A failure before the end of the context starts the next attempt. If that attempt is canceled, so
+// is the hedge.
 // Scenario F22
 func TestHedge_ContextEndsAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -394,10 +395,10 @@ func TestHedge_ContextEndsAfterAFailure(t *testing.T) {
 	})
 }
 
-// Attempts that fail on the spot are started in a loop, also if they take their goroutine along.
+// Attempts that fail inline are started in a loop, even if they end their goroutine.
 // Scenario F22
 func TestHedge_AttemptsOnInline(t *testing.T) {
-	futuretest.CatchReports(t) // of the futures of those that Goexit took
+	futuretest.CatchReports(t) // drops the reports of the attempts that Goexit ended
 	refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
 	for _, delay := range []time.Duration{0, time.Hour} {
 		for name, ex := range map[string]future.Executor{"Inline": future.Inline, "refused": refuse} {
@@ -438,7 +439,7 @@ func TestHedge_AttemptsOnInline(t *testing.T) {
 	}
 }
 
-// The next attempt is due while the one before it runs on the spot, on the goroutine that started it.
+// The next attempt is due while the one before it runs inline, on the goroutine that started it.
 // Scenario F22
 func TestHedge_NextIsDueWhileOneRunsOnInline(t *testing.T) {
 	for name, ex := range map[string]future.Executor{
@@ -465,7 +466,7 @@ func TestHedge_NextIsDueWhileOneRunsOnInline(t *testing.T) {
 	}
 }
 
-// The clock and the failure that come together start one attempt, not two.
+// A failure at the moment when the next attempt is due starts one attempt, not two.
 // Scenario F22
 func TestHedge_FailureAsTheNextIsDue(t *testing.T) {
 	const ms = time.Millisecond

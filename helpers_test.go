@@ -23,10 +23,10 @@ var (
 	errE2 = futuretest.ErrE2
 )
 
-// nilCtx is the nil context, under a name that linters do not mind being passed on.
+// nilCtx is the nil context under a name, which linters accept as an argument.
 var nilCtx context.Context
 
-// promises makes n pending promises, and the futures to hand out for them.
+// promises returns n pending promises and their futures.
 func promises(n int) ([]*future.Promise[int], []*future.Future[int]) {
 	ps := make([]*future.Promise[int], n)
 	fs := make([]*future.Future[int], n)
@@ -37,14 +37,14 @@ func promises(n int) ([]*future.Promise[int], []*future.Future[int]) {
 	return ps, fs
 }
 
-// controlled is a task whose function is running, in the hands of the test.
+// A controlled task is a running task whose outcome the test decides.
 type controlled struct {
 	*future.Future[int]
-	ctx context.Context // what the function was given
+	ctx context.Context // the context of the function
 	end chan future.Outcome[int]
 }
 
-// finish makes the function return, and waits until the future says so.
+// finish makes the function return, and waits until the future is done.
 func (w *controlled) finish(v int, err error) {
 	w.end <- future.Outcome[int]{Value: v, Err: err}
 	<-w.Done()
@@ -61,7 +61,7 @@ func (w *controlled) wantAsked(t testing.TB, cause error) {
 	}
 }
 
-// wantUnasked asserts that nobody has asked the task to stop.
+// wantUnasked asserts that the task has not been asked to stop.
 func (w *controlled) wantUnasked(t testing.TB) {
 	t.Helper()
 	futuretest.WantPending(t, w.Future)
@@ -70,10 +70,12 @@ func (w *controlled) wantUnasked(t testing.TB) {
 	}
 }
 
-// cooperative starts a task that returns what it is told, or its context's error when that ends.
+// cooperative starts a task that returns the outcome given to finish, or the error of its context
+// when that ends first.
 func cooperative(ctx context.Context) *controlled { return startControlled(ctx, true) }
 
-// uncooperative starts a task that ignores its context and returns only what it is told.
+// uncooperative starts a task that ignores its context and returns only the outcome given to
+// finish.
 func uncooperative(ctx context.Context) *controlled { return startControlled(ctx, false) }
 
 func startControlled(ctx context.Context, obey bool) *controlled {
@@ -97,7 +99,7 @@ func startControlled(ctx context.Context, obey bool) *controlled {
 	return w
 }
 
-// countCalls counts the runs of a callback on f.
+// countCalls registers a callback on f and counts its runs.
 func countCalls[T any](f *future.Future[T]) *atomic.Int32 {
 	n := new(atomic.Int32)
 	f.AddDoneCallback(context.Background(), func(context.Context, *future.Future[T]) { n.Add(1) })
@@ -114,14 +116,14 @@ func wantWatchers[F future.Awaitable](t testing.TB, want int, fs ...F) {
 	}
 }
 
-// outcomeOf reads f at once.
+// outcomeOf returns the outcome of f without waiting.
 func outcomeOf[T any](f *future.Future[T]) future.Outcome[T] {
 	v, err := f.Result()
 	return future.Outcome[T]{Value: v, Err: err}
 }
 
-// limitStack caps the stack of every goroutine for the rest of the test: what recurses once per future in a
-// chain of 100,000 does not fit, and what loops does not notice.
+// limitStack limits the stack of every goroutine for the rest of the test. Code that recurses once
+// for each future of a chain of 100,000 exceeds the limit; a loop does not.
 func limitStack(t testing.TB) {
 	prev := debug.SetMaxStack(1 << 20)
 	t.Cleanup(func() { debug.SetMaxStack(prev) })
@@ -132,7 +134,7 @@ func closeWhenCollected[T any](v *T, gone chan struct{}) {
 	runtime.AddCleanup(v, func(ch chan struct{}) { close(ch) }, gone)
 }
 
-// callbackLog is what callbacks append to.
+// A callbackLog records the order in which callbacks run.
 type callbackLog struct {
 	mu  sync.Mutex
 	got []int
@@ -155,7 +157,7 @@ func (l *callbackLog) all() []int {
 	return slices.Clone(l.got)
 }
 
-// want asserts, inside a bubble, that exactly these callbacks ran, in this order.
+// want asserts that exactly these callbacks ran, in this order. It must be called inside a bubble.
 func (l *callbackLog) want(t *testing.T, want ...int) {
 	t.Helper()
 	synctest.Wait()
@@ -166,9 +168,10 @@ func (l *callbackLog) want(t *testing.T, want ...int) {
 
 type contextKey struct{}
 
-// wantLinear asserts that run, which does something 100,000 times, does not take time that grows with the square.
-// Linear work takes some ten milliseconds, or some hundred with the race detector; quadratic work, though each step
-// were no more than the look at a neighbour, many seconds. A machine that is busy with other things gets three chances.
+// wantLinear asserts that the time that run takes for 100,000 operations does not grow with their
+// square. Linear work takes some ten milliseconds, or some hundred with the race detector.
+// Quadratic work takes many seconds, even if each step only reads a neighbor. On a busy machine
+// there are three attempts.
 func wantLinear(t *testing.T, run func(n int) time.Duration) {
 	t.Helper()
 	var took time.Duration
@@ -180,11 +183,12 @@ func wantLinear(t *testing.T, run func(n int) time.Duration) {
 	t.Fatalf("took %v", took)
 }
 
-// boundedExecutor is an Executor of bounded room: TryExecute refuses while there is none, and Execute waits for it.
+// A boundedExecutor is an Executor with limited room: TryExecute refuses a task while there is no
+// room, and Execute waits.
 type boundedExecutor struct {
-	room         chan struct{} // closed: there is room
-	open         func()        // closes it
-	refuse       error         // what Execute ends with once there is room, if it refuses
+	room         chan struct{} // closed when there is room
+	open         func()        // closes room
+	refuse       error         // the error of Execute once there is room, if not nil
 	tried, asked atomic.Int32
 }
 
@@ -220,7 +224,8 @@ func newBoundedExecutor(t *testing.T) *boundedExecutor {
 
 var errNoRoom = errors.New("no room")
 
-// within fails t if fn does not return. What is stuck on a lock keeps a bubble from noticing that.
+// within fails t if fn does not return. A bubble cannot detect this: a goroutine that waits for a
+// mutex is not durably blocked.
 func within(t *testing.T, what string, fn func()) {
 	t.Helper()
 	done := make(chan struct{})

@@ -16,7 +16,8 @@ import (
 
 func goexits(context.Context, future.Task) error { runtime.Goexit(); return nil }
 
-// An executor that calls Goexit takes the goroutine with it, but nothing that was to be handed over after.
+// An executor that calls Goexit ends the submitting goroutine. The submissions after it still
+// happen.
 func TestHostile_ExecutorCallsGoexit(t *testing.T) {
 	futuretest.CatchReports(t)
 	bad := future.WithExecutor(context.Background(), future.ExecutorFunc(goexits))
@@ -50,7 +51,7 @@ func TestHostile_ExecutorCallsGoexit(t *testing.T) {
 	})
 	t.Run("a clean-up behind a serial executor", func(t *testing.T) {
 		ctx := future.WithExecutor(context.Background(), future.NewSerial(future.ExecutorFunc(goexits)))
-		for range 100 { // refused twice: for the race detector
+		for range 100 { // two refusals, for the race detector
 			p := future.NewPromise[int]()
 			var ran atomic.Int32
 			f := future.Finally(ctx, &p.Future, func(context.Context) error { ran.Add(1); return nil })
@@ -81,7 +82,7 @@ func TestHostile_ExecutorCallsGoexit(t *testing.T) {
 	})
 }
 
-// What is handed over last, as it may run at once, is not lost to an executor among them that calls Goexit.
+// The inline work comes last. It is not lost if an executor before it calls Goexit.
 func TestHostile_GoexitBeforeInlineWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad := future.WithExecutor(t.Context(), future.ExecutorFunc(goexits))
@@ -103,7 +104,8 @@ func TestHostile_GoexitBeforeInlineWork(t *testing.T) {
 	})
 }
 
-// An executor runs a clean-up and asks it to stop at the same moment: it hears of it, or runs aside.
+// An executor runs a clean-up and asks it to stop at the same moment: either the clean-up is asked
+// to stop, or it runs on another goroutine.
 func TestHostile_CleanUpIsRunAndDropped(t *testing.T) {
 	for i := range 3000 {
 		synctest.Test(t, func(t *testing.T) {
@@ -145,7 +147,7 @@ func TestHostile_CleanUpIsRunAndDropped(t *testing.T) {
 	}
 }
 
-// What waits for room on behalf of a task stops when the task is cancelled.
+// A wait for admission on behalf of a task ends when the task is canceled.
 func TestHostile_CancelledDuringAdmission(t *testing.T) {
 	fn := func(context.Context, int) (int, error) { return 0, nil }
 	for name, start := range map[string]func(ctx context.Context) func() bool{
@@ -183,7 +185,8 @@ func (f *fullExecutor) Execute(ctx context.Context, _ future.Task) error {
 
 func (f *fullExecutor) TryExecute(future.Task) error { return errE }
 
-// A roomExecutor has room when it is told so, and then runs the task, or refuses it.
+// A roomExecutor waits in Execute until the test sends on room, and then runs the task or refuses
+// it with the error received.
 type roomExecutor struct {
 	waiting chan struct{}
 	room    chan error
@@ -209,8 +212,8 @@ func newRoomExecutor() *roomExecutor {
 	return &roomExecutor{make(chan struct{}, 1), make(chan error)}
 }
 
-// A clean-up that is owed although its future was cancelled hears of the end of its context, also if somebody has
-// asked for its Done before.
+// A clean-up that has to run although its future was canceled sees the end of its context while it
+// waits for admission, even if Done was called before.
 func TestHostile_CleanUpHearsOfCancelDuringAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ex := newRoomExecutor()
@@ -235,7 +238,8 @@ func TestHostile_CleanUpHearsOfCancelDuringAdmission(t *testing.T) {
 	})
 }
 
-// What was refused after it had waited for room is registered nowhere: the bubble would not end.
+// A task that is refused after a wait for admission leaves no registration on its context.
+// Otherwise the bubble would not end.
 func TestHostile_RefusedAfterAdmissionWait(t *testing.T) {
 	fn := func(context.Context, int) (int, error) { return 1, nil }
 	for name, start := range map[string]func(ctx context.Context) future.Awaitable{
@@ -257,7 +261,7 @@ func TestHostile_RefusedAfterAdmissionWait(t *testing.T) {
 	}
 }
 
-// After a callback has ended the goroutine the others are still the executor's.
+// A callback that ends its goroutine leaves the following ones to the executor, in order.
 func TestHostile_CallbackCallsGoexitOnASerialExecutor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := future.NewSerial(future.Goroutines)
@@ -283,7 +287,7 @@ func TestHostile_CallbackCallsGoexitOnASerialExecutor(t *testing.T) {
 	})
 }
 
-// Code that is called even if its context has ended is not to be refused for that.
+// A link that is called even if its context has ended is not refused for that reason.
 func TestHostile_ExecutorChecksAnEndedContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ex := future.ExecutorFunc(func(ctx context.Context, task future.Task) error {
@@ -315,7 +319,7 @@ func TestHostile_ExecutorChecksAnEndedContext(t *testing.T) {
 	})
 }
 
-// Links whose executor refuses each of them are gone through in a loop all the same.
+// A chain in which the executor refuses every link is processed in a loop.
 func TestHostile_ChainOfRefusals(t *testing.T) {
 	refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
 	for name, ex := range map[string]future.Executor{"plain": refuse, "serial": future.NewSerial(refuse)} {
@@ -334,7 +338,7 @@ func TestHostile_ChainOfRefusals(t *testing.T) {
 	}
 }
 
-// A nil task would look like the end of the queue.
+// A nil task must not be taken for the end of the queue.
 func TestHostile_NilTaskForASerialExecutor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := future.NewSerial(future.Goroutines)
@@ -345,7 +349,7 @@ func TestHostile_NilTaskForASerialExecutor(t *testing.T) {
 	})
 }
 
-// The panic of a context on the executor is that of the task: the executor does not get it.
+// A panic of a context on the executor is the panic of the task, and does not reach the executor.
 func TestHostile_ContextPanicsOnTheExecutor(t *testing.T) {
 	for name, start := range map[string]func(ctx context.Context) *future.Future[int]{
 		"Go": func(ctx context.Context) *future.Future[int] { return future.Go(ctx, returnSeven) },

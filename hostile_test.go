@@ -17,10 +17,10 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// What the caller hands in may do what it had better not: call back into this package, call Goexit, block, panic, or
-// be asked at an odd moment.
+// The caller's functions, executors, contexts and errors may call back into this package, call
+// Goexit, block, panic, or act at an unexpected moment.
 
-// A hookError does something when it is asked what it is.
+// A hookError calls a function in its method Is.
 type hookError struct{ is func() }
 
 func (hookError) Error() string { return "nosy" }
@@ -84,7 +84,7 @@ func TestHostile_CauseCallsBack(t *testing.T) {
 	})
 }
 
-// A callingContext does something when it is asked whether it has ended, or for a value.
+// A callingContext calls functions in its methods Err and Value.
 type callingContext struct {
 	context.Context
 	err   atomic.Pointer[func() error]
@@ -144,7 +144,7 @@ func TestHostile_ContextCallsBack(t *testing.T) {
 	})
 }
 
-// The context of a task does not take back that it has ended.
+// Err of a task's context stays the same once it is not nil.
 func TestHostile_EndOfAContextIsFinal(t *testing.T) {
 	parent, cancel := context.WithCancel(context.Background())
 	var kept context.Context
@@ -161,7 +161,7 @@ func TestHostile_EndOfAContextIsFinal(t *testing.T) {
 	}
 }
 
-// The function returns while what it has started asks for its context's end.
+// The function returns while work that it has started calls Err of its context.
 func TestHostile_TaskReturnsDuringErr(t *testing.T) {
 	for at := int32(1); at <= 4; at++ {
 		parent, cancel := context.WithCancel(context.Background())
@@ -196,17 +196,17 @@ func TestHostile_TaskReturnsDuringErr(t *testing.T) {
 	}
 }
 
-// That the parent has ended counts, although it is still on its way to the context of the function.
+// The end of the parent counts even if it has not reached the context of the function yet.
 func TestHostile_ParentEndsBeforeItsTask(t *testing.T) {
 	for range 300 {
 		parent, cancel := context.WithCancelCause(context.Background())
-		for range 100 { // others that hang on it: their turn may come first
+		for range 100 { // other registrations on the parent, which may be called first
 			_, stop := context.WithCancel(parent)
 			defer stop()
 		}
 		begun := make(chan struct{})
 		f := future.Go(parent, func(ctx context.Context) (int, error) {
-			ctx.Done() // somebody asked for it
+			ctx.Done() // registers the context with its parent
 			close(begun)
 			<-parent.Done()
 			return 0, parent.Err()
@@ -221,7 +221,7 @@ func TestHostile_ParentEndsBeforeItsTask(t *testing.T) {
 	}
 }
 
-// A handler that calls Goexit is not told again, of its own Goexit.
+// A handler that calls Goexit is not called again for its own Goexit.
 func TestHostile_HandlerCallsGoexit(t *testing.T) {
 	var told atomic.Int32
 	before := future.SetUnhandledHandler(func(future.Unhandled) { told.Add(1); runtime.Goexit() })
@@ -237,13 +237,13 @@ func TestHostile_HandlerCallsGoexit(t *testing.T) {
 	}
 }
 
-// What was received before Cancel, or before the end of a context, is the outcome.
+// A value that was received before Cancel, or before the end of the context, is the outcome.
 func TestHostile_ChannelReceivedBeforeCancel(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for range 100 {
 		ch := make(chan int)
 		w := future.WrapFuture[int](context.Background(), ch)
-		runtime.Gosched() // the adapter waits
+		runtime.Gosched() // until the adapter waits
 		ch <- 42
 		if asked := w.Cancel(); asked != w.Cancelled() {
 			t.Fatalf("Cancel returned %v: %v", asked, w)
@@ -263,7 +263,7 @@ func TestHostile_ChannelReceivedBeforeCancel(t *testing.T) {
 	}
 }
 
-// An askedFuture does something when it is asked whether it is done.
+// An askedFuture calls a function in its method IsDone.
 type askedFuture struct {
 	*future.Promise[int]
 	asked func()
@@ -271,7 +271,7 @@ type askedFuture struct {
 
 func (a askedFuture) IsDone() bool { a.asked(); return a.Promise.IsDone() }
 
-// The future that has ended a Wait is not among the pending ones, whatever settles meanwhile.
+// The future that ended a Wait is in done, even if others settle meanwhile.
 func TestHostile_FutureSettlesWhileWaitReturns(t *testing.T) {
 	a, b := future.NewPromise[int](), future.NewPromise[int]()
 	b.SetResult(1)
@@ -282,7 +282,7 @@ func TestHostile_FutureSettlesWhileWaitReturns(t *testing.T) {
 	}
 }
 
-// The error that a Wait returns is that of its lists.
+// The error of Wait agrees with its lists.
 func TestHostile_FutureSettlesWhileWaitChecksItsContext(t *testing.T) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -301,7 +301,7 @@ type big struct {
 	_ [1 << 16]byte
 }
 
-// What has settled keeps nothing of where its outcome came from.
+// A settled future keeps nothing that its outcome came from.
 func TestHostile_SettledKeepsNothing(t *testing.T) {
 	t.Run("ThenFuture, the inner future", func(t *testing.T) {
 		var w weak.Pointer[big]
@@ -377,16 +377,16 @@ func TestHostile_EmbeddedByPointer(t *testing.T) {
 	futuretest.WantPanic(t, "future: AsCompleted: nil future", func() { future.AsCompleted[future.Awaitable](t.Context(), nil) })
 }
 
-// That all inputs were cancelled is no news.
+// A FirstSucceeded whose inputs were all canceled is not reported.
 func TestHostile_FirstSucceededOfCancelledIsNotReported(t *testing.T) {
-	reports := futuretest.CatchReports(t) // and maybe some of the tests before this one
+	reports := futuretest.CatchReports(t) // it may get reports of earlier tests too
 	errMine, errLast := errors.New("mine"), errors.New("last")
 	func() {
 		a, b := future.NewPromise[int](), future.NewPromise[int]()
 		future.FirstSucceeded(&a.Future, &b.Future)
 		a.CancelCause(errMine)
 		b.CancelCause(errMine)
-		future.FromError[int](errLast) // is reported, after those before it
+		future.FromError[int](errLast) // is reported after the failures before it
 	}()
 	told := func(err error) func() bool {
 		return func() bool {
@@ -413,10 +413,10 @@ func TestHostile_StringOfOddErrors(t *testing.T) {
 		p := future.NewPromise[int]()
 		_ = p.SetError(err)
 		_ = p.String()
-		_ = p.Err() // or it is reported while another test listens
+		_ = p.Err() // otherwise it is reported during another test
 	}
 
-	if os.Getenv("FUTURE_TEST_CHILD") == "" { // a stack overflow cannot be contained
+	if os.Getenv("FUTURE_TEST_CHILD") == "" { // a stack overflow cannot be recovered from
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHostile_StringOfOddErrors$")
 		cmd.Env = append(os.Environ(), "FUTURE_TEST_CHILD=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -436,14 +436,15 @@ func TestHostile_StringOfOddErrors(t *testing.T) {
 	_ = f.Err().Error()
 }
 
-// A panickyError is not to be asked anything if it is nil.
+// A panickyError panics in its methods if it is nil.
 type panickyError struct{ inner error }
 
 func (e *panickyError) Error() string { return "bad" }
 
 func (e *panickyError) Unwrap() error { return e.inner }
 
-// An error whose methods panic costs no settle. (if err != nil { panic(err) } is enough for a typed nil.)
+// An error whose methods panic does not prevent the settle. A panic with a typed nil error is such
+// a case: if err != nil { panic(err) }.
 func TestHostile_PanicWithATypedNil(t *testing.T) {
 	futuretest.CatchReports(t)
 	late := func(ctx context.Context) (int, error) {
@@ -465,13 +466,14 @@ func TestHostile_PanicWithATypedNil(t *testing.T) {
 	})
 }
 
-// A panic is no answer to the end of a context, though its value may be that error.
+// A panic is a failure after the end of the context too, even with the error of that context as its
+// value.
 func TestHostile_PanicWithTheEndOfTheContext(t *testing.T) {
 	wantPanicAfterDeadline(t, func(ctx context.Context) (int, error) { <-ctx.Done(); panic(ctx.Err()) })
 }
 
-// wantPanicAfterDeadline asserts that neither a group nor a hedge loses the panic of fn, which comes when the deadline
-// of its context has passed.
+// wantPanicAfterDeadline asserts that neither a group nor a hedge loses the panic of fn, which
+// panics after the deadline of its context.
 func wantPanicAfterDeadline(t *testing.T, fn func(context.Context) (int, error)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -490,7 +492,8 @@ func wantPanicAfterDeadline(t *testing.T, fn func(context.Context) (int, error))
 	})
 }
 
-// A foreignContext is one of which package context knows nothing: who hangs on it costs it a goroutine.
+// A foreignContext is unknown to package context, which starts a goroutine for each registration on
+// it.
 type foreignContext struct {
 	context.Context
 	done chan struct{}
@@ -498,7 +501,7 @@ type foreignContext struct {
 
 func (f *foreignContext) Done() <-chan struct{} { return f.done }
 
-// A afterFuncContext tells when something that was registered on it is taken off.
+// An afterFuncContext calls a function when a registration on it is removed.
 type afterFuncContext struct {
 	foreignContext
 	stopped func()
@@ -508,7 +511,8 @@ func (h *afterFuncContext) AfterFunc(func()) (stop func() bool) {
 	return func() bool { h.stopped(); return true }
 }
 
-// The end of the parent is not passed on any more when a future is done: who sees that may end the parent at once.
+// A future is removed from its parent before it is done: a reader that sees it done may end the
+// parent at once.
 func TestHostile_LeavesItsParentBeforeItIsDone(t *testing.T) {
 	for name, start := range map[string]func(context.Context, func(context.Context, int) (int, error)) *future.Future[int]{
 		"Go": func(ctx context.Context, fn func(context.Context, int) (int, error)) *future.Future[int] {
@@ -529,7 +533,7 @@ func TestHostile_LeavesItsParentBeforeItIsDone(t *testing.T) {
 			}
 			set := make(chan struct{})
 			f = start(parent, func(ctx context.Context, v int) (int, error) {
-				ctx.Done() // so that it is registered
+				ctx.Done() // registers the context with its parent
 				<-set
 				return v, nil
 			})
@@ -542,7 +546,8 @@ func TestHostile_LeavesItsParentBeforeItIsDone(t *testing.T) {
 	}
 }
 
-// The panic of a context, while what has it is cancelled, is reported, and the others are told all the same.
+// A panic of a context, while the future that uses it is canceled, is reported, and the other
+// futures are still canceled.
 func TestHostile_ContextPanicsOnCancel(t *testing.T) {
 	for name, arm := range map[string]func(c *callingContext){
 		"Err":   func(c *callingContext) { err := func() error { panic(errE1) }; c.err.Store(&err) },
@@ -579,7 +584,7 @@ func TestHostile_ContextPanicsOnCancel(t *testing.T) {
 	}
 }
 
-// A sliceError cannot be compared.
+// A sliceError is not comparable.
 type sliceError []string
 
 func (e sliceError) Error() string { return e[0] }
@@ -605,7 +610,7 @@ func TestHostile_IncomparableContextError(t *testing.T) {
 	}
 }
 
-// A cause that is a typed nil costs the text of the error nothing but the text of the cause.
+// A cause that is a typed nil is left out of the text of the error.
 func TestHostile_CauseIsATypedNil(t *testing.T) {
 	p := future.NewPromise[int]()
 	p.CancelCause((*nilError)(nil))

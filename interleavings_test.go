@@ -12,11 +12,11 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// Cancel of a derived future and whatever takes it off its source at the same moment: each removes the registration
-// once, and no other registration on the source is touched.
+// Cancel of a derived future races with another call that detaches it from its source: the
+// registration is removed once, and no other registration on the source is affected.
 func TestInterleaving_CancelRacesDetach(t *testing.T) {
-	futuretest.CatchReports(t) // of timeouts that nobody reads
-	rounds := 200_000          // the moment is short
+	futuretest.CatchReports(t) // drops the reports of the timeouts
+	rounds := 200_000          // the window of the race is short
 	if futuretest.RaceEnabled {
 		rounds = 5000
 	}
@@ -45,7 +45,7 @@ func TestInterleaving_CancelRacesDetach(t *testing.T) {
 				p, at := future.NewPromise[int](), new(atomic.Bool)
 				other := future.Shield(&p.Future)
 				f := derive(&p.Future, at)
-				for spins := 0; !at.Load(); spins++ { // to park would take longer than what is to be met
+				for spins := 0; !at.Load(); spins++ { // blocking would take longer than the window lasts
 					if spins > 1000 {
 						runtime.Gosched()
 					}
@@ -67,7 +67,7 @@ func TestInterleaving_CancelRacesDetach(t *testing.T) {
 	}
 }
 
-// endsAt is a context that has ended from the nth question on.
+// An endsAt is a context that has ended from the nth call of Err on.
 type endsAt struct {
 	context.Context
 	asked, n atomic.Int64
@@ -80,7 +80,7 @@ func (c *endsAt) Err() error {
 	return nil
 }
 
-// Whenever the context ends, a hedge of which all attempts have failed is done.
+// A hedge whose attempts have all failed settles, whenever its context ends.
 func TestInterleaving_HedgeRacesTheEndOfItsContext(t *testing.T) {
 	for n := range int64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -95,7 +95,8 @@ func TestInterleaving_HedgeRacesTheEndOfItsContext(t *testing.T) {
 	}
 }
 
-// The clean-up of a Finally that was cancelled before its source was done finds the end of its context.
+// The clean-up of a Finally that was canceled before its source was done sees the end of its
+// context.
 func TestInterleaving_FinallyAfterCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -44,7 +44,7 @@ func TestMap(t *testing.T) {
 				}
 			}
 			want(2, 2)
-			close(latches[1]) // the later one first: the next starts all the same
+			close(latches[1]) // the later one first: the next item starts nevertheless
 			want(3, 2)
 			close(latches[2])
 			want(4, 2)
@@ -87,7 +87,7 @@ func TestMap(t *testing.T) {
 	})
 	t.Run("not on the caller's stack", func(t *testing.T) {
 		var mu sync.Mutex
-		mu.Lock() // fn on this stack would never get it
+		mu.Lock() // a call of fn on this stack would deadlock
 		f := future.Map(t.Context(), 2, []int{0, 1, 2}, func(_ context.Context, i int) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -113,7 +113,7 @@ func TestMap(t *testing.T) {
 		}
 	})
 	t.Run("inline", func(t *testing.T) {
-		// One after the other on one stack: neither deep nor quadratic.
+		// The items run one after the other on one stack, which is not deep, and in linear time.
 		items := make([]int, 100_000)
 		f := future.Map(future.WithExecutor(t.Context(), future.Inline), 1, items, ident)
 		futuretest.WantSlice(t, f, items...)
@@ -264,7 +264,7 @@ func TestMap_AfterAFailure(t *testing.T) {
 							}
 						}
 						<-latch
-						return 1, nil // as if nothing had happened
+						return 1, nil // ignores the cancellation
 					})
 					synctest.Wait()
 					end(f, fail)
@@ -292,7 +292,7 @@ func TestMap_AfterAFailure(t *testing.T) {
 	})
 }
 
-// Whoever has seen that Map is done sees no item start after that.
+// No item starts after a reader has seen that Map is done.
 // Scenario E20
 func TestMap_StartsNothingOnceDone(t *testing.T) {
 	const hands = 50
@@ -305,7 +305,7 @@ func TestMap_StartsNothingOnceDone(t *testing.T) {
 		"Cancel":  func(m *future.Future[[]int], fail chan struct{}) { m.Cancel(); close(fail) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			for range 500 { // the moment between the end of Map and that of its hands is short
+			for range 500 { // the window between the settle of Map and the end of its workers is short
 				fail, open := make(chan struct{}), make(chan struct{})
 				var started, first sync.WaitGroup
 				started.Add(hands)

@@ -18,12 +18,13 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// wantFlatHeap runs op that many times and asserts that the heap is no larger afterwards.
+// wantFlatHeap runs op the given number of times, and asserts that the heap is no larger
+// afterwards.
 func wantFlatHeap(t *testing.T, times int, op func(i int)) {
 	t.Helper()
 	heap := func() int64 {
 		runtime.GC()
-		runtime.GC() // what had a cleanup goes in the second cycle
+		runtime.GC() // an object with a cleanup is freed in the second cycle
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
@@ -35,14 +36,14 @@ func wantFlatHeap(t *testing.T, times int, op func(i int)) {
 	for i := range times {
 		op(i)
 	}
-	// Less than a pointer for each, and room for what else goes on in the process.
+	// The limit is less than a pointer for each round, plus room for other activity in the process.
 	if grown, limit := heap()-before, int64(512<<10+6*times); grown > limit {
 		t.Errorf("the heap grew by %d bytes in %d rounds; want at most %d", grown, times, limit)
 	}
 }
 
-// collectWithTimers is futuretest.Collect where a stopped timer may refer to what is to be collected.
-// The runtime drops stopped timers when they are many among those of a processor.
+// collectWithTimers is futuretest.Collect for objects that a stopped timer may refer to. The
+// runtime drops stopped timers when they are a large part of the timers of a processor.
 func collectWithTimers(cond func() bool) bool {
 	return futuretest.Collect(func() bool {
 		if cond() {
@@ -61,7 +62,7 @@ func collectWithTimers(cond func() bool) bool {
 	})
 }
 
-// neverOps use a future that never settles, and let go of it.
+// neverOps are operations that use a future that never settles, and release it.
 func neverOps(t *testing.T, never *future.Future[int]) map[string]func(i int) {
 	ctx := t.Context()
 	ended, cancel := context.WithCancel(ctx)
@@ -167,7 +168,7 @@ func TestMemory_NeverSettlingFuture(t *testing.T) {
 	}
 }
 
-// H1: a timer that is not stopped would keep its future for 12 hours.
+// A timer that is not stopped would keep its future for 12 hours.
 func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 	times := 500_000
 	if futuretest.RaceEnabled {
@@ -219,8 +220,8 @@ func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 	})
 }
 
-// A source that settles while WithTimeout or WithContext is being called must not
-// leave the timer, or the registration on the context, behind.
+// A source that settles during the call of WithTimeout or WithContext leaves neither a timer nor a
+// registration on the context behind.
 func TestMemory_SettleRacesTheCall(t *testing.T) {
 	times := 100_000
 	if futuretest.RaceEnabled {
@@ -245,7 +246,7 @@ func TestMemory_SettleRacesTheCall(t *testing.T) {
 	}
 }
 
-// settleRacing calls fn with one future after the other, and settles each at about the same moment.
+// settleRacing calls fn with one future after another, and settles each at about the same time.
 func settleRacing(times int, fn func(*future.Future[int])) {
 	ps, fs := promises(times)
 	var at atomic.Int64
@@ -260,7 +261,7 @@ func settleRacing(times int, fn func(*future.Future[int])) {
 	})
 	for i, f := range fs {
 		at.Store(int64(i))
-		for range i % 64 { // come at another moment each time
+		for range i % 64 { // a different delay each time
 			at.Load()
 		}
 		fn(f)
@@ -268,10 +269,10 @@ func settleRacing(times int, fn func(*future.Future[int])) {
 	wg.Wait()
 }
 
-// Futures of futures, settled and cancelled from all sides at once: all are done
-// when the sources are, and none is left registered.
+// Futures of futures are settled and canceled concurrently. All are done when their sources are,
+// and none stays registered.
 func TestMemory_RandomGraphs(t *testing.T) {
-	futuretest.CatchReports(t) // most of these failures are nobody's
+	futuretest.CatchReports(t) // drops the reports of most of these failures
 	rounds := 2000
 	if futuretest.RaceEnabled {
 		rounds = 500
@@ -356,7 +357,7 @@ func randomFuture(ctx context.Context, rnd *rand.Rand, fs []*future.Future[int])
 	}
 }
 
-// What is made under a context that lives on must not hang on it when it is done.
+// A future that is done leaves nothing on the long-lived context that it was made with.
 func TestMemory_LongLivedContext(t *testing.T) {
 	times := 100_000
 	if futuretest.RaceEnabled {
@@ -421,7 +422,7 @@ func TestMemory_LongLivedContext(t *testing.T) {
 	}
 }
 
-// combinators are all that take any number of futures and give one.
+// combinators are the functions that make one future of any number of futures.
 var combinators = map[string]func(...*future.Future[int]) future.Awaitable{
 	"Gather":         func(fs ...*future.Future[int]) future.Awaitable { return future.Gather(fs...) },
 	"Outcomes":       func(fs ...*future.Future[int]) future.Awaitable { return future.Outcomes(fs...) },
@@ -472,7 +473,7 @@ func TestMemory_NoRegistrationIsLeft(t *testing.T) {
 	}
 }
 
-// The winner comes, and the rest is let go while it is still pending.
+// When the winner settles, the other inputs are released while they are pending.
 func TestMemory_PendingInputsAreReleased(t *testing.T) {
 	for name, ends := range map[string]struct {
 		combine func(...*future.Future[int]) future.Awaitable
@@ -545,7 +546,8 @@ func asAwaitables(fs []*future.Future[int]) []future.Awaitable {
 	return all
 }
 
-// A list that is searched, or an error that accumulates, shows as a cost per input that grows with their number.
+// A linear search or an accumulating error shows as a cost per input that grows with the number of
+// inputs.
 func TestMemory_CostPerInput(t *testing.T) {
 	const few, many, worst = 1 << 10, 1 << 15, 12
 	settleBackward := func(ps []*future.Promise[int]) {
@@ -612,14 +614,14 @@ func TestMemory_CostPerInput(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector has more to do with many
+			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector would have more to do for many inputs
 			each := func(n int) float64 {
 				start := time.Now()
 				op(n)
 				return float64(time.Since(start)) / float64(n)
 			}
 			a, b := math.Inf(1), math.Inf(1)
-			for range 20 { // what is quadratic is so each time; a machine that is busy gets more chances
+			for range 20 { // quadratic work is slow each time; a busy machine gets more attempts
 				a, b = min(a, each(few)), min(b, each(many))
 				if b <= worst*a {
 					return
@@ -630,7 +632,8 @@ func TestMemory_CostPerInput(t *testing.T) {
 	}
 }
 
-// settleRaces races one future n times, and ends the races in the order given: n must be a power of 2.
+// settleRaces races one future n times, and settles the other inputs in the given order. n must be
+// a power of 2.
 func settleRaces(n int, order func(i int) int) {
 	never := future.NewPromise[int]()
 	ps, fs := promises(n)
@@ -645,16 +648,17 @@ func settleRaces(n int, order func(i int) int) {
 	}
 }
 
-// tracked is what must be collected, wherever it was referred to.
+// A tracked object must be collected, wherever it was referred to.
 type tracked struct{ _ [256]byte }
 
-// Whoever keeps a future that is done keeps the outcome, and nothing of what it took to get there.
+// A future that is done keeps its outcome, and nothing that it took to get there.
 func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 	type key struct{}
 	fn := func(v *tracked) func(context.Context) (int, error) {
 		return func(context.Context) (int, error) { runtime.KeepAlive(v); return 1, nil }
 	}
-	// input is a pending promise that is referred to by nobody but what is made of it, and refers to v.
+	// input returns a pending promise that refers to v. Only the futures made of it refer to the
+	// promise.
 	input := func(v *tracked) *future.Promise[int] {
 		p := future.NewPromise[int]()
 		runtime.AddCleanup(p, func(*tracked) {}, v)
@@ -768,7 +772,8 @@ func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 		},
 	}
 	for _, verb := range chainVerbs {
-		// What has not called its function, and will not, keeps neither its context nor that of its executor.
+		// A stage that will never call its function keeps neither its context nor the context of
+		// its executor.
 		attach := func(v *tracked, p *future.Promise[int]) *future.Future[int] {
 			ctx := context.WithValue(t.Context(), key{}, v)
 			return verb.attach(future.WithExecutor(ctx, future.NewSerial(future.Goroutines)), &p.Future, mustNotRun(t))
@@ -810,7 +815,7 @@ func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 			if !collectWithTimers(gone.Load) {
 				t.Error("something is still referred to")
 			}
-			f.Err() // f was there all the time
+			f.Err() // f was reachable all the time
 		})
 	}
 }

@@ -182,7 +182,8 @@ func TestSerial(t *testing.T) {
 			futuretest.WantValue(t, f, 4)
 		})
 	})
-	// The wait for room is the first submitter's: when its context ends that task is refused, and no other.
+	// The wait for admission belongs to the first submitter: if its context ends, its task is
+	// refused, and no other.
 	t.Run("FirstGivesUpWaiting", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ex := newBoundedExecutor(t)
@@ -208,7 +209,7 @@ func TestSerial(t *testing.T) {
 			futuretest.WantValue(t, second, 2)
 		})
 	})
-	// Settling asks for room and gets none, while a task is handed over that can wait for it.
+	// A settle finds no room, while another submission waits for admission.
 	t.Run("SettlingFindsNoRoom", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ex := newBoundedExecutor(t)
@@ -230,7 +231,7 @@ func TestSerial(t *testing.T) {
 			futuretest.WantValue(t, f, 2)
 		})
 	})
-	// Settling does not wait, and loses no place in the queue by it.
+	// A settle does not wait for admission, and its callbacks keep their places in the queue.
 	t.Run("SettlesInOrder", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			for range 10 {
@@ -274,7 +275,8 @@ func TestSerial(t *testing.T) {
 			futuretest.WantValue(t, third, 3)
 		})
 	})
-	// On Inline the first submitter runs the queue; what its tasks submit comes after them, not inside of them.
+	// On Inline the first submitter runs the queue. Tasks that these tasks submit run after them,
+	// not inside them.
 	t.Run("Nested", func(t *testing.T) {
 		var log callbackLog
 		serial := future.NewSerial(future.Inline)
@@ -309,14 +311,14 @@ func TestSerial(t *testing.T) {
 		}
 	})
 	t.Run("NoGoroutineWhenIdle", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { // the bubble ends only when all its goroutines have
+		synctest.Test(t, func(t *testing.T) { // the bubble ends only when all its goroutines have ended
 			serial := future.NewSerial(future.Goroutines)
 			if _, err := future.Go(future.WithExecutor(t.Context(), serial), func(context.Context) (int, error) { return 1, nil }).Await(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		})
 	})
-	// What it has run, or was refused, is not kept by an idle serial executor.
+	// An idle serial executor keeps no task that it has run or that was refused.
 	t.Run("NoStaleReferences", func(t *testing.T) {
 		refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
 		drop := future.ExecutorFunc(func(_ context.Context, task future.Task) error {

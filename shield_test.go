@@ -163,8 +163,8 @@ func TestShield_AroundGather(t *testing.T) {
 	})
 }
 
-// shieldAndFail leaves nothing behind but a future that failed with err after
-// all of its shields, n of them, were cancelled.
+// shieldAndFail leaves behind only a future that failed with err after all of its n shields were
+// canceled.
 //
 //go:noinline
 func shieldAndFail(n int, err error) {

@@ -65,7 +65,7 @@ func TestGo_Outcomes(t *testing.T) {
 			futuretest.WantValue(t, f, 1)
 		})
 	})
-	// Deferred functions are part of the function: the task is done after them.
+	// The task is done after its deferred functions have run.
 	t.Run("AfterDeferred", func(t *testing.T) {
 		for name, exit := range map[string]func(){
 			"Return": func() {},
@@ -91,7 +91,7 @@ func TestGo_Outcomes(t *testing.T) {
 	})
 }
 
-// awaited gives f back when it is done.
+// awaited returns f when it is done.
 func awaited[T any](f *future.Future[T]) *future.Future[T] {
 	<-f.Done()
 	return f
@@ -130,7 +130,7 @@ func TestGo_TasksAreNotSettable(t *testing.T) {
 			}
 		}
 	}
-	// The control: it is by these names that a promise is settled.
+	// The control: a promise has these methods.
 	typ := reflect.TypeFor[*future.Promise[int]]()
 	for _, name := range []string{"SetResult", "SetError", "Complete", "CompleteWith"} {
 		if _, ok := typ.MethodByName(name); !ok {
@@ -225,7 +225,7 @@ func TestGo_PanicError(t *testing.T) {
 			t.Fatalf("error %v; want a runtime.PanicNilError inside", f.Err())
 		}
 	})
-	// recover in the function's own deferred call is the function's business.
+	// A panic that the function recovers from in a deferred call is not a failure.
 	t.Run("Recovered", func(t *testing.T) {
 		f := future.Go(t.Context(), func(context.Context) (v int, err error) {
 			defer func() {
@@ -238,8 +238,8 @@ func TestGo_PanicError(t *testing.T) {
 		<-f.Done()
 		futuretest.WantValue(t, f, 2)
 	})
-	// A future that is the value of its own panic: its text must come to an end. If it does not, the process dies of
-	// it, so it is another one.
+	// The panic value is the future itself, so the text of the future must end. If it does not, the
+	// process dies, so the test runs in a child process.
 	t.Run("WithItself", func(t *testing.T) {
 		const inside = "FUTURE_TEST_PANIC_WITH_ITSELF"
 		if os.Getenv(inside) == "" {
@@ -273,13 +273,13 @@ func TestGo_BadArguments(t *testing.T) {
 			return 0, nil
 		})
 	})
-	// What is wrong at the call is wrong, no matter whether the work would have run.
+	// An invalid argument panics even if the context has ended and the function would not run.
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	futuretest.WantPanic(t, "future: Go: ", func() { future.Go[int](ended, nil) })
 }
 
-// A task that awaits itself with its own context would wait for ever.
+// A task that awaits itself with its own context would wait forever.
 func TestGo_AwaitsItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f *future.Future[int]
@@ -296,7 +296,8 @@ func TestGo_AwaitsItself(t *testing.T) {
 	})
 }
 
-// A settled task keeps neither its function nor what that captured, although the future and the context live on.
+// A settled task keeps neither its function nor its captures, although the future and the context
+// stay reachable.
 func TestGo_DropsItsFunction(t *testing.T) {
 	for name, exit := range map[string]func() (int, error){
 		"Value":  func() (int, error) { return 1, nil },
@@ -323,7 +324,7 @@ func TestGo_DropsItsFunction(t *testing.T) {
 }
 
 func TestGo_NoGoroutineLeak(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // the bubble ends only when all its goroutines have
+	synctest.Test(t, func(t *testing.T) { // the bubble ends only when all its goroutines have ended
 		for i := range 100 {
 			f := future.Go(t.Context(), func(ctx context.Context) (string, error) { return fmt.Sprint(i), nil })
 			if _, err := f.Await(t.Context()); err != nil {

@@ -58,8 +58,8 @@ func TestGo_ContextDeadline(t *testing.T) {
 	})
 }
 
-// startLatched starts a task that hands out its context and stays until release is called, or returns at once when
-// released before. The task looks at nothing in its context itself.
+// startLatched starts a task that passes on its context and runs until release is called. It
+// returns at once if release was called before. The task itself calls no method of its context.
 func startLatched(parent context.Context) (f *future.Future[int], inside context.Context, release func()) {
 	gate := make(chan struct{})
 	handed := make(chan context.Context)
@@ -82,7 +82,7 @@ func wantContextAlive(t *testing.T, ctx context.Context) {
 	}
 }
 
-// wantContextEndedWith asserts that ctx has ended with err and cause, in whatever order it is asked.
+// wantContextEndedWith asserts that ctx has ended with err and cause, in each order of calls.
 func wantContextEndedWith(t *testing.T, ctx context.Context, err, cause error) {
 	t.Helper()
 	if got := context.Cause(ctx); got != cause {
@@ -178,7 +178,7 @@ func TestGo_ContextEndsOnCancel(t *testing.T) {
 		cancelled(t, func(ctx context.Context) { without = context.WithoutCancel(ctx) })
 		wantContextAlive(t, without)
 	})
-	// Cancel against the first look at the context.
+	// Cancel races with the first call of a method of the context.
 	t.Run("Race", func(t *testing.T) {
 		for range 300 {
 			f, ctx, release := startLatched(context.Background())
@@ -216,7 +216,7 @@ func TestGo_ContextEndsWithParent(t *testing.T) {
 				wantContextEndedWith(t, child, context.Canceled, errE)
 			})
 		})
-		// An end by deadline is one for everything below, too.
+		// An end by deadline is an end by deadline for derived contexts too.
 		t.Run("Deadline/"+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				parent, cancel := context.WithTimeoutCause(t.Context(), time.Second, errE)
@@ -285,13 +285,14 @@ func TestGo_ContextOutlivesTheFunction(t *testing.T) {
 		if f.Cancel() {
 			t.Fatal("Cancel of a done task returned true")
 		}
-		// The function has returned: the parent's end is no longer passed on.
+		// The function has returned: the end of the parent is no longer passed on.
 		cancel()
 		synctest.Wait()
 		wantContextAlive(t, ctx)
 		wantContextAlive(t, child)
 	})
-	// The same if the first who asks does so when all is over, whatever it asks for first.
+	// The same holds if a method of the context is called for the first time after the end,
+	// whichever method it is.
 	for name, ask := range map[string]func(ctx context.Context) bool{
 		"Done":  func(ctx context.Context) bool { return !futuretest.Closed(ctx.Done()) },
 		"Err":   func(ctx context.Context) bool { return ctx.Err() == nil },
@@ -319,7 +320,7 @@ func TestGo_ContextOutlivesTheFunction(t *testing.T) {
 			})
 		})
 	}
-	// A task that its function started with its context is not stopped by the function's return.
+	// A task started with the context of another task goes on when the outer function returns.
 	t.Run("InnerTask", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			gate := make(chan struct{})
@@ -345,7 +346,8 @@ func TestGo_ContextOutlivesTheFunction(t *testing.T) {
 	})
 }
 
-// The body of a response is read under the context of its request: it has to stay alive when the function has returned.
+// The body of a response is read under the context of its request, so this context must not end
+// when the function returns.
 func TestGo_ResponseBodyStaysReadable(t *testing.T) {
 	gate := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -442,7 +444,7 @@ func TestGo_NoGoroutineForDerivedContexts(t *testing.T) {
 	})
 }
 
-// Finished tasks leave nothing on a parent that lives on, however much of their context they used.
+// Finished tasks leave nothing on a long-lived parent, independent of their use of the context.
 func TestGo_DoesNotAccumulateOnTheParent(t *testing.T) {
 	n := 100_000
 	if futuretest.RaceEnabled {
@@ -474,7 +476,7 @@ func TestGo_DoesNotAccumulateOnTheParent(t *testing.T) {
 			})
 		})
 	}
-	// Those that were cancelled, and those that never started, neither.
+	// Tasks that were canceled and tasks that never started leave nothing either.
 	t.Run("Cancelled", func(t *testing.T) {
 		parent, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -504,8 +506,8 @@ func TestGo_DoesNotAccumulateOnTheParent(t *testing.T) {
 	})
 }
 
-// silentParent is a context that never tells those who hang on it that it has ended, as package context does a moment
-// late: whoever does not look for himself does not hear of it.
+// silentParent returns a context that never notifies the contexts derived from it of its end, as
+// package context does with a short delay. Only a call of Err shows the end.
 func silentParent() (ctx context.Context, cancel func(cause error)) {
 	parent, end := context.WithCancelCause(context.Background())
 	done := make(chan struct{})
@@ -515,7 +517,8 @@ func silentParent() (ctx context.Context, cancel func(cause error)) {
 	}
 }
 
-// Err and Done of a task's context look at the parent themselves, and so does what starts with that context.
+// Err and Done of a task's context check the parent themselves, and so does work started with that
+// context.
 func TestGo_ParentsEndIsSeenAtOnce(t *testing.T) {
 	nested := func(seen func(context.Context) bool) func(context.Context) bool {
 		return func(ctx context.Context) bool {
@@ -577,8 +580,8 @@ func TestGo_ParentsEndIsSeenAtOnce(t *testing.T) {
 	})
 }
 
-// A context that can be kept after the function has returned has no deadline that it would not meet: package context
-// leaves the timer of a later deadline to it.
+// A context whose function has returned has no deadline, because it would not meet it: package
+// context relies on the parent for a deadline that is later than the parent's.
 func TestGo_NoDeadlineAfterTheFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -599,7 +602,7 @@ func TestGo_NoDeadlineAfterTheFunction(t *testing.T) {
 		wantSince(t, start, time.Minute)
 		wantContextAlive(t, ctx)
 
-		// Where the end has come before, the deadline was met.
+		// If the end came before the return, the deadline was met.
 		parent, cancel = context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_, ctx, release = startLatched(parent)
@@ -611,10 +614,10 @@ func TestGo_NoDeadlineAfterTheFunction(t *testing.T) {
 	})
 }
 
-// To ask a context that lies in many others is a loop.
+// A call of a method of a nested context is a loop, not a recursion.
 func TestGo_NestedContexts(t *testing.T) {
 	const n = 5000
-	defer debug.SetMaxStack(debug.SetMaxStack(64 << 10)) // for every step asks the contexts, too
+	defer debug.SetMaxStack(debug.SetMaxStack(64 << 10)) // formatting each step would also call the contexts
 	root := future.WithExecutor(context.Background(), future.Inline)
 	ctx, p := root, future.NewPromise[int]()
 	for range n { // the contexts of functions that have not returned, for p is pending

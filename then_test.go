@@ -51,7 +51,7 @@ func TestThen_SettledSource(t *testing.T) {
 	})
 }
 
-// Whatever the order of Then and the settle, fn is called exactly once.
+// In every order of Then and the settle, fn is called exactly once.
 // Scenario K1
 func TestThen_RacesTheSettle(t *testing.T) {
 	for range 1000 {

@@ -154,7 +154,7 @@ func TestThenFuture_OutcomeOfTheInner(t *testing.T) {
 	}
 }
 
-// An inner future that comes back after the derived one was cancelled is cancelled too.
+// An inner future that is returned after the derived future was canceled is canceled too.
 // Scenario K10
 func TestThenFuture_LateInnerIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestThenFuture_CancelRacesTheInner(t *testing.T) {
 		futuretest.WantCancelled(t, d)
 		runtime.Gosched()
 		if called.Load() {
-			<-inner.Done() // hangs if the orphan is left running
+			<-inner.Done() // hangs if the inner task is not canceled
 			futuretest.WantCancelled(t, &inner.Future)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// bounds are the two ways to give a future d of time.
+// bounds are the two ways to limit a future to d.
 var bounds = []struct {
 	name string
 	with func(f *future.Future[int], d time.Duration) *future.Future[int]
@@ -35,7 +35,7 @@ func eachBound(t *testing.T, test func(*testing.T, func(*future.Future[int], tim
 	}
 }
 
-// wantSince asserts how much of the bubble's time has passed.
+// wantSince asserts how much time of the bubble has passed.
 func wantSince(t *testing.T, start time.Time, want time.Duration) {
 	t.Helper()
 	if d := time.Since(start); d != want {
@@ -208,7 +208,7 @@ func TestWithTimeout_Cancel(t *testing.T) {
 	})
 }
 
-// Not in a bubble: the races are with the real timer and the real context.
+// There is no bubble: the races are with the real timer and the real context.
 // Scenario H8
 func TestWithTimeout_CancelRacesTheEnd(t *testing.T) {
 	for i := range 1000 {
@@ -289,7 +289,7 @@ func TestWithTimeout_Zero(t *testing.T) {
 func TestWithTimeout_Forever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
-		far := time.Now().AddDate(5000, 0, 0) // more than a Duration can hold
+		far := time.Now().AddDate(5000, 0, 0) // more than a Duration can represent
 		f, g := future.WithTimeout(&p.Future, math.MaxInt64), future.WithDeadline(&p.Future, far)
 		time.Sleep(24 * time.Hour)
 		futuretest.WantPending(t, f)
@@ -315,7 +315,7 @@ func TestWithTimeout_FailureBeforeTheDeadline(t *testing.T) {
 		synctest.Wait()
 		futuretest.WantFailed(t, f, errE)
 
-		// An inner timeout of its own is an error like any other.
+		// The timeout of an inner WithTimeout is an ordinary error.
 		q := future.NewPromise[int]()
 		f = with(&q.Future, time.Second)
 		q.SetError(context.DeadlineExceeded)
@@ -400,7 +400,7 @@ func TestWithTimeout_OnlySettlesItself(t *testing.T) {
 	})
 }
 
-// At the deadline the source is asked first: a value that came in time is not lost.
+// At the deadline the source is checked first: a value that came in time is not lost.
 // Scenario H21
 func TestWithTimeout_ValueAtTheDeadline(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
@@ -428,7 +428,7 @@ func TestWithTimeout_ValueAtTheDeadline(t *testing.T) {
 	})
 }
 
-// Not in a bubble: the race is with the real timer.
+// There is no bubble: the race is with the real timer.
 // Scenario H21
 func TestWithTimeout_ValueRacesTheTimer(t *testing.T) {
 	for i := range 500 {
@@ -540,7 +540,8 @@ func TestWithTimeout_RetainsNoValue(t *testing.T) {
 	})
 }
 
-// The cause of a deadline is as good an answer to it as the deadline: what comes of it says both, once.
+// A task may return the cause of its deadline as well as the deadline itself: the resulting error
+// has both, once.
 func TestDeadline_CauseIsAnAnswer(t *testing.T) {
 	cause := errors.New("too slow")
 	answer := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) }

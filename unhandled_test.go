@@ -100,7 +100,8 @@ func TestUnhandled_EndOfTheParent(t *testing.T) {
 	r.Want(t, detail, 0)
 }
 
-// The cause of a deadline is an answer to it, as that of a cancellation is.
+// A task that returns the cause of its deadline has been canceled by it, as one that returns the
+// cause of its cancellation.
 // Scenario M1
 func TestUnhandled_CauseOfADeadline(t *testing.T) {
 	cause := errors.New("cause of a deadline")
@@ -124,7 +125,8 @@ func TestUnhandled_CauseOfADeadline(t *testing.T) {
 	r.Want(t, cause, 0)
 }
 
-// An answer to the end of the root is one, however deep in tasks the task lies and wherever that end has come to.
+// A task that returns the end of the root context is not reported, at any depth of nesting, and
+// however far that end has traveled.
 // Scenario M1
 func TestUnhandled_EndOfTheRoot(t *testing.T) {
 	cause := errors.New("cause of the end of a root")
@@ -170,7 +172,7 @@ func TestUnhandled_FailedAndNeverRead(t *testing.T) {
 				done future.Promise[int]
 				next any
 			})
-			call.next = call // garbage all the same
+			call.next = call // a cycle is garbage too
 			call.done.SetError(err)
 			return &call.done.Future
 		},
@@ -183,7 +185,7 @@ func TestUnhandled_FailedAndNeverRead(t *testing.T) {
 			refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return err })
 			return future.Go(future.WithExecutor(context.Background(), refuse), func(context.Context) (int, error) { return 0, nil })
 		},
-		// The failure of the source passes to whoever took it over.
+		// The responsibility for the failure of a source passes to the linked promise.
 		"Linked": func(err error) *future.Future[int] {
 			p, q := future.NewPromise[int](), future.NewPromise[int]()
 			p.CompleteWith(&q.Future)
@@ -229,7 +231,7 @@ func TestUnhandled_FailedAndNeverRead(t *testing.T) {
 		r.Want(t, err1, 1)
 		r.Want(t, err2, 1)
 	})
-	// A future that is part of a variable is never garbage.
+	// A future inside a global variable is never garbage.
 	t.Run("Global", func(t *testing.T) {
 		r := futuretest.CatchReports(t)
 		err := errors.New("in a global variable")
@@ -340,7 +342,7 @@ func TestUnhandled_ObservationIsNotReading(t *testing.T) {
 			r.Want(t, err, 1)
 		})
 	}
-	// What looked while there was nothing to see has seen nothing.
+	// A read before the failure does not count as reading it.
 	t.Run("BeforeTheFailure", func(t *testing.T) {
 		r := futuretest.CatchReports(t)
 		err := errors.New("failed later")
@@ -511,7 +513,8 @@ func TestUnhandled_Handler(t *testing.T) {
 			t.Fatal("no report after the handler panicked")
 		}
 	})
-	// The same for a panic in a callback, whose report is made on the spot: the next callback runs.
+	// The same holds for a panic in a callback, which is reported at once: the next callback still
+	// runs.
 	t.Run("PanicInCallbackReport", func(t *testing.T) {
 		prev := future.SetUnhandledHandler(func(future.Unhandled) { panic("handler") })
 		t.Cleanup(func() { future.SetUnhandledHandler(prev) })
@@ -522,7 +525,8 @@ func TestUnhandled_Handler(t *testing.T) {
 		p.SetResult(1)
 		<-ran
 	})
-	// The handler runs under no lock of the package: it may use futures, and replace itself.
+	// No lock of the package is held while the handler runs: it may use futures, and replace
+	// itself.
 	t.Run("UsesThePackage", func(t *testing.T) {
 		err := errors.New("handled with care")
 		done := make(chan string, 10)
@@ -547,7 +551,8 @@ func TestUnhandled_Handler(t *testing.T) {
 	})
 }
 
-// captureLog directs slog's default logger into a buffer for the rest of the test, and returns how to read it.
+// captureLog redirects the default logger of package slog to a buffer for the rest of the test, and
+// returns a function that reads the buffer.
 func captureLog(t *testing.T) (text func() string) {
 	var mu sync.Mutex
 	var buf bytes.Buffer

@@ -14,13 +14,13 @@ import (
 	"github.com/channel-native/future/internal/futuretest"
 )
 
-// waited is what Wait returned.
+// waited has the results of Wait.
 type waited[F any] struct {
 	done, pending []F
 	err           error
 }
 
-// startWait waits on a goroutine of its own.
+// startWait calls Wait on a new goroutine.
 func startWait[F future.Awaitable](ctx context.Context, when future.When, futs ...F) *future.Future[waited[F]] {
 	return future.Go(context.Background(), func(context.Context) (waited[F], error) {
 		done, pending, err := future.Wait(ctx, when, futs...)
@@ -28,7 +28,7 @@ func startWait[F future.Awaitable](ctx context.Context, when future.When, futs .
 	})
 }
 
-// wantWaited asserts that the wait is over, with this partition and an error that Is err.
+// wantWaited asserts that the Wait has returned this partition, and an error that Is err.
 func wantWaited[F interface {
 	comparable
 	future.Awaitable
@@ -150,7 +150,7 @@ func TestWait_FirstFailed(t *testing.T) {
 			ps[2].Cancel()
 			synctest.Wait()
 			futuretest.WantPending(t, w)
-			ps[1].SetError(context.Canceled) // failed, for nobody cancelled it
+			ps[1].SetError(context.Canceled) // failed, since it was not canceled
 			wantWaited(t, w, fs, nil, nil)
 		})
 	})
@@ -246,7 +246,7 @@ func TestWait_ContextEndPartitions(t *testing.T) {
 				wantWaited(t, w, as, bs, context.Canceled)
 				wantWaited(t, w, as, bs, errE) // the cause
 			}
-			// What is settled beats the ended context.
+			// A settled future beats the ended context.
 			wantWaited(t, startWait(ctx, future.WhenFirstCompleted, &b.Future, a), as, bs, nil)
 			wantWaited(t, startWait(ctx, future.WhenAllCompleted, a), as, nil, nil)
 			bad := future.FromError[int](errE1)
@@ -257,7 +257,7 @@ func TestWait_ContextEndPartitions(t *testing.T) {
 	})
 }
 
-// endsOnDone is a context that ends when it is asked for Done, right after settle was called.
+// endsOnDone is a context that ends in its method Done, right after it has called settle.
 type endsOnDone struct {
 	context.Context
 	cancel context.CancelFunc
@@ -275,7 +275,7 @@ func newEndsOnDone(settle func()) *endsOnDone {
 	return &endsOnDone{ctx, cancel, settle}
 }
 
-// When both are ready a bare select would toss a coin.
+// A select with both channels ready would choose at random.
 // Scenario F7
 func TestWait_SettledBeatsEndedContext(t *testing.T) {
 	for i := range 100 {
@@ -300,12 +300,12 @@ func TestWait_SettledBeatsEndedContext(t *testing.T) {
 	}
 }
 
-// Somebody sees that a future is done, and only then ends the context: the future counts, though the one that waits
-// has not been told yet.
+// The future is done before the context ends: it counts, even if the waiter has not been notified
+// yet.
 func TestWait_SettledBeforeTheContextEnds(t *testing.T) {
 	for range 20 {
 		p := future.NewPromise[int]()
-		for range 20_000 { // they are told first
+		for range 20_000 { // these are notified first
 			future.Shield(&p.Future)
 		}
 		before := future.Watchers(&p.Future)

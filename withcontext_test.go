@@ -30,7 +30,7 @@ func TestWithContext(t *testing.T) {
 		ps[1].SetError(errE)
 		ps[2].CancelCause(errE1)
 		synctest.Wait()
-		cancel(errE2) // too late
+		cancel(errE2) // comes too late
 		synctest.Wait()
 		futuretest.WantValue(t, a, 1)
 		futuretest.WantFailed(t, b, errE)
@@ -48,7 +48,7 @@ func TestWithContext(t *testing.T) {
 		synctest.Wait()
 		futuretest.WantCancelled(t, a, errE)
 		futuretest.WantCancelled(t, b, errE)
-		futuretest.WantCancelled(t, c, errE) // at once, though the task goes on
+		futuretest.WantCancelled(t, c, errE) // at once, although the task goes on
 		futuretest.WantCancelled(t, &p.Future, errE)
 		futuretest.WantCancelled(t, task.Future, errE)
 		futuretest.WantPending(t, slow.Future)
