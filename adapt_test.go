@@ -257,7 +257,7 @@ func TestEnsureFuture_Unsupported(t *testing.T) {
 		}
 		synctest.Wait()
 		if len(ch) != 1 {
-			t.Error("something was taken from a channel of another type")
+			t.Error("a value was received from a channel of another type")
 		}
 	})
 }
@@ -272,7 +272,7 @@ func TestWrapFuture_ChannelWithAValue(t *testing.T) {
 		synctest.Wait()
 		futuretest.WantValue(t, f, 1)
 		if len(ch) != 1 || <-ch != 2 {
-			t.Error("the second value is gone")
+			t.Error("the second value was received")
 		}
 
 		late := make(chan int)
@@ -284,7 +284,7 @@ func TestWrapFuture_ChannelWithAValue(t *testing.T) {
 		futuretest.WantValue(t, f, 3)
 		select {
 		case late <- 4:
-			t.Error("the adapter took a second value")
+			t.Error("the adapter received a second value")
 		default:
 		}
 
@@ -381,7 +381,7 @@ func TestWrapFuture_CancelTakesNothing(t *testing.T) {
 			synctest.Wait()
 			futuretest.WantCancelled(t, f)
 			if len(ch) != 1 {
-				t.Fatalf("round %d: the cancelled adapter took the value", i)
+				t.Fatalf("round %d: the canceled adapter received the value", i)
 			}
 			if f.Cancel() {
 				t.Fatal("second Cancel() = true")
@@ -407,7 +407,7 @@ func TestWrapFuture_CancelTakesNothing(t *testing.T) {
 			synctest.Wait()
 			futuretest.WantCancelled(t, f, errE)
 			if len(ch) != 1 {
-				t.Error("the cancelled adapter took the value")
+				t.Error("the canceled adapter received the value")
 			}
 		})
 	})
@@ -433,7 +433,7 @@ func TestWrapFuture_CancelTakesNothing(t *testing.T) {
 			synctest.Wait()
 			futuretest.WantCancelled(t, f)
 			if len(ch) != 1 {
-				t.Error("the cancelled adapter took the item")
+				t.Error("the canceled adapter received the item")
 			}
 		})
 	})
@@ -459,7 +459,7 @@ func TestWrapFuture_CancelRacesASend(t *testing.T) {
 		default:
 			futuretest.WantCancelled(t, f)
 			if len(ch) != 1 {
-				t.Fatal("the adapter was cancelled, and the value is lost")
+				t.Fatal("the adapter was canceled, and the value is lost")
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func TestAfter(t *testing.T) {
 
 		f = future.After(context.Background(), time.Second)
 		if !f.CancelCause(errE) || f.Cancel() {
-			t.Error("Cancel is true once")
+			t.Error("the second Cancel = true")
 		}
 		futuretest.WantCancelled(t, f, errE)
 		time.Sleep(time.Hour)

@@ -183,7 +183,7 @@ func TestAsCompleted_YieldsItsInputs(t *testing.T) {
 			i++
 		}
 		if i != 2 {
-			t.Errorf("%d turns; want 2", i)
+			t.Errorf("%d iterations; want 2", i)
 		}
 	})
 }
@@ -208,12 +208,12 @@ func TestAsCompleted_DuplicatesAtTheirFirstPosition(t *testing.T) {
 func TestAsCompleted_Empty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range future.AsCompleted[*future.Future[int]](t.Context()) {
-			t.Error("something came of nothing")
+			t.Error("a sequence of no futures yielded")
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		for range future.AsCompleted[future.Awaitable](ended) {
-			t.Error("something came of nothing")
+			t.Error("a sequence of no futures yielded")
 		}
 	})
 }
@@ -297,7 +297,7 @@ func TestAsCompleted_UnusedTimeout(t *testing.T) {
 			}
 		}
 		if turns != 2 || ctx.Err() != nil {
-			t.Errorf("%d turns, ctx.Err() = %v", turns, ctx.Err())
+			t.Errorf("%d iterations, ctx.Err() = %v", turns, ctx.Err())
 		}
 		wantWatchers(t, 0, fs...)
 	})
@@ -446,7 +446,7 @@ func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 			total := 0
 			for _, y := range ys {
 				if !y.ended {
-					t.Error("a range goes on, and nothing is left")
+					t.Error("a range goes on without a pending input")
 				}
 				total += len(y.pos)
 			}
@@ -478,7 +478,7 @@ func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 			synctest.Wait()
 			<-left
 			if !y.ended || len(y.pos) < 2 {
-				t.Errorf("the one that stayed: %v, ended %t", y.pos, y.ended)
+				t.Errorf("the other range: %v, ended %t", y.pos, y.ended)
 			}
 		})
 	})

@@ -70,7 +70,7 @@ func TestAwait_GivingUpIsNotCancelling(t *testing.T) {
 		}
 		futuretest.WantPending(t, p)
 		if p.Cancelled() {
-			t.Fatal("giving up cancelled the future")
+			t.Fatal("the end of the wait canceled the future")
 		}
 		if n := future.Watchers(p); n > 1 {
 			t.Fatalf("%d registrations after one of two waiters gave up", n)

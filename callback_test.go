@@ -581,7 +581,7 @@ func TestAddDoneCallback_PanicIsContained(t *testing.T) {
 				got := log.all()
 				slices.Sort(got)
 				if !slices.Equal(got, []int{2, 4}) {
-					t.Fatalf("after a Goexit ran %v; want 2 and 4", got)
+					t.Fatalf("after a Goexit %v ran; want 2 and 4", got)
 				}
 			})
 		}
@@ -628,7 +628,7 @@ func TestAddDoneCallback_SlowOneDelaysNoOther(t *testing.T) {
 		futuretest.WantClosed(t, p.Done())
 		futuretest.WantValue(t, &linked.Future, 1)
 		if awaited != 1 {
-			t.Fatal("the waiter was held up by a callback")
+			t.Fatal("the waiter waits for a callback")
 		}
 		p.AddDoneCallback(t.Context(), log.add(4))
 		log.want(t, 3, 4)

@@ -31,7 +31,7 @@ func TestGo_ParentContextEnds(t *testing.T) {
 				t.Fatalf("context.Cause = %v; want E", inside)
 			}
 			if f.Cancel() {
-				t.Fatal("Cancel of a cancelled task returned true")
+				t.Fatal("Cancel of a canceled task returned true")
 			}
 		})
 	})

@@ -192,7 +192,7 @@ func TestCancel_CauseTravels(t *testing.T) {
 					<-f.Done()
 					futuretest.WantCancelled(t, f, errE)
 					if v, _ := f.Result(); v != 0 {
-						t.Fatalf("a cancelled future holds the value %v", v)
+						t.Fatalf("a canceled future holds the value %v", v)
 					}
 				})
 			})
@@ -253,7 +253,7 @@ func TestCancel_BeforeStart(t *testing.T) {
 				t.Fatalf("the executor had %d tasks", n)
 			}
 			if *ran {
-				t.Fatal("a task that was cancelled before its start ran")
+				t.Fatal("a task that was canceled before its start ran")
 			}
 			futuretest.WantCancelled(t, f, errE)
 			if f.Cancel() {
@@ -299,7 +299,7 @@ func TestCancel_BeforeStart(t *testing.T) {
 		}()
 		f.Cancel()
 		if !futuretest.Collect(func() bool { return futuretest.Closed(gone) }) {
-			t.Fatal("a cancelled task keeps its function")
+			t.Fatal("a canceled task keeps its function")
 		}
 		q.Run()
 		futuretest.WantCancelled(t, f)
@@ -344,7 +344,7 @@ func TestCancel_RunningTask(t *testing.T) {
 			t.Fatal("the waiter did not wake")
 		}
 		if f.Cancel() {
-			t.Fatal("Cancel of a cancelled future returned true")
+			t.Fatal("Cancel of a canceled future returned true")
 		}
 	})
 }

@@ -89,7 +89,7 @@ func TestChain_CancelledIsNotSubmitted(t *testing.T) {
 		wantNoError(t, v.call(p))
 		synctest.Wait()
 		if n := q.Accepted(); n != 0 {
-			t.Fatalf("%d tasks handed over", n)
+			t.Fatalf("%d tasks submitted", n)
 		}
 		futuretest.WantCancelled(t, d)
 	})
@@ -107,7 +107,7 @@ func TestChain_CancelledWhileQueued(t *testing.T) {
 		wantNoError(t, v.call(p))
 		synctest.Wait()
 		if n := q.Accepted(); n != 1 {
-			t.Fatalf("%d tasks handed over; want 1", n)
+			t.Fatalf("%d tasks submitted; want 1", n)
 		}
 		if !d.CancelCause(errE) {
 			t.Fatal("CancelCause of a queued continuation = false")
@@ -138,7 +138,7 @@ func TestChain_ExecutorDropsTheContinuation(t *testing.T) {
 		futuretest.WantCancelled(t, d, errE)
 		futuretest.WantCancelled(t, next, errE)
 		if task.CancelCause(errE) {
-			t.Error("CancelCause of a cancelled task = true")
+			t.Error("CancelCause of a canceled task = true")
 		}
 	})
 }
@@ -158,7 +158,7 @@ func TestChain_FullExecutor(t *testing.T) {
 		synctest.Wait()
 		futuretest.WantValue(t, d, 7)
 		if n := ex.tried.Load(); n == 0 {
-			t.Error("TryExecute was not asked")
+			t.Error("TryExecute was not called")
 		}
 	})
 }
@@ -182,10 +182,10 @@ func TestChain_CancelledWhileTheExecutorIsFull(t *testing.T) {
 }
 
 // A countingExecutor starts a goroutine for each task, and counts the tasks.
-type countingExecutor struct{ handed atomic.Int32 }
+type countingExecutor struct{ submitted atomic.Int32 }
 
 func (c *countingExecutor) Execute(_ context.Context, task future.Task) error {
-	c.handed.Add(1)
+	c.submitted.Add(1)
 	go task.Run()
 	return nil
 }
@@ -227,8 +227,8 @@ func TestChain_IsOneSubmission(t *testing.T) {
 					start()
 					synctest.Wait()
 					futuretest.WantValue(t, d, 100)
-					if n := c.handed.Load(); n != 1 {
-						t.Fatalf("%d tasks handed over for 100 links; want 1", n)
+					if n := c.submitted.Load(); n != 1 {
+						t.Fatalf("%d tasks submitted for 100 links; want 1", n)
 					}
 				})
 			})
@@ -301,9 +301,9 @@ func TestChain_IncomparableExecutorsAreKeptApart(t *testing.T) {
 func TestChain_BranchesAreSubmittedFirst(t *testing.T) {
 	const branches = 5
 	tests := []struct {
-		name   string
-		source func(ctx context.Context) (src *future.Future[int], start func())
-		handed func(int) bool // before the first branch starts
+		name      string
+		source    func(ctx context.Context) (src *future.Future[int], start func())
+		submitted func(int) bool // before the first branch starts
 	}{
 		{"promise", func(context.Context) (*future.Future[int], func()) {
 			p := future.NewPromise[int]()
@@ -327,8 +327,8 @@ func TestChain_BranchesAreSubmittedFirst(t *testing.T) {
 				ds := make([]*future.Future[int], branches)
 				for i := range ds {
 					ds[i] = attachThen(ctx, src, func(context.Context) (int, error) {
-						if first && !test.handed(q.Accepted()) {
-							t.Errorf("%d tasks handed over when the first of %d branches started", q.Accepted(), branches)
+						if first && !test.submitted(q.Accepted()) {
+							t.Errorf("%d tasks submitted when the first of %d branches started", q.Accepted(), branches)
 						}
 						first = false
 						return 7, nil
@@ -419,8 +419,7 @@ func TestChain_BlockingBranchDelaysNoOther(t *testing.T) {
 	}
 }
 
-// A branch that blocks inline, on Inline, delays the other inline branches no more than the
-// submitted ones.
+// A link or a callback that blocks on Inline does not delay the branches that became ready with it.
 func TestChain_BlockingInlineDelaysNoBranch(t *testing.T) {
 	tests := []struct {
 		name  string

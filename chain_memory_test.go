@@ -114,7 +114,7 @@ func TestChain_SourceDropsTheDerived(t *testing.T) {
 			d.Cancel()
 		}()
 		if !futuretest.Collect(func() bool { return freed.Load() == 1 }) {
-			t.Error("the pending source keeps a cancelled function")
+			t.Error("the pending source keeps a canceled function")
 		}
 		wantNoError(t, p.SetResult(1))
 	})
@@ -130,7 +130,7 @@ func TestChain_SourceDropsTheDerived(t *testing.T) {
 			}
 		}()
 		if !futuretest.Collect(func() bool { return freed.Load() == 1 }) {
-			t.Error("the settled source keeps what was derived from it")
+			t.Error("the settled source keeps its derived future")
 		}
 		futuretest.WantValue(t, &p.Future, 1)
 	})
@@ -146,10 +146,10 @@ func TestChain_SourceDropsTheDerived(t *testing.T) {
 			d.Cancel()
 		}()
 		if n := q.Accepted(); n != 1 {
-			t.Fatalf("%d tasks handed over; want 1", n)
+			t.Fatalf("%d tasks submitted; want 1", n)
 		}
 		if !futuretest.Collect(func() bool { return freed.Load() == 2 }) {
-			t.Errorf("%d of 2 freed: the cancelled future keeps its source or its function", freed.Load())
+			t.Errorf("%d of 2 freed: the canceled future keeps its source or its function", freed.Load())
 		}
 		q.Run()
 		futuretest.WantCancelled(t, d)
@@ -218,7 +218,7 @@ func TestChain_MemoryStaysFlat(t *testing.T) {
 				test.turn(ctx)
 			}
 			if after := heap(); after > before+1<<20 {
-				t.Errorf("%d turns keep %d bytes", n, after-before)
+				t.Errorf("%d iterations keep %d bytes", n, after-before)
 			}
 			if left := future.Watchers(&long.Future); left != 0 {
 				t.Errorf("%d registrations left", left)
@@ -246,10 +246,10 @@ func TestChain_QueuedStageDropsItsSource(t *testing.T) {
 		p.SetResult(1)
 	})
 	if len(queue) != 1 || !derived.Cancel() {
-		t.Fatalf("%d tasks in the queue, %v; want one, and its future cancelled", len(queue), derived)
+		t.Fatalf("%d tasks in the queue, %v; want one, and its future canceled", len(queue), derived)
 	}
 	if !futuretest.Collect(func() bool { return source.Value() == nil }) {
-		t.Error("a cancelled stage in the queue of an executor keeps its source")
+		t.Error("a canceled stage in the queue of an executor keeps its source")
 	}
 	runtime.KeepAlive(queue)
 	runtime.KeepAlive(derived)
@@ -444,7 +444,7 @@ func testDepth(t *testing.T) {
 			}
 		})
 		if e.ex == future.Inline {
-			continue // the other cases need nested calls, or end their goroutine
+			continue // the cases below nest calls, or end their goroutine
 		}
 		t.Run(e.name+"/recursion", func(t *testing.T) {
 			// The context is not that of the step before: contexts nest, and a nest of 100,000

@@ -257,7 +257,7 @@ func TestCompleteWith_CancelTravelsBothWays(t *testing.T) {
 		futuretest.WantCancelled(t, &p.Future, errE)
 		futuretest.WantCancelled(t, &q.Future, errE)
 		if p.Cancel() || q.Cancel() {
-			t.Fatal("Cancel of a cancelled future returned true")
+			t.Fatal("Cancel of a canceled future returned true")
 		}
 	})
 	t.Run("Up", func(t *testing.T) {
@@ -395,7 +395,7 @@ func TestCompleteWith_CancelledPromiseCancelsTheSource(t *testing.T) {
 	p, q := future.NewPromise[int](), future.NewPromise[int]()
 	p.CancelCause(errE)
 	if err := p.CompleteWith(&q.Future); !errors.Is(err, future.ErrInvalidState) {
-		t.Fatalf("CompleteWith on a cancelled promise: %v; want ErrInvalidState", err)
+		t.Fatalf("CompleteWith on a canceled promise: %v; want ErrInvalidState", err)
 	}
 	futuretest.WantCancelled(t, &q.Future, errE)
 	t.Run("Task", func(t *testing.T) {
@@ -408,7 +408,7 @@ func TestCompleteWith_CancelledPromiseCancelsTheSource(t *testing.T) {
 			})
 			synctest.Wait()
 			if p.CompleteWith(f) == nil {
-				t.Fatal("CompleteWith on a cancelled promise was accepted")
+				t.Fatal("CompleteWith on a canceled promise was accepted")
 			}
 			synctest.Wait()
 			futuretest.WantCancelled(t, f)
@@ -418,7 +418,7 @@ func TestCompleteWith_CancelledPromiseCancelsTheSource(t *testing.T) {
 		p, f := future.NewPromise[int](), future.FromResult(1)
 		p.Cancel()
 		if p.CompleteWith(f) == nil {
-			t.Fatal("CompleteWith on a cancelled promise was accepted")
+			t.Fatal("CompleteWith on a canceled promise was accepted")
 		}
 		futuretest.WantValue(t, f, 1)
 		futuretest.WantCancelled(t, &p.Future)
@@ -444,7 +444,7 @@ func TestCompleteWith_CancelledPromiseCancelsTheSource(t *testing.T) {
 		p := future.NewPromise[int]()
 		p.Cancel()
 		if p.CompleteWith(&p.Future) == nil {
-			t.Fatal("CompleteWith on a cancelled promise was accepted")
+			t.Fatal("CompleteWith on a canceled promise was accepted")
 		}
 		futuretest.WantCancelled(t, &p.Future)
 	})

@@ -111,7 +111,7 @@ func TestExecutor_Go(t *testing.T) {
 func TestExecutor_BadArguments(t *testing.T) {
 	ctx := context.Background()
 	fn := func(context.Context) (int, error) {
-		t.Error("a function ran that was handed over with a nil context")
+		t.Error("a function ran that was submitted with a nil context")
 		return 0, nil
 	}
 	futuretest.WantPanic(t, "future: Go: ", func() { future.Go(nilCtx, fn) })
@@ -147,7 +147,7 @@ func TestExecutorFrom(t *testing.T) {
 		one.Run()
 		futuretest.WantValue(t, f, 0)
 		if got != one {
-			t.Fatalf("a task's executor is %v; want the one that runs it", got)
+			t.Fatalf("the executor of the task's context is %v; want the one that runs the task", got)
 		}
 	})
 	t.Run("Default", func(t *testing.T) {

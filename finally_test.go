@@ -46,7 +46,7 @@ func TestFinally_RunsOnEveryOutcome(t *testing.T) {
 				synctest.Wait()
 				v, err := p.Result()
 				if got, gotErr := d.Result(); got != v || gotErr != err || d.State() != p.State() {
-					t.Fatalf("%v; want what became of the source, %v", d, &p.Future)
+					t.Fatalf("%v; want the outcome of the source, %v", d, &p.Future)
 				}
 				if n := calls.Load(); n != 1 {
 					t.Fatalf("called %d times", n)
@@ -103,7 +103,7 @@ func TestFinally_RunsAfterCancel(t *testing.T) {
 				}
 				futuretest.WantCancelled(t, d, errE)
 				if !src.IsDone() {
-					t.Fatalf("the source: %v; want it cancelled", src)
+					t.Fatalf("the source: %v; want it canceled", src)
 				}
 			})
 		})

@@ -115,7 +115,7 @@ func TestFirstSucceeded_AllFail(t *testing.T) {
 		ps[0].Cancel()
 		synctest.Wait()
 		if r.State() != future.Failed || !errors.Is(r.Err(), errE) || !errors.Is(r.Err(), future.ErrCancelled) {
-			t.Errorf("one cancelled, one failed: %v", r)
+			t.Errorf("one canceled, one failed: %v", r)
 		}
 	})
 }

@@ -150,7 +150,7 @@ func TestFuture_Failure(t *testing.T) {
 		}
 	}
 	if p.Cancel() || p.Cancelled() {
-		t.Fatal("a failed future was cancelled")
+		t.Fatal("a failed future was canceled")
 	}
 	futuretest.WantFailed(t, &p.Future, errE)
 }
@@ -739,7 +739,7 @@ func (e *tellingError) Error() string { return "op on " + e.of.String() + " fail
 // Scenario A20
 func TestFuture_StringOfAnErrorThatFormatsTheFuture(t *testing.T) {
 	limitStack(t)
-	// after makes a future that settles with the error that fn makes of it.
+	// after returns a future that fails with fn of that future.
 	after := func(fn func(f *future.Future[int]) error) *future.Future[int] {
 		var f *future.Future[int]
 		set := make(chan struct{})

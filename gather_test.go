@@ -86,7 +86,7 @@ func TestGather_Empty(t *testing.T) {
 			t.Fatalf("callbacks ran %d and %d times; want 1 each", gc.Load(), sc.Load())
 		}
 		if g.Cancel() || s.Cancel() {
-			t.Fatal("cancelled what is done")
+			t.Fatal("Cancel of a done future = true")
 		}
 	})
 }
@@ -224,7 +224,7 @@ func TestGather_InputCancelled(t *testing.T) {
 			synctest.Wait()
 			futuretest.WantFailed(t, g, a.Err())
 			if !errors.Is(g.Err(), future.ErrCancelled) || g.Cancelled() {
-				t.Fatalf("gather of a cancelled future: %v", g)
+				t.Fatalf("gather of a canceled future: %v", g)
 			}
 			b.wantUnasked(t)
 			wantWatchers(t, 0, b.Future)
@@ -254,7 +254,7 @@ func TestGather_Cancel(t *testing.T) {
 		slow.wantAsked(t, errE)
 		futuretest.WantPending(t, slow.Future)
 		if g.Cancel() || g.CancelCause(errE2) {
-			t.Fatal("cancelled what is done")
+			t.Fatal("Cancel of a done future = true")
 		}
 		slow.finish(4, nil)
 		synctest.Wait()
@@ -283,7 +283,7 @@ func TestGather_CancelRacesTheLastInput(t *testing.T) {
 		case cancelled:
 			futuretest.WantCancelled(t, g)
 		case set != nil:
-			t.Fatal("neither the gather was cancelled nor its input settled")
+			t.Fatal("neither the gather was canceled nor its input settled")
 		default:
 			futuretest.WantSlice(t, g, 0, 1)
 		}
@@ -304,7 +304,7 @@ func TestGather_SharedInputs(t *testing.T) {
 		futuretest.WantCancelled(t, fs[0])
 		futuretest.WantCancelled(t, fs[1])
 		if g2.State() != future.Failed || !errors.Is(g2.Err(), future.ErrCancelled) {
-			t.Fatalf("the other gather: %v; want Failed with ErrCancelled, since nobody cancelled it", g2)
+			t.Fatalf("the other gather: %v; want Failed with ErrCancelled, since it was not canceled itself", g2)
 		}
 	})
 }

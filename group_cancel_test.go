@@ -56,7 +56,7 @@ func TestGroup_OutsideCancellation(t *testing.T) {
 					t.Fatalf("%d children saw the cancellation; want 5", n)
 				}
 				if g.Context().Err() == nil {
-					t.Fatal("the group's context goes on")
+					t.Fatal("the group's context has not ended")
 				}
 				wantBlocked(t, waited)
 
@@ -210,23 +210,23 @@ func TestGoIn_EndedGroup(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				handed := 0
+				submitted := 0
 				ex := future.ExecutorFunc(func(_ context.Context, task future.Task) error {
-					handed++
+					submitted++
 					go task.Run()
 					return nil
 				})
 				g := future.NewGroup(future.WithExecutor(t.Context(), ex))
 				test.end(g)
-				before := handed
+				before := submitted
 
 				f := future.GoIn(g, func(context.Context) (int, error) {
 					t.Error("a function ran in an ended group")
 					return 0, nil
 				})
 				futuretest.WantCancelled(t, f, test.causes...)
-				if handed != before {
-					t.Fatal("the executor was bothered")
+				if submitted != before {
+					t.Fatal("the executor was called")
 				}
 				first := g.Wait()
 				if second := g.Wait(); second != first {
@@ -393,12 +393,12 @@ func TestGroup_WaitIgnoresChildrenThatNeverStart(t *testing.T) {
 	q := new(futuretest.Queue)
 	g := future.NewGroup(future.WithExecutor(t.Context(), q))
 	fn := func(context.Context) (int, error) {
-		t.Error("a child of a cancelled group ran")
+		t.Error("a child of a canceled group ran")
 		return 0, nil
 	}
 	a, b := future.GoIn(g, fn), future.GoIn(g, fn)
 	if n := q.Len(); n != 2 {
-		t.Fatalf("%d tasks handed over; want 2", n)
+		t.Fatalf("%d tasks submitted; want 2", n)
 	}
 	g.CancelCause(errE)
 	wantCancellation(t, g.Wait(), errE)

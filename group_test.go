@@ -307,7 +307,7 @@ func TestGroup_ChildCancelledBeforeItsStart(t *testing.T) {
 	futuretest.WantCancelled(t, t1)
 	q.Run()
 	if err := g.Wait(); err != nil || ran {
-		t.Fatalf("Wait() = %v, the cancelled child ran: %v", err, ran)
+		t.Fatalf("Wait() = %v, the canceled child ran: %v", err, ran)
 	}
 	futuretest.WantValue(t, t2, 11)
 }
@@ -611,7 +611,7 @@ func TestGroup_WaitReadsItsChildren(t *testing.T) {
 	futuretest.Collect(func() bool { rounds++; return rounds > 5 })
 	for _, u := range r.All() { // earlier tests have left failures to be collected
 		if u.Err == err {
-			t.Fatal("reported, though Wait has returned it")
+			t.Fatal("a failure that Wait has returned was reported")
 		}
 	}
 }

@@ -105,7 +105,7 @@ func TestHedge(t *testing.T) {
 		synctest.Wait()
 		h.wantStarts(t, 0, 10*ms)
 		if h.ctxs[0].Err() == nil {
-			t.Error("the loser's context goes on")
+			t.Error("the loser's context has not ended")
 		}
 		time.Sleep(2 * time.Hour)
 		if err := h.ctxs[1].Err(); err != nil {

@@ -78,14 +78,14 @@ func cooperative(ctx context.Context) *controlled { return startControlled(ctx, 
 // finish.
 func uncooperative(ctx context.Context) *controlled { return startControlled(ctx, false) }
 
-func startControlled(ctx context.Context, obey bool) *controlled {
+func startControlled(ctx context.Context, cooperates bool) *controlled {
 	w := &controlled{end: make(chan future.Outcome[int], 1)}
 	running := make(chan struct{})
 	w.Future = future.Go(ctx, func(ctx context.Context) (int, error) {
 		w.ctx = ctx
 		close(running)
 		var stop <-chan struct{}
-		if obey {
+		if cooperates {
 			stop = ctx.Done()
 		}
 		select {

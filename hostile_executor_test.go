@@ -137,7 +137,7 @@ func TestHostile_CleanUpIsRunAndDropped(t *testing.T) {
 			go func() { at.Store(true); task.CancelCause(errE) }()
 			synctest.Wait()
 			if !ran.Load() || !returned.Load() && !heard.Load() {
-				t.Errorf("round %d: ran %v, Run returned %v, heard %v", i, ran.Load(), returned.Load(), heard.Load())
+				t.Errorf("round %d: ran %v, Run returned %v, asked to stop %v", i, ran.Load(), returned.Load(), heard.Load())
 			}
 			close(release)
 		})
@@ -161,12 +161,12 @@ func TestHostile_CancelledDuringAdmission(t *testing.T) {
 				cancel := start(future.WithExecutor(t.Context(), ex))
 				synctest.Wait()
 				if ex.waiting.Load() == 0 {
-					t.Error("nobody waits")
+					t.Error("no task waits for admission")
 				}
 				cancel()
 				synctest.Wait()
 				if n := ex.waiting.Load(); n != 0 {
-					t.Errorf("%d still wait", n)
+					t.Errorf("%d tasks still wait for admission", n)
 				}
 			})
 		})
@@ -233,7 +233,7 @@ func TestHostile_CleanUpHearsOfCancelDuringAdmission(t *testing.T) {
 		end(errE)
 		synctest.Wait()
 		if heard != errE {
-			t.Errorf("it has heard %v", heard)
+			t.Errorf("the clean-up's context has the error %v", heard)
 		}
 	})
 }

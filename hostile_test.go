@@ -79,7 +79,7 @@ func TestHostile_CauseCallsBack(t *testing.T) {
 		p.CancelCause(hookError{func() { _ = future.NewPromise[int]().CompleteWith(future.FromResult(1)) }})
 		_ = p.CompleteWith(&q.Future)
 		if !q.Cancelled() {
-			t.Error("the promise was cancelled, and what it was to be completed with is not")
+			t.Error("the promise was canceled, and the source of the late link was not")
 		}
 	})
 }
@@ -183,7 +183,7 @@ func TestHostile_TaskReturnsDuringErr(t *testing.T) {
 		c := future.Go(ctx, func(context.Context) (int, error) { return 7, nil })
 		<-c.Done()
 		if c.State() != future.Succeeded && c.Err() == nil {
-			t.Errorf("asked %d times: %v without an error", at, c.State())
+			t.Errorf("call %d of Err: %v without an error", at, c.State())
 		}
 		p := future.NewPromise[int]()
 		time.AfterFunc(10*time.Millisecond, func() { p.SetResult(1) })
@@ -233,7 +233,7 @@ func TestHostile_HandlerCallsGoexit(t *testing.T) {
 		p.SetResult(1)
 	})
 	if n := told.Load(); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("the handler was called %d times", n)
 	}
 }
 
@@ -278,7 +278,7 @@ func TestHostile_FutureSettlesWhileWaitReturns(t *testing.T) {
 	futs := []askedFuture{{a, func() {}}, {b, func() { _ = a.SetResult(1) }}}
 	done, _, err := future.Wait(t.Context(), future.WhenFirstCompleted, futs...)
 	if err != nil || !slices.ContainsFunc(done, func(f askedFuture) bool { return f.Promise == b }) {
-		t.Errorf("done: %v, %v; what ended the wait is not there", done, err)
+		t.Errorf("done: %v, %v; want the future that ended the wait in it", done, err)
 	}
 }
 
@@ -394,7 +394,7 @@ func TestHostile_FirstSucceededOfCancelledIsNotReported(t *testing.T) {
 		}
 	}
 	if !futuretest.Collect(told(errLast)) {
-		t.Error("what failed is not reported")
+		t.Error("the failed future is not reported")
 	}
 	runtime.GC()
 	time.Sleep(10 * time.Millisecond)
@@ -540,7 +540,7 @@ func TestHostile_LeavesItsParentBeforeItIsDone(t *testing.T) {
 			close(set)
 			<-f.Done()
 			if stops == 0 {
-				t.Error("it was not taken off its parent")
+				t.Error("the future is still registered with its parent")
 			}
 		})
 	}

@@ -89,7 +89,7 @@ func TestInterleaving_HedgeRacesTheEndOfItsContext(t *testing.T) {
 			f := future.Hedge(ctx, time.Hour, 3, func(context.Context, int) (int, error) { return 0, errE })
 			synctest.Wait()
 			if !f.IsDone() {
-				t.Errorf("the context ended when it was asked for the %dth time: %v", n, f)
+				t.Errorf("the context ended in call %d of Err: %v", n, f)
 			}
 		})
 	}

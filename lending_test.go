@@ -133,7 +133,7 @@ func TestLending_ParkedTasksLend(t *testing.T) {
 				_ = gate.SetResult(1)
 				synctest.Wait()
 				if out, lent := l.out.Load(), l.lent.Load(); out != 0 || lent != tc.lends {
-					t.Errorf("%d slots lent, and %d never taken again; want %d and 0", lent, out, tc.lends)
+					t.Errorf("%d slots lent, and %d never reclaimed; want %d and 0", lent, out, tc.lends)
 				}
 			})
 		})
@@ -168,7 +168,7 @@ func TestLending_GoroutinesOfOneTask(t *testing.T) {
 		_ = third.SetResult(3)
 		time.Sleep(time.Minute)
 		if l.out.Load() != 0 {
-			t.Errorf("%d slots were not taken again", l.out.Load())
+			t.Errorf("%d slots were not reclaimed", l.out.Load())
 		}
 	})
 }

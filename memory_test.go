@@ -89,7 +89,7 @@ func neverOps(t *testing.T, never *future.Future[int]) map[string]func(i int) {
 		},
 		"AsCompleted": func(int) {
 			for range future.AsCompleted(ended, never) {
-				t.Fatal("yielded what is pending")
+				t.Fatal("a pending future was yielded")
 			}
 		},
 		"AddDoneCallback": func(int) {
@@ -632,8 +632,8 @@ func TestMemory_CostPerInput(t *testing.T) {
 	}
 }
 
-// settleRaces races one future n times, and settles the other inputs in the given order. n must be
-// a power of 2.
+// settleRaces starts n races of one pending future, and settles the winners in the given order.
+// n must be a power of 2.
 func settleRaces(n int, order func(i int) int) {
 	never := future.NewPromise[int]()
 	ps, fs := promises(n)
@@ -813,7 +813,7 @@ func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 			}()
 			<-f.Done()
 			if !collectWithTimers(gone.Load) {
-				t.Error("something is still referred to")
+				t.Error("an object is still reachable")
 			}
 			f.Err() // f was reachable all the time
 		})

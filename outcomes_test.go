@@ -40,7 +40,7 @@ func TestOutcomes_EveryOutcome(t *testing.T) {
 			}
 		}
 		if !errors.Is(got[2].Err, future.ErrCancelled) || !errors.Is(got[2].Err, errE) || !errors.Is(got[4].Err, future.ErrCancelled) {
-			t.Errorf("cancelled outcomes are %v and %v", got[2], got[4])
+			t.Errorf("canceled outcomes are %v and %v", got[2], got[4])
 		}
 		if n := calls.Load(); n != 1 {
 			t.Errorf("callback ran %d times; want 1", n)
@@ -63,7 +63,7 @@ func TestOutcomes_Cancel(t *testing.T) {
 		futuretest.WantCancelled(t, fs[1], errE)
 		futuretest.WantCancelled(t, fs[2], errE)
 		if v, _ := s.Result(); v != nil {
-			t.Fatalf("a cancelled Outcomes has the value %v", v)
+			t.Fatalf("a canceled Outcomes has the value %v", v)
 		}
 	})
 }

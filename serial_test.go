@@ -188,10 +188,10 @@ func TestSerial(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ex := newBoundedExecutor(t)
 			serial := future.NewSerial(ex)
-			impatient, cancel := context.WithCancel(t.Context())
+			firstCtx, cancel := context.WithCancel(t.Context())
 			var refused error
 			go func() {
-				refused = serial.Execute(impatient, future.TaskFunc(func() { t.Error("a refused task ran") }))
+				refused = serial.Execute(firstCtx, future.TaskFunc(func() { t.Error("a refused task ran") }))
 			}()
 			synctest.Wait()
 			var second *future.Future[int]
@@ -260,7 +260,7 @@ func TestSerial(t *testing.T) {
 				return 1, nil
 			})
 			second := future.Go(ctx, func(context.Context) (int, error) {
-				t.Error("a cancelled task ran")
+				t.Error("a canceled task ran")
 				return 2, nil
 			})
 			third := future.Go(ctx, func(context.Context) (int, error) { return 3, nil })

@@ -56,7 +56,7 @@ func TestShield_Cancel(t *testing.T) {
 		futuretest.WantCancelled(t, outer, errE)
 		wantWatchers(t, 1, task.Future)
 		if !other.Cancel() || other.Cancel() {
-			t.Error("Cancel is true once")
+			t.Error("the second Cancel = true")
 		}
 		synctest.Wait()
 		task.wantUnasked(t)
@@ -101,7 +101,7 @@ func TestShield_DoneSource(t *testing.T) {
 	futuretest.WantFailed(t, future.Shield(future.FromError[int](errE)), errE)
 	futuretest.WantCancelled(t, future.Shield(&p.Future), errE1)
 	if future.Shield(future.FromResult(1)).Cancel() {
-		t.Error("cancelled what is done")
+		t.Error("Cancel of a done future = true")
 	}
 }
 
@@ -179,9 +179,9 @@ func shieldAndFail(n int, err error) {
 func TestShield_OrphanedFailure(t *testing.T) {
 	r := futuretest.CatchReports(t)
 	for _, shields := range []int{1, 2} {
-		orphan := errors.New("orphan")
-		shieldAndFail(shields, orphan)
-		r.Want(t, orphan, 1)
+		unread := errors.New("unread")
+		shieldAndFail(shields, unread)
+		r.Want(t, unread, 1)
 	}
 
 	t.Run("success", func(t *testing.T) {

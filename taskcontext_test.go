@@ -62,13 +62,13 @@ func TestGo_ContextDeadline(t *testing.T) {
 // returns at once if release was called before. The task itself calls no method of its context.
 func startLatched(parent context.Context) (f *future.Future[int], inside context.Context, release func()) {
 	gate := make(chan struct{})
-	handed := make(chan context.Context)
+	contexts := make(chan context.Context)
 	f = future.Go(parent, func(ctx context.Context) (int, error) {
-		handed <- ctx
+		contexts <- ctx
 		<-gate
 		return 1, nil
 	})
-	return f, <-handed, sync.OnceFunc(func() {
+	return f, <-contexts, sync.OnceFunc(func() {
 		close(gate)
 		<-f.Done()
 	})
@@ -580,8 +580,8 @@ func TestGo_ParentsEndIsSeenAtOnce(t *testing.T) {
 	})
 }
 
-// A context whose function has returned has no deadline, because it would not meet it: package
-// context relies on the parent for a deadline that is later than the parent's.
+// A context whose function has returned has no deadline, because it would not end then. Package
+// context starts no timer for a deadline that is later than the parent's.
 func TestGo_NoDeadlineAfterTheFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -617,7 +617,7 @@ func TestGo_NoDeadlineAfterTheFunction(t *testing.T) {
 // A call of a method of a nested context is a loop, not a recursion.
 func TestGo_NestedContexts(t *testing.T) {
 	const n = 5000
-	defer debug.SetMaxStack(debug.SetMaxStack(64 << 10)) // formatting each step would also call the contexts
+	defer debug.SetMaxStack(debug.SetMaxStack(64 << 10)) // small, as n is: each step calls the contexts below it too
 	root := future.WithExecutor(context.Background(), future.Inline)
 	ctx, p := root, future.NewPromise[int]()
 	for range n { // the contexts of functions that have not returned, for p is pending

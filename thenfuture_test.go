@@ -147,7 +147,7 @@ func TestThenFuture_OutcomeOfTheInner(t *testing.T) {
 				synctest.Wait()
 				v, err := inner.Result()
 				if got, gotErr := d.Result(); got != v || gotErr != err || d.State() != inner.State() {
-					t.Fatalf("%v; want what became of the inner %v", d, &inner.Future)
+					t.Fatalf("%v; want the outcome of the inner %v", d, &inner.Future)
 				}
 			})
 		})

@@ -146,7 +146,7 @@ func TestUnhandled_EndOfTheRoot(t *testing.T) {
 		})
 		<-outer.Done()
 		if inner.State() != future.Cancelled {
-			t.Errorf("%v; want it cancelled", inner)
+			t.Errorf("%v; want it canceled", inner)
 		}
 	})
 	r.Want(t, cause, 0)
@@ -543,7 +543,7 @@ func TestUnhandled_Handler(t *testing.T) {
 		t.Cleanup(func() { future.SetUnhandledHandler(prev) })
 		drop(err)
 		if !futuretest.Collect(func() bool { return len(done) == 1 }) {
-			t.Fatal("the handler did not come to its end")
+			t.Fatal("the handler did not return")
 		}
 		if <-done == "" {
 			t.Fatal("the report does not say which future it was")

@@ -71,7 +71,7 @@ func TestWithContext(t *testing.T) {
 			t.Errorf("%v; want Failed with the deadline", f)
 		}
 		if !p.IsDone() {
-			t.Error("the source goes on")
+			t.Error("the source was not asked to stop")
 		}
 	})
 	run("ended before", func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc) {
