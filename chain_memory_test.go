@@ -182,13 +182,6 @@ func TestChain_MemoryStaysFlat(t *testing.T) {
 	if futuretest.RaceEnabled {
 		n = 20_000
 	}
-	heap := func() uint64 {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
 	long := future.NewPromise[int]()
 	failed := future.FromError[int](errE)
 	_ = failed.Err()
@@ -213,11 +206,11 @@ func TestChain_MemoryStaysFlat(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			ctx := future.WithExecutor(t.Context(), future.Inline)
 			test.turn(ctx)
-			before := heap()
+			before := futuretest.Heap()
 			for range n {
 				test.turn(ctx)
 			}
-			if after := heap(); after > before+1<<20 {
+			if after := futuretest.Heap(); after > before+1<<20 {
 				t.Errorf("%d iterations keep %d bytes", n, after-before)
 			}
 			if left := future.Watchers(&long.Future); left != 0 {

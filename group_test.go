@@ -436,13 +436,6 @@ func TestGroup_FinishedChildrenAreReleased(t *testing.T) {
 
 // Scenario J15
 func TestGroup_MemoryStaysFlat(t *testing.T) {
-	heap := func() uint64 {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
 	ctx := future.WithExecutor(t.Context(), future.Inline)
 	child := func(ctx context.Context) (int, error) {
 		_ = ctx.Done()
@@ -451,11 +444,11 @@ func TestGroup_MemoryStaysFlat(t *testing.T) {
 	const n = 20_000
 	t.Run("children of one group", func(t *testing.T) {
 		g := future.NewGroup(ctx)
-		before := heap()
+		before := futuretest.Heap()
 		for range n {
 			future.GoIn(g, child)
 		}
-		if after := heap(); after > before+1<<20 {
+		if after := futuretest.Heap(); after > before+1<<20 {
 			t.Errorf("%d finished children keep %d bytes", n, after-before)
 		}
 		if err := g.Wait(); err != nil {
@@ -463,7 +456,7 @@ func TestGroup_MemoryStaysFlat(t *testing.T) {
 		}
 	})
 	t.Run("groups of one context", func(t *testing.T) {
-		before := heap()
+		before := futuretest.Heap()
 		for range n {
 			g := future.NewGroup(ctx)
 			_ = g.Context().Done()
@@ -472,7 +465,7 @@ func TestGroup_MemoryStaysFlat(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if after := heap(); after > before+1<<20 {
+		if after := futuretest.Heap(); after > before+1<<20 {
 			t.Errorf("%d finished groups keep %d bytes", n, after-before)
 		}
 	})

@@ -22,22 +22,15 @@ import (
 // afterwards.
 func wantFlatHeap(t *testing.T, times int, op func(i int)) {
 	t.Helper()
-	heap := func() int64 {
-		runtime.GC()
-		runtime.GC() // an object with a cleanup is freed in the second cycle
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
 	for i := range times / 10 {
 		op(i)
 	}
-	before := heap()
+	before := futuretest.Heap()
 	for i := range times {
 		op(i)
 	}
 	// The limit is less than a pointer for each round, plus room for other activity in the process.
-	if grown, limit := heap()-before, int64(512<<10+6*times); grown > limit {
+	if grown, limit := futuretest.Heap()-before, int64(512<<10+6*times); grown > limit {
 		t.Errorf("the heap grew by %d bytes in %d rounds; want at most %d", grown, times, limit)
 	}
 }

@@ -1,8 +1,8 @@
 // Package futuretest has the assertions and the executors that the tests of several
 // packages of this module share.
 //
-// An assertion ends its test with Fatalf if it does not hold, so that it must be
-// called on the goroutine of the test.
+// An assertion that fails ends its test, so it must be called on the goroutine of
+// the test.
 package futuretest
 
 import (
