@@ -9,19 +9,20 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 	"github.com/channel-native/future/internal/lending"
 )
 
-// A countingLender runs each task on a goroutine, and counts what it lends.
+// A countingLender runs each task on a new goroutine, and counts the slots that it lends.
 type countingLender struct {
 	lending.Lender
-	out, lent atomic.Int64 // slots that are lent out; that were
+	out, lent atomic.Int64 // slots that are lent now, and that were ever lent
 	reclaim   func()       // called by Reclaim; may be nil
 }
 
 func (l *countingLender) Execute(_ context.Context, t future.Task) error { go t.Run(); return nil }
 
-// newCountingLender returns a countingLender whose Reclaim calls reclaim, unless that is nil.
+// newCountingLender returns a countingLender whose Reclaim calls reclaim, if that is not nil.
 func newCountingLender(reclaim func()) *countingLender {
 	l := &countingLender{reclaim: reclaim}
 	l.Lender = lending.NewLender((*countingLedger)(l))
@@ -39,8 +40,8 @@ func (l *countingLedger) Reclaim() {
 	l.out.Add(-1)
 }
 
-// Whatever runs on a lender lends its slot out for as long as it is parked with the context that it was given.
-func TestLender_WhatLends(t *testing.T) {
+// A task on a lender lends its slot while it is parked with the context that it was given.
+func TestLending_ParkedTasksLend(t *testing.T) {
 	parks := func(gate *future.Future[int]) func(ctx context.Context) (int, error) {
 		return func(ctx context.Context) (int, error) { return gate.Await(ctx) }
 	}
@@ -132,23 +133,23 @@ func TestLender_WhatLends(t *testing.T) {
 				_ = gate.SetResult(1)
 				synctest.Wait()
 				if out, lent := l.out.Load(), l.lent.Load(); out != 0 || lent != tc.lends {
-					t.Errorf("%d slots lent, and %d never taken again; want %d and 0", lent, out, tc.lends)
+					t.Errorf("%d slots lent, and %d never reclaimed; want %d and 0", lent, out, tc.lends)
 				}
 			})
 		})
 	}
 }
 
-// Several goroutines that wait with the context of one task are that task: one slot, lent once, taken again by the last
-// one to go on; and if another of them parks while it is being taken, it is given up again.
-func TestLender_GoroutinesOfOneTask(t *testing.T) {
+// Several goroutines that wait with the context of one task lend one slot once. The last one to go
+// on reclaims it. If another one parks during the reclaim, the slot is lent again.
+func TestLending_GoroutinesOfOneTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newCountingLender(func() { time.Sleep(time.Second) })
 		first, second, third := future.NewPromise[int](), future.NewPromise[int](), future.NewPromise[int]()
 		f := future.Go(future.WithExecutor(t.Context(), l), func(ctx context.Context) (int, error) {
 			go func() { _, _ = second.Await(ctx) }()
 			go func() {
-				time.Sleep(1500 * time.Millisecond) // when the slot is being taken again
+				time.Sleep(1500 * time.Millisecond) // during the reclaim
 				_, _ = third.Await(ctx)
 			}()
 			return first.Await(ctx)
@@ -167,13 +168,13 @@ func TestLender_GoroutinesOfOneTask(t *testing.T) {
 		_ = third.SetResult(3)
 		time.Sleep(time.Minute)
 		if l.out.Load() != 0 {
-			t.Errorf("%d slots were not taken again", l.out.Load())
+			t.Errorf("%d slots were not reclaimed", l.out.Load())
 		}
 	})
 }
 
-// What waits for the room of a Handle sees the values of its context, but not its end.
-func TestLender_PatienceOfHandle(t *testing.T) {
+// The wait for admission of a Handle sees the values of its context, but not its end.
+func TestLending_AdmissionContextOfHandle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var value any
 		var before, after error
@@ -187,10 +188,10 @@ func TestLender_PatienceOfHandle(t *testing.T) {
 		cancel()
 		f := future.Handle(ctx, future.FromResult(7), func(_ context.Context, v int, err error) (int, error) { return v, err })
 		synctest.Wait()
-		wantPending(t, f)
+		futuretest.WantPending(t, f)
 		f.Cancel()
 		synctest.Wait()
-		wantCancelled(t, f)
+		futuretest.WantCancelled(t, f)
 		if value != 1 || before != nil || after != context.Canceled {
 			t.Errorf("value %v, Err %v, after Cancel %v; want 1, nil, %v", value, before, after, context.Canceled)
 		}
@@ -199,23 +200,16 @@ func TestLender_PatienceOfHandle(t *testing.T) {
 
 type lenderKey struct{}
 
-// roomless is an executor that has room for nobody who does not wait.
+// roomless is an executor whose TryExecute always refuses.
 type roomless func(context.Context, future.Task) error
 
 func (f roomless) Execute(ctx context.Context, t future.Task) error { return f(ctx, t) }
-func (roomless) TryExecute(future.Task) error                       { return errE }
 
-func TestGo_NameOfItsContext(t *testing.T) {
-	f := future.Go(context.Background(), func(ctx context.Context) (string, error) {
-		return fmt.Sprint(context.WithoutCancel(ctx)), nil
-	})
-	if name, err := f.Await(t.Context()); name != "future.task.WithoutCancel" || err != nil {
-		t.Errorf("%q, %v", name, err)
-	}
-}
+func (roomless) TryExecute(future.Task) error { return errE }
 
-// A wait that is over before it begins lends nothing: what it waits for is settled, or its context has ended.
-func TestLender_NothingToWaitFor(t *testing.T) {
+// A wait that is over before it begins lends nothing: its future has settled, or its context has
+// ended.
+func TestLending_NothingToWaitFor(t *testing.T) {
 	l := newCountingLender(nil)
 	never, done := future.NewPromise[int](), future.FromResult(1)
 	_, err := future.Go(future.WithExecutor(t.Context(), l), func(ctx context.Context) (int, error) {
