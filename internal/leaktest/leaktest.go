@@ -1,42 +1,12 @@
-// Package leaktest ends the tests of a package with a look for goroutines that they
-// have left behind.
+// Package leaktest forwards to futuretest, which has taken its place. It goes once
+// every TestMain calls futuretest.Main.
 package leaktest
 
 import (
-	"fmt"
-	"os"
-	"runtime/pprof"
-	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// Main runs the tests and exits. It fails if goroutines are left at the end, and, in
-// a build with GOEXPERIMENT=goroutineleakprofile, if the garbage collector finds some
-// that nobody can ever wake.
-func Main(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if leaks := leaked(); leaks != "" {
-			fmt.Fprintf(os.Stderr, "goroutines that nobody can wake:\n%s", leaks)
-			code = max(code, 1)
-		}
-		os.Exit(code)
-	}))
-}
-
-// leaked returns the stacks of the leaked goroutines.
-func leaked() string {
-	profile := pprof.Lookup("goroutineleak")
-	if profile == nil {
-		return ""
-	}
-	var text strings.Builder
-	if err := profile.WriteTo(&text, 1); err != nil {
-		return err.Error()
-	}
-	if strings.HasPrefix(text.String(), "goroutineleak profile: total 0\n") {
-		return ""
-	}
-	return text.String()
-}
+// Main is futuretest.Main.
+func Main(m *testing.M) { futuretest.Main(m) }
