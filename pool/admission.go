@@ -11,8 +11,8 @@ import (
 // has, or until ctx ends. Submitters that wait for room are admitted in the order of
 // their calls.
 //
-// If Execute returns nil, the pool runs the task once, or cancels it if Close is
-// called before. Otherwise the error is [ErrClosed] if the pool is closed, also
+// If Execute returns nil, the pool runs the task once, or cancels it instead if Close
+// is called before the task starts. Otherwise the error is [ErrClosed] if the pool is closed, also
 // during the wait, or ctx.Err() if ctx ended first, and the pool does nothing with
 // the task.
 //

@@ -98,7 +98,7 @@ func TestClose_CancelsQueuedAndRunningTasks(t *testing.T) {
 			}
 		}
 		if ended != 10 {
-			t.Fatalf("%d futures are cancelled; want the 10 queued ones", ended)
+			t.Fatalf("%d futures are canceled; want the 10 queued ones", ended)
 		}
 		if plain.asked.Load() == 0 || plain.ran.Load() != 0 {
 			t.Fatalf("a queued task was canceled %d times and ran %d times; want it canceled", plain.asked.Load(), plain.ran.Load())

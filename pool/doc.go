@@ -72,8 +72,8 @@
 // # Order
 //
 // Tasks start in the order of admission, and submitters that wait for room are
-// admitted in the order of their calls. This orders no effects: several workers run
-// their tasks side by side. With a long queue, a worker takes several tasks at a time
+// admitted in the order of their calls. The effects of tasks have no order: several
+// workers run them side by side. With a long queue, a worker takes several tasks at a time
 // ([WithQueue]), and their start may be delayed by the task before them. Other workers
 // take these tasks over if that worker makes no progress, and at once if its task has
 // parked.

@@ -104,7 +104,8 @@ type Pool struct {
 	submitted  uint64
 
 	// The ledger of slots; see slots.go. inUse counts the slots in use, busy those
-	// of them that run a task, and lent the tasks that are parked without a slot.
+	// of them that run a task, and lent the tasks that have lent their slot and not
+	// begun to reclaim one.
 	limit, inUse, busy, lent int
 
 	submitters requestList // blocked in Execute, for room in the queue

@@ -28,7 +28,7 @@ type worker struct {
 	// mu guards the fields below. A worker locks it for each task, and pool.mu for
 	// each batch.
 	mu                   sync.Mutex
-	tasks                localQueue  // filled by refill and by its own worker only; others may steal
+	tasks                localQueue  // filled by its own worker; other workers steal from it
 	current              future.Task // the task that runs; nil between tasks. Set by the worker.
 	completed, cancelled uint64      // tasks done, by their end; moved to the pool by unregister
 
