@@ -93,7 +93,7 @@ type Pool struct {
 	victims    []*worker            // whose local queues may hold tasks, in the order of their refills
 	refills    int                  // how often a worker has refilled while there were victims
 	stealFirst int                  // how many of the first victims come before the queue; set when a task parks
-	reaper     *time.Timer          // dismisses idle workers; nil if none is idle
+	reaper     *time.Timer          // will dismiss idle workers; nil if not set
 
 	mu         sync.Mutex
 	closed     bool    // set once, by stopAdmission
