@@ -184,7 +184,7 @@ func (r *oracleRun) do(op oracleOp) string {
 	case "set_result":
 		return describe(r.promises[op.arg(0)].SetResult(op.arg(1)))
 	case "set_exception":
-		err := error(numbered(op[2].(string)))
+		err := error(textError(op[2].(string)))
 		if op[2] == "cancelled" {
 			err = future.ErrCancelled
 		}
@@ -193,7 +193,7 @@ func (r *oracleRun) do(op oracleOp) string {
 		i := op.arg(0)
 		var cause error
 		if op[2] != "" {
-			cause = numbered(op[2].(string))
+			cause = textError(op[2].(string))
 		}
 		ok := r.handles[i].CancelCause(cause)
 		r.ended[i] = r.ended[i] || ok && r.kinds[i] == "gather"

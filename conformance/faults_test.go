@@ -35,8 +35,6 @@ type use struct {
 	starts bool
 }
 
-type intFuture = future.Future[int]
-
 var uses = []use{
 	{name: "Go", starts: true, start: func(ctx context.Context, _ *intFuture, fn func() error) future.Awaitable {
 		return future.Go(ctx, func(context.Context) (int, error) { return 1, fn() })
