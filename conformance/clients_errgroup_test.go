@@ -48,7 +48,8 @@ func TestErrgroupFails(t *testing.T) {
 	}
 }
 
-// Cancelling does not reach the group. Once its Wait has begun, what that says is what counts.
+// Canceling the future of an errgroup does not affect the group. Once Wait of the group has
+// begun, the outcome is that of Wait.
 func TestErrgroupCancelled(t *testing.T) {
 	ctx := clientContext(t)
 	failure := errors.New("failure")
@@ -64,7 +65,7 @@ func TestErrgroupCancelled(t *testing.T) {
 	cancel()
 	mustFail(ctx, t, bounded, future.Cancelled)
 	f.Cancel()
-	early := f.Cancelled() // before Wait
+	early := f.Cancelled() // Wait had not begun
 	_ = release.SetResult(struct{}{})
 	if _, err := f.Await(ctx); !early && err != failure || early && !errors.Is(err, future.ErrCancelled) {
 		t.Fatalf("%v: error %v", f, err)
@@ -74,7 +75,8 @@ func TestErrgroupCancelled(t *testing.T) {
 	}
 }
 
-// An errgroup whose functions await futures: the first failure cancels what the others wait for.
+// The functions of an errgroup await futures. The first failure ends the context of the
+// group, which cancels the futures.
 func TestErrgroupOfFutures(t *testing.T) {
 	ctx := clientContext(t)
 	failure := errors.New("failure")

@@ -295,7 +295,7 @@ func (m *model) settleAsFirst(f, first *modelFuture) {
 }
 
 // cancelLosers cancels the inputs of a Race. During the call of Race, each input is
-// cancelled with everything upstream of it before the next one.
+// canceled with everything upstream of it before the next one.
 func (m *model) cancelLosers(f *modelFuture) {
 	if f.built {
 		m.cancelAll(f.inputs, "")
