@@ -10,7 +10,7 @@ import (
 	"github.com/channel-native/future"
 )
 
-func TestErrgroup(t *testing.T) {
+func TestErrgroupWaitSettlesFuture(t *testing.T) {
 	ctx := clientContext(t)
 	g, gctx := errgroup.WithContext(ctx)
 	results := make([]int, 10)
@@ -29,7 +29,7 @@ func TestErrgroup(t *testing.T) {
 	}
 }
 
-func TestErrgroupFails(t *testing.T) {
+func TestErrgroupErrorPassesUnchanged(t *testing.T) {
 	ctx := clientContext(t)
 	failure := errors.New("failure")
 	g, gctx := errgroup.WithContext(ctx)
@@ -50,7 +50,7 @@ func TestErrgroupFails(t *testing.T) {
 
 // Canceling the future of an errgroup does not affect the group. Once Wait of the group has
 // begun, the outcome is that of Wait.
-func TestErrgroupCancelled(t *testing.T) {
+func TestErrgroupIgnoresCancellation(t *testing.T) {
 	ctx := clientContext(t)
 	failure := errors.New("failure")
 	release := future.NewPromise[struct{}]()
@@ -77,7 +77,7 @@ func TestErrgroupCancelled(t *testing.T) {
 
 // The functions of an errgroup await futures. The first failure ends the context of the
 // group, which cancels the futures.
-func TestErrgroupOfFutures(t *testing.T) {
+func TestErrgroupFailureCancelsFutures(t *testing.T) {
 	ctx := clientContext(t)
 	failure := errors.New("failure")
 	g, gctx := errgroup.WithContext(ctx)

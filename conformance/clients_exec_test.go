@@ -77,7 +77,7 @@ func hang(ctx context.Context, t *testing.T) *future.Future[*os.ProcessState] {
 	return f
 }
 
-func TestExecRun(t *testing.T) {
+func TestExecOutput(t *testing.T) {
 	ctx := clientContext(t)
 	futs := make([]*future.Future[string], 3)
 	for i := range futs {
@@ -92,7 +92,7 @@ func TestExecRun(t *testing.T) {
 	}
 }
 
-func TestExecFails(t *testing.T) {
+func TestExecErrors(t *testing.T) {
 	ctx := clientContext(t)
 	var exit *exec.ExitError
 	if err := mustFail(ctx, t, run(ctx, t, "fail", nil), future.Failed); !errors.As(err, &exit) || exit.ExitCode() != 3 {
@@ -105,7 +105,7 @@ func TestExecFails(t *testing.T) {
 
 // Canceling the future of a command kills the process. The future settles once the process
 // is gone, with an error that has the cause and the exit status.
-func TestExecCancelled(t *testing.T) {
+func TestExecCancellationKills(t *testing.T) {
 	ctx := clientContext(t)
 	reason := errors.New("reason")
 	var exit *exec.ExitError
@@ -147,7 +147,7 @@ func checkGone(exit *exec.ExitError) error {
 }
 
 // WithTimeout settles on time. The command is killed, and its future settles a little later.
-func TestExecTimeout(t *testing.T) {
+func TestExecTimeoutKills(t *testing.T) {
 	ctx := clientContext(t)
 	f := hang(ctx, t)
 	mustFail(ctx, t, future.WithTimeout(f, 10*time.Millisecond), future.Failed, future.ErrTimeout)

@@ -135,7 +135,7 @@ func TestHTTPBodyTruncated(t *testing.T) {
 	}
 }
 
-func TestHTTPCancelled(t *testing.T) {
+func TestHTTPCancellationReachesServer(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
 	f := get(ctx, s.Client(), s.URL+"/headers")
@@ -149,7 +149,7 @@ func TestHTTPCancelled(t *testing.T) {
 	}
 }
 
-func TestHTTPTimeout(t *testing.T) {
+func TestHTTPTimeoutEndsRequest(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
 	f := get(ctx, s.Client(), s.URL+"/headers")
@@ -164,7 +164,7 @@ func TestHTTPTimeout(t *testing.T) {
 }
 
 // When the context of a request ends, net/http returns the cause, not context.Canceled.
-func TestHTTPCancelledWithCause(t *testing.T) {
+func TestHTTPErrorIsCause(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
 	reason := errors.New("reason")
@@ -187,7 +187,7 @@ func TestHTTPCancelledWithCause(t *testing.T) {
 	}
 }
 
-func TestHTTPServerGone(t *testing.T) {
+func TestHTTPConnectionsClosed(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
 	f := get(ctx, s.Client(), s.URL+"/headers")

@@ -96,14 +96,14 @@ func TestMQTTPublish(t *testing.T) {
 	}
 }
 
-func TestMQTTNoBroker(t *testing.T) {
+func TestMQTTConnectFails(t *testing.T) {
 	ctx := clientContext(t)
 	address, stop := startMQTT(t)
 	stop()
 	mustFail(ctx, t, token(ctx, mqttClient(t, address).Connect()), future.Failed)
 }
 
-func TestMQTTBrokerGone(t *testing.T) {
+func TestMQTTBrokerStops(t *testing.T) {
 	ctx := clientContext(t)
 	address, stop := startMQTT(t)
 	c := mqttClient(t, address)

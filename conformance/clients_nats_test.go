@@ -97,7 +97,7 @@ func TestNATSPublish(t *testing.T) {
 }
 
 // The callbacks of the client settle promises, so a publish needs no goroutine.
-func TestNATSPublishPromises(t *testing.T) {
+func TestNATSCallbacksSettlePromises(t *testing.T) {
 	ctx := clientContext(t)
 	var pending sync.Map // *nats.Msg → *future.Promise[*jetstream.PubAck]
 	settle := func(m *nats.Msg, ack *jetstream.PubAck, err error) {
@@ -131,7 +131,7 @@ func TestNATSPublishPromises(t *testing.T) {
 	}
 }
 
-func TestNATSRefused(t *testing.T) {
+func TestNATSPublishRefused(t *testing.T) {
 	ctx := clientContext(t)
 	_, _, js := startNATS(ctx, t)
 
@@ -147,7 +147,7 @@ func TestNATSRefused(t *testing.T) {
 	}
 }
 
-func TestNATSBrokerGone(t *testing.T) {
+func TestNATSServerStops(t *testing.T) {
 	ctx := clientContext(t)
 	srv, _, js := startNATS(ctx, t)
 	futs := make([]*future.Future[*jetstream.PubAck], 10)
@@ -185,7 +185,7 @@ func TestNATSContextEnds(t *testing.T) {
 }
 
 // A future of a subscription's channel receives one message and leaves the others.
-func TestNATSSubscription(t *testing.T) {
+func TestNATSSubscriptionChannel(t *testing.T) {
 	ctx := clientContext(t)
 	_, nc, _ := startNATS(ctx, t)
 	msgs := make(chan *nats.Msg, 8)

@@ -99,7 +99,7 @@ func TestSQLResultsOutliveTask(t *testing.T) {
 	}
 }
 
-func TestSQLCancelled(t *testing.T) {
+func TestSQLCancellationEndsQuery(t *testing.T) {
 	ctx := clientContext(t)
 	db := openSQL(ctx, t)
 	reason := errors.New("reason")
@@ -151,7 +151,7 @@ func TestSQLContextEnds(t *testing.T) {
 
 // The first failure of a group ends the queries of its other tasks, and the transaction
 // that was begun with the context of the group.
-func TestSQLGroup(t *testing.T) {
+func TestSQLGroupFailureRollsBack(t *testing.T) {
 	ctx := clientContext(t)
 	db := openSQL(ctx, t)
 	failure := errors.New("failure")
@@ -178,7 +178,7 @@ func TestSQLGroup(t *testing.T) {
 	}
 }
 
-func TestSQLClosed(t *testing.T) {
+func TestSQLClosedDatabase(t *testing.T) {
 	ctx := clientContext(t)
 	db := openSQL(ctx, t)
 	if err := db.Close(); err != nil {

@@ -55,7 +55,7 @@ func record(clients []client, do func(call) string) []porcupine.Operation {
 	return slices.Concat(history...)
 }
 
-// An object is what the clients call.
+// An object is the object of one history. Clients call do.
 type object struct {
 	do  func(call) string
 	end func() error // releases the object and checks its final state

@@ -79,7 +79,7 @@ func FuzzModel(f *testing.F) {
 	})
 }
 
-func TestModelRapid(t *testing.T) {
+func TestModel(t *testing.T) {
 	op := rapid.Custom(func(t *rapid.T) []byte {
 		return []byte{
 			rapid.ByteRange(0, opCount-1).Draw(t, "op"),

@@ -68,7 +68,7 @@ type modelFunc struct {
 // A modelContext is a context that the caller of the library may cancel.
 type modelContext struct{ cause string } // "" while it has not ended
 
-// A behavior is what a function does at its end.
+// A behavior is the way in which a function ends.
 type behavior struct {
 	ending ending
 	text   string       // the value or the error
