@@ -26,12 +26,12 @@ type modelFuture struct {
 	err       string
 	watchers  []modelWatcher // in the order of registration
 	inputs    []*modelFuture
-	remaining int          // registrations on inputs that have not notified this future
-	built     bool         // the call that creates this future has registered on all inputs
-	linked    bool         // by CompleteWith; inputs has the argument
-	inner     *modelFuture // of a ThenFuture: the result of its function
-	fn        *modelFunc   // nil unless this is a task or a stage
-	called    [laneCount][]*modelCallback
+	remaining int                         // registrations on inputs that have not notified this future
+	built     bool                        // the call that creates this future has registered on all inputs
+	linked    bool                        // by CompleteWith; inputs has the argument
+	inner     *modelFuture                // of a ThenFuture: the result of its function
+	fn        *modelFunc                  // nil unless this is a task or a stage
+	called    [laneCount][]*modelCallback // in the order of the calls
 }
 
 // A kind is the function that creates a future.
