@@ -17,16 +17,21 @@ import (
 	"github.com/channel-native/future/pool"
 )
 
-// A call is an operation of a concurrent history; what it came to is a text.
+// Random clients call one object concurrently. porcupine then checks that the history of
+// the calls is linearizable: that it equals some order of the same calls, made one after
+// the other on a sequential model, in which no call comes before one that had returned
+// when it began.
+
+// A call is an operation of a history. Its result is a text.
 type call struct {
 	name string
 	arg  int
 }
 
-// A client is the calls that one goroutine makes, one after the other.
+// A client is the sequence of calls that one goroutine makes.
 type client []call
 
-// record lets the clients make their calls side by side and returns the history.
+// record runs the clients concurrently and returns the history.
 func record(clients []client, do func(call) string) []porcupine.Operation {
 	var (
 		history = make([][]porcupine.Operation, len(clients))
@@ -50,17 +55,22 @@ func record(clients []client, do func(call) string) []porcupine.Operation {
 	return slices.Concat(history...)
 }
 
-// linearizable checks many histories of random clients against a sequential model. New
-// makes the object and returns how to call it, and what is to hold in the end.
-func linearizable(t *testing.T, model porcupine.Model, clients func(*rand.Rand) []client, new func() (do func(call) string, end func() error)) {
+// An object is the object of one history. Clients call do.
+type object struct {
+	do  func(call) string
+	end func() error // releases the object and checks its final state
+}
+
+// checkLinearizable checks many histories, each of a new object, against model.
+func checkLinearizable(t *testing.T, model porcupine.Model, clients func(*rand.Rand) []client, new func() object) {
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	model.DescribeOperation = func(in, out any) string { return fmt.Sprint(in, " -> ", out) }
 	for range rounds(1000) {
-		do, end := new()
-		history := record(clients(rnd), do)
+		object := new()
+		history := record(clients(rnd), object.do)
 		result, _ := porcupine.CheckOperationsVerbose(model, history, 10*time.Second)
-		err := end()
+		err := object.end()
 		if result == porcupine.Ok && err == nil {
 			continue
 		}
@@ -69,11 +79,12 @@ func linearizable(t *testing.T, model porcupine.Model, clients func(*rand.Rand) 
 		for _, op := range history {
 			fmt.Fprintf(&text, "\n\t%d: %6d-%6d %s", op.ClientId, op.Call, op.Return, model.DescribeOperation(op.Input, op.Output))
 		}
-		t.Fatalf("seed %d: porcupine says %v, the end %v:%s", seed, result, err, &text)
+		t.Fatalf("seed %d: porcupine reports %v, the object %v:%s", seed, result, err, &text)
 	}
 }
 
-// randomClients returns n clients that make up to calls calls each.
+// randomClients returns n clients, each of which makes at least one and at most calls
+// calls of the functions in names.
 func randomClients(rnd *rand.Rand, n, calls int, names string) (cs []client) {
 	from := strings.Fields(names)
 	for range n {
@@ -86,7 +97,7 @@ func randomClients(rnd *rand.Rand, n, calls int, names string) (cs []client) {
 	return cs
 }
 
-// A promise is one word: pending, or its outcome.
+// The state of promiseModel is "pending" or the outcome of the promise.
 var promiseModel = porcupine.Model{
 	Init: func() any { return "pending" },
 	Step: func(state, input, output any) (bool, any) {
@@ -99,7 +110,7 @@ var promiseModel = porcupine.Model{
 				return out == "refused: "+name || c.name == "Cancel" && out == "refused", now
 			}
 			return out == "ok", outcomeOfCall(c)
-		case "Remove": // true: the callback will never run
+		case "Remove": // reports whether it removed the callback before it ran
 			return out == fmt.Sprint(pending), now
 		case "State":
 			return out == name, now
@@ -124,39 +135,34 @@ func outcomeOfCall(c call) string {
 	}
 }
 
-func TestLinearPromise(t *testing.T) {
-	linearizable(t, promiseModel, func(rnd *rand.Rand) []client {
+func TestPromiseIsLinearizable(t *testing.T) {
+	checkLinearizable(t, promiseModel, func(rnd *rand.Rand) []client {
 		cs := randomClients(rnd, 4, 4, "Set Fail Link Cancel Result State Await Result State Await Remove")
-		return append(cs, client{{"State", 0}, {"Await", 0}, {"Set", 1}, {"Await", 2}}) // whoever waits, waits for this one
-	}, newPromiseCalls)
+		return append(cs, client{{"State", 0}, {"Await", 0}, {"Set", 1}, {"Await", 2}}) // settles the promise, so that every Await returns
+	}, newPromiseObject)
 }
 
-// The channel is closed a moment after the state was published. To those who settle
-// and those who look at the channel only, it is as one.
-func TestLinearDone(t *testing.T) {
-	linearizable(t, promiseModel, func(rnd *rand.Rand) []client {
+// A settle publishes the state before it closes the channel, so State and Done may
+// disagree for a moment. Settling and reading Done alone are linearizable.
+func TestDoneIsLinearizable(t *testing.T) {
+	checkLinearizable(t, promiseModel, func(rnd *rand.Rand) []client {
 		cs := randomClients(rnd, 4, 2, "Set Fail Link Cancel Done")
 		for i := range cs {
-			cs[i] = append(cs[i], call{"Done", 0}) // right after a settle, maybe one that lost
+			cs[i] = append(cs[i], call{"Done", 0}) // after a settle that may have been refused
 		}
 		return cs
-	}, func() (do func(call) string, end func() error) {
-		do, end = newPromiseCalls()
-		do(call{"Done", 0}) // the channel is there before the settle
-		return do, end
+	}, func() object {
+		p := newPromiseObject()
+		p.do(call{"Done", 0}) // makes the channel before the settle
+		return p
 	})
 }
 
-// A numbered error is one per number.
-type numbered string
-
-func (e numbered) Error() string { return string(e) }
-
-func newPromiseCalls() (do func(call) string, end func() error) {
+func newPromiseObject() object {
 	p := future.NewPromise[int]()
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	var callbacks sync.Map // *bool by whether it is to have run
+	var callbacks sync.Map // from the channel that the callback closes to whether the callback must run
 	accepted := func(err error) string {
 		if err == nil {
 			return "ok"
@@ -166,16 +172,16 @@ func newPromiseCalls() (do func(call) string, end func() error) {
 		}
 		return "refused: " + strings.TrimPrefix(err.Error(), "future: invalid state: already ")
 	}
-	do = func(c call) string {
+	do := func(c call) string {
 		switch c.name {
 		case "Set":
 			return accepted(p.SetResult(c.arg))
 		case "Fail":
-			return accepted(p.SetError(numbered(fmt.Sprint("E", c.arg))))
+			return accepted(p.SetError(textError(fmt.Sprint("E", c.arg))))
 		case "Link":
 			return accepted(p.CompleteWith(future.FromResult(c.arg)))
 		case "Cancel":
-			if p.CancelCause(numbered(fmt.Sprint("M", c.arg))) {
+			if p.CancelCause(textError(fmt.Sprint("M", c.arg))) {
 				return "ok"
 			}
 			return "refused"
@@ -208,7 +214,7 @@ func newPromiseCalls() (do func(call) string, end func() error) {
 			return outcomeText(p.Result())
 		}
 	}
-	return do, func() (err error) {
+	end := func() (err error) {
 		p.Cancel()
 		callbacks.Range(func(ran, want any) bool {
 			if want.(bool) {
@@ -220,10 +226,11 @@ func newPromiseCalls() (do func(call) string, end func() error) {
 		})
 		return err
 	}
+	return object{do, end}
 }
 
 func outcomeText(v int, err error) string {
-	var n numbered
+	var n textError
 	switch {
 	case err == nil:
 		return fmt.Sprintf("succeeded %d", v)
@@ -236,8 +243,8 @@ func outcomeText(v int, err error) string {
 	}
 }
 
-// Admission to a pool whose tasks do not end before it is closed: there is room for so
-// many, and none once it is closed.
+// The tasks of this pool end when the pool is closed, so it admits poolWorkers+poolQueue
+// of them, and none once it is closed.
 const (
 	poolWorkers = 2
 	poolQueue   = 2
@@ -262,31 +269,31 @@ var admissionModel = porcupine.Model{
 			return !s.closed && !full, s
 		case out == "closed":
 			return s.closed, s
-		default: // TryExecute does not wait, Execute does so for as long as its context allows
+		default: // TryExecute does not block; Execute blocks until its context ends
 			return !s.closed && full && out == map[string]string{"TryExecute": "full", "Execute": "gave up"}[name], s
 		}
 	},
 }
 
-func TestLinearAdmission(t *testing.T) {
-	linearizable(t, admissionModel, func(rnd *rand.Rand) []client {
+func TestPoolAdmissionIsLinearizable(t *testing.T) {
+	checkLinearizable(t, admissionModel, func(rnd *rand.Rand) []client {
 		cs := randomClients(rnd, 4, 4, "TryExecute TryExecute Execute")
 		i := rnd.IntN(len(cs))
 		cs[i] = append(cs[i][:rnd.IntN(len(cs[i])+1)], call{"Close", 0}, call{"TryExecute", 0})
 		return cs
-	}, func() (do func(call) string, end func() error) {
+	}, func() object {
 		p := pool.New(poolWorkers, pool.WithQueue(poolQueue))
-		do = func(c call) string {
+		do := func(c call) string {
 			var err error
 			switch c.name {
 			case "Close":
 				err = p.Close()
 			case "TryExecute":
-				err = p.TryExecute(newHeldTask())
+				err = p.TryExecute(newBlockedTask())
 			default:
 				ctx, stop := context.WithTimeout(context.Background(), time.Duration(c.arg)*100*time.Nanosecond)
 				defer stop()
-				err = p.Execute(ctx, newHeldTask())
+				err = p.Execute(ctx, newBlockedTask())
 			}
 			switch err {
 			case nil:
@@ -301,27 +308,28 @@ func TestLinearAdmission(t *testing.T) {
 				return err.Error()
 			}
 		}
-		return do, func() error {
+		end := func() error {
 			s := p.Stats()
 			if s.Submitted != s.Completed+s.Cancelled || s.Running+s.Queued > 0 {
 				return fmt.Errorf("%+v", s)
 			}
 			return nil
 		}
+		return object{do, end}
 	})
 }
 
-// A heldTask runs until it is cancelled.
-type heldTask struct {
+// A blockedTask runs until it is canceled.
+type blockedTask struct {
 	cancelled chan struct{}
 	once      sync.Once
 }
 
-func newHeldTask() *heldTask { return &heldTask{cancelled: make(chan struct{})} }
+func newBlockedTask() *blockedTask { return &blockedTask{cancelled: make(chan struct{})} }
 
-func (t *heldTask) Run() { <-t.cancelled }
+func (t *blockedTask) Run() { <-t.cancelled }
 
-func (t *heldTask) CancelCause(error) bool {
+func (t *blockedTask) CancelCause(error) bool {
 	t.once.Do(func() { close(t.cancelled) })
 	return true
 }
