@@ -240,7 +240,8 @@
 // therefore needs neither as many goroutines nor a deep stack.
 //
 // A panic in your code is recovered, and its future fails with a [*PanicError].
-// A call of [runtime.Goexit] makes the future fail with [ErrGoexit].
+// A call of [runtime.Goexit] makes the future fail with [ErrGoexit]. A callback
+// has no future: its panic is reported at once (see [SetUnhandledHandler]).
 //
 // # Ordering
 //
@@ -291,8 +292,8 @@
 //
 //   - Result, Err, and an Await that returns the error, read the failure.
 //   - Passing the future to a combinator, a continuation, a timeout,
-//     [WithContext] or [Chan] also counts as reading. The derived future then has
-//     a failure of its own to be read.
+//     [WithContext] or [Chan] also counts as reading. It passes the failure on to the
+//     derived future or the channel, where it is to be read.
 //   - Done, Wait, AsCompleted, String, callbacks and [Shield] do not count as reading.
 //
 // An Await that gives up has not read a failure that comes later. A task whose
