@@ -4,13 +4,12 @@
 //	go run ./cmd/instructions -dir ../baseline -json baseline.json
 //	go run ./cmd/instructions -base baseline.json
 //
-// Counts are much steadier than times: rows without goroutines repeat to within a few instructions
-// on a busy machine. The counts come from valgrind's callgrind, which must be installed. They are
-// of user space, without the collector, on one processor.
+// Instruction counts are much steadier than times on a busy machine. They come from valgrind's
+// callgrind, which must be installed, and cover user space on one processor, without the collector.
 //
-// Each operation runs N and 2N times in processes of its own. The difference by N is the cost of
-// one operation, so that starting the process does not count. The rows in which goroutines are
-// scheduled take the median of several such differences.
+// Each operation runs in a process of its own, once to warm up and once to be counted. The result
+// is the median of several processes: the runtime's monitor thread runs by time, and where
+// goroutines are scheduled the schedule varies.
 package main
 
 import (
@@ -20,6 +19,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +30,7 @@ import (
 	"text/tabwriter"
 )
 
-//go:embed workload/main.go
+//go:embed workload
 var source embed.FS
 
 // limit is the ratio to the base above which a row is marked.
@@ -40,7 +40,6 @@ const limit = 1.05
 type operation struct {
 	Name string
 	N    int
-	Many bool
 }
 
 // A count is the result of a row.
@@ -54,7 +53,7 @@ func main() {
 	jsonFile := flag.String("json", "", "also write the counts to this file, as JSON")
 	baseFile := flag.String("base", "", "compare with the counts in this file, which -json wrote")
 	match := flag.String("run", "", "measure only the operations that match this regular expression")
-	runs := flag.Int("runs", 3, "how often to measure an operation in which goroutines are scheduled")
+	runs := flag.Int("runs", 3, "how often to measure each operation; the median counts")
 	strict := flag.Bool("strict", false, fmt.Sprintf("exit with status 1 if a ratio is above %v", limit))
 	flag.Parse()
 	over, err := report(os.Stdout, *dir, *jsonFile, *baseFile, *match, *runs)
@@ -146,29 +145,32 @@ func build(dir, temp string) (program string, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return "", err
 	}
-	text, err := source.ReadFile("workload/main.go")
+	files, err := fs.Sub(source, "workload")
 	if err != nil {
 		return "", err
 	}
-	// The checksums of the library are those of the workload, which requires nothing else.
+	if err := os.CopyFS(temp, files); err != nil {
+		return "", err
+	}
+	// The workload requires nothing but the library, so that the checksums are the same.
 	sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
 	if err != nil {
 		return "", err
 	}
 	const library = "github.com/channel-native/future"
 	mod := fmt.Sprintf("module workload\n\ngo 1.26.0\n\nrequire %s v0.0.0\n\nreplace %[1]s => %q\n", library, dir)
-	for name, text := range map[string][]byte{"main.go": text, "go.mod": []byte(mod), "go.sum": sums} {
+	for name, text := range map[string][]byte{"go.mod": []byte(mod), "go.sum": sums} {
 		if err := os.WriteFile(filepath.Join(temp, name), text, 0o644); err != nil {
 			return "", err
 		}
 	}
-	cmd := exec.Command("go", "build", "-o", "workload", ".")
+	cmd := exec.Command("go", "build", "-o", "workload.out", ".")
 	cmd.Dir = temp
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the workload against %s: %w\n%s", dir, err, out)
 	}
-	return filepath.Join(temp, "workload"), nil
+	return filepath.Join(temp, "workload.out"), nil
 }
 
 func list(program string) ([]operation, error) {
@@ -180,22 +182,15 @@ func list(program string) ([]operation, error) {
 	return operations, json.Unmarshal(out, &operations)
 }
 
-// measure returns how many instructions op takes once.
+// measure returns how many instructions op takes once: the median of several runs.
 func measure(program string, op operation, runs int) (float64, error) {
-	if !op.Many {
-		runs = 1
-	}
 	each := make([]float64, runs)
 	for i := range each {
-		short, err := collect(program, op.Name, op.N)
+		n, err := collect(program, op.Name)
 		if err != nil {
 			return 0, err
 		}
-		long, err := collect(program, op.Name, 2*op.N)
-		if err != nil {
-			return 0, err
-		}
-		each[i] = float64(long-short) / float64(op.N)
+		each[i] = float64(n) / float64(op.N)
 	}
 	slices.Sort(each)
 	return each[len(each)/2], nil
@@ -203,11 +198,11 @@ func measure(program string, op operation, runs int) (float64, error) {
 
 var collected = regexp.MustCompile(`Collected : (\d+)`)
 
-// collect returns how many instructions a process takes that runs the operation n times.
-func collect(program, name string, n int) (int64, error) {
-	cmd := exec.Command("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-		program, "-run", name, "-n", strconv.Itoa(n))
-	// Without the collector and preemption by signal, a count depends on time as little as it can.
+// collect returns how many instructions the runs of the operation take.
+func collect(program, name string) (int64, error) {
+	cmd := exec.Command("valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null",
+		program, "-run", name)
+	// Without the collector and preemption by signal, the count depends on time as little as it can.
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1")
 	var log bytes.Buffer
 	cmd.Stderr = &log

@@ -1,7 +1,7 @@
 // Command workload runs one of the operations whose instructions are counted.
 //
 //	workload -list          prints the operations as JSON
-//	workload -run NAME -n N runs an operation N times
+//	workload -run NAME      runs an operation, and counts its instructions under callgrind
 //
 // It uses the exported API only, so that the same source measures any checkout.
 package main
@@ -23,8 +23,7 @@ import (
 // An operation is a row of the table.
 type operation struct {
 	Name string
-	N    int  // iterations of the shorter run
-	Many bool // the scheduler takes part: the counts of several runs differ
+	N    int // how often it runs: 20 million instructions or more
 
 	run func(n int)
 }
@@ -138,60 +137,60 @@ func gatherTasks(ctx context.Context, n int) {
 var items = make([]int, 100)
 
 var operations = []operation{
-	{"promise: SetResult, Result", 20000, false, repeat(func() {
+	{"promise: SetResult, Result", 50000, repeat(func() {
 		p := future.NewPromise[int]()
 		check(p.SetResult(1))
 		must(p.Result())
 	})},
-	{"promise: SetError, Err", 10000, false, repeat(func() {
+	{"promise: SetError, Err", 20000, repeat(func() {
 		p := future.NewPromise[int]()
 		check(p.SetError(errFailed))
 		sink = p.Err()
 	})},
-	{"promise: Done, SetResult, receive", 10000, false, repeat(func() {
+	{"promise: Done, SetResult, receive", 20000, repeat(func() {
 		p := future.NewPromise[int]()
 		done := p.Done()
 		check(p.SetResult(1))
 		<-done
 	})},
-	{"promise: Cancel", 10000, false, repeat(func() {
+	{"promise: Cancel", 40000, repeat(func() {
 		future.NewPromise[int]().Cancel()
 	})},
-	{"Await, settled", 20000, false, func(n int) {
+	{"Await, settled", 50000, func(n int) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		for range n {
 			must(settled.Await(ctx))
 		}
 	}},
-	{"AddDoneCallback, 1 inline", 10000, false, repeat(callbacks(1))},
-	{"AddDoneCallback, 1000 inline", 20, false, repeat(callbacks(1000))},
-	{"AddDoneCallback, Remove", 10000, false, func(n int) {
+	{"AddDoneCallback, 1 inline", 20000, repeat(callbacks(1))},
+	{"AddDoneCallback, 1000 inline", 40, repeat(callbacks(1000))},
+	{"AddDoneCallback, Remove", 40000, func(n int) {
 		p := future.NewPromise[int]()
 		for range n {
 			p.AddDoneCallback(inline, ignore).Remove()
 		}
 	}},
-	{"CompleteWith", 5000, false, repeat(func() {
+	{"CompleteWith", 10000, repeat(func() {
 		p, src := future.NewPromise[int](), future.NewPromise[int]()
 		check(p.CompleteWith(&src.Future))
 		check(src.SetResult(1))
 		must(p.Result())
 	})},
 
-	{"Go inline", 10000, false, repeat(func() {
+	{"Go inline", 20000, repeat(func() {
 		must(future.Go(inline, ok).Result())
 	})},
-	{"Go, Await", 3000, true, repeat(func() {
+	{"Go, Await", 5000, repeat(func() {
 		must(future.Go(spawn, ok).Await(spawn))
 	})},
-	{"Go, ctx.Done, Await", 3000, true, repeat(func() {
+	{"Go, ctx.Done, Await", 8000, repeat(func() {
 		must(future.Go(spawn, func(ctx context.Context) (int, error) {
 			sink = ctx.Done()
 			return 1, nil
 		}).Await(spawn))
 	})},
-	{"Go, Cancel while running, Await", 2000, true, repeat(func() {
+	{"Go, Cancel while running, Await", 5000, repeat(func() {
 		started := make(chan struct{})
 		f := future.Go(spawn, func(ctx context.Context) (int, error) {
 			close(started)
@@ -202,14 +201,14 @@ var operations = []operation{
 		f.Await(spawn)
 	})},
 
-	{"Then, chain of 100 inline", 200, false, repeat(func() { chain(inline, 100) })},
-	{"Then, chain of 100", 200, true, repeat(func() { chain(spawn, 100) })},
-	{"Then, chain of 100 on a pool", 200, true, onPool(func(ctx context.Context, _ *pool.Pool) { chain(ctx, 100) })},
-	{"Then, 1 on a pool", 3000, true, onPool(func(ctx context.Context, _ *pool.Pool) { chain(ctx, 1) })},
-	{"ThenFuture inline", 5000, false, repeat(func() {
+	{"Then, chain of 100 inline", 600, repeat(func() { chain(inline, 100) })},
+	{"Then, chain of 100", 600, repeat(func() { chain(spawn, 100) })},
+	{"Then, chain of 100 on a pool", 600, onPool(func(ctx context.Context, _ *pool.Pool) { chain(ctx, 100) })},
+	{"Then, 1 on a pool", 3000, onPool(func(ctx context.Context, _ *pool.Pool) { chain(ctx, 1) })},
+	{"ThenFuture inline", 10000, repeat(func() {
 		must(future.ThenFuture(inline, settled, follow).Result())
 	})},
-	{"ThenFuture of a pending future, inline", 3000, false, repeat(func() {
+	{"ThenFuture of a pending future, inline", 5000, repeat(func() {
 		p, q := future.NewPromise[int](), future.NewPromise[int]()
 		f := future.ThenFuture(inline, &p.Future, func(context.Context, int) *future.Future[int] { return &q.Future })
 		check(p.SetResult(1))
@@ -217,38 +216,38 @@ var operations = []operation{
 		must(f.Result())
 	})},
 
-	{"Gather of 100 settled", 500, false, func(n int) {
+	{"Gather of 100 settled", 10000, func(n int) {
 		fs := results(100)
 		for range n {
 			must(future.Gather(fs...).Result())
 		}
 	}},
-	{"Gather of 100 pending", 200, false, repeat(func() {
+	{"Gather of 100 pending", 200, repeat(func() {
 		ps, fs := promises(100)
 		g := future.Gather(fs...)
 		settleAll(ps)
 		must(g.Result())
 	})},
-	{"Gather of 100 tasks", 100, true, repeat(func() { gatherTasks(spawn, 100) })},
-	{"FirstCompleted of 1000 pending", 30, false, repeat(func() {
+	{"Gather of 100 tasks", 70, repeat(func() { gatherTasks(spawn, 100) })},
+	{"FirstCompleted of 1000 pending", 40, repeat(func() {
 		ps, fs := promises(1000)
 		f := future.FirstCompleted(fs...)
 		check(ps[500].SetResult(1))
 		must(f.Result())
 	})},
-	{"Race of 100 pending", 200, false, repeat(func() {
+	{"Race of 100 pending", 300, repeat(func() {
 		ps, fs := promises(100)
 		f := future.Race(fs...)
 		check(ps[50].SetResult(1))
 		must(f.Result())
 	})},
-	{"WithTimeout, not reached", 3000, false, repeat(func() {
+	{"WithTimeout, not reached", 7000, repeat(func() {
 		p := future.NewPromise[int]()
 		f := future.WithTimeout(&p.Future, time.Hour)
 		check(p.SetResult(1))
 		must(f.Result())
 	})},
-	{"WithContext, not ended", 3000, false, func(n int) {
+	{"WithContext, not ended", 5000, func(n int) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		for range n {
@@ -258,43 +257,43 @@ var operations = []operation{
 			must(f.Result())
 		}
 	}},
-	{"Shield", 5000, false, repeat(func() {
+	{"Shield", 20000, repeat(func() {
 		p := future.NewPromise[int]()
 		f := future.Shield(&p.Future)
 		check(p.SetResult(1))
 		must(f.Result())
 	})},
 
-	{"Map of 100, limit 8, inline", 200, false, repeat(func() {
+	{"Map of 100, limit 8, inline", 900, repeat(func() {
 		must(future.Map(inline, 8, items, next).Result())
 	})},
-	{"Map of 100, limit 8", 200, true, repeat(func() {
+	{"Map of 100, limit 8", 2000, repeat(func() {
 		must(future.Map(spawn, 8, items, next).Await(spawn))
 	})},
-	{"Hedge, 1 attempt", 2000, true, repeat(func() {
+	{"Hedge, 1 attempt", 3000, repeat(func() {
 		must(future.Hedge(spawn, time.Hour, 3, attempt).Await(spawn))
 	})},
-	{"Group of 10", 500, true, repeat(func() {
+	{"Group of 10", 600, repeat(func() {
 		g := future.NewGroup(spawn)
 		for range 10 {
 			future.GoIn(g, ok)
 		}
 		check(g.Wait())
 	})},
-	{"Wait for all of 1000 settled", 50, false, func(n int) {
+	{"Wait for all of 1000 settled", 100, func(n int) {
 		fs := results(1000)
 		for range n {
 			_, _, err := future.Wait(spawn, future.WhenAllCompleted, fs...)
 			check(err)
 		}
 	}},
-	{"Wait for all of 100 pending", 200, true, repeat(func() {
+	{"Wait for all of 100 pending", 200, repeat(func() {
 		ps, fs := promises(100)
 		go settleAll(ps)
 		_, _, err := future.Wait(spawn, future.WhenAllCompleted, fs...)
 		check(err)
 	})},
-	{"AsCompleted of 100 pending", 200, true, repeat(func() {
+	{"AsCompleted of 100 pending", 100, repeat(func() {
 		ps, fs := promises(100)
 		go settleAll(ps)
 		for f := range future.AsCompleted(spawn, fs...) {
@@ -302,12 +301,12 @@ var operations = []operation{
 		}
 	})},
 
-	{"pool: trivial TaskFunc", 5000, true, onPool(func(ctx context.Context, p *pool.Pool) {
+	{"pool: trivial TaskFunc", 5000, onPool(func(ctx context.Context, p *pool.Pool) {
 		done := make(chan struct{})
 		check(p.Execute(ctx, future.TaskFunc(func() { close(done) })))
 		<-done
 	})},
-	{"pool: 1000 trivial TaskFuncs", 20, true, onPool(func(ctx context.Context, p *pool.Pool) {
+	{"pool: 1000 trivial TaskFuncs", 30, onPool(func(ctx context.Context, p *pool.Pool) {
 		n, done := 1000, make(chan struct{})
 		left := make(chan int, 1)
 		left <- n
@@ -322,11 +321,11 @@ var operations = []operation{
 		}
 		<-done
 	})},
-	{"pool: Go, Await", 3000, true, onPool(func(ctx context.Context, _ *pool.Pool) {
+	{"pool: Go, Await", 4000, onPool(func(ctx context.Context, _ *pool.Pool) {
 		must(future.Go(ctx, ok).Await(spawn))
 	})},
-	{"pool: Gather of 100 tasks", 100, true, onPool(func(ctx context.Context, _ *pool.Pool) { gatherTasks(ctx, 100) })},
-	{"flight: Go, Await", 2000, true, func(n int) {
+	{"pool: Gather of 100 tasks", 100, onPool(func(ctx context.Context, _ *pool.Pool) { gatherTasks(ctx, 100) })},
+	{"flight: Go, Await", 2000, func(n int) {
 		var g flight.Group[string, int]
 		for range n {
 			must(g.Go(spawn, "key", ok).Await(spawn))
@@ -337,7 +336,7 @@ var operations = []operation{
 func main() {
 	list := flag.Bool("list", false, "print the operations as JSON")
 	name := flag.String("run", "", "the operation to run")
-	n := flag.Int("n", 1, "how often to run it")
+	n := flag.Int("n", 0, "how often to run it; by default as the list says")
 	flag.Parse()
 	if *list {
 		check(json.NewEncoder(os.Stdout).Encode(operations))
@@ -345,7 +344,13 @@ func main() {
 	}
 	for _, op := range operations {
 		if op.Name == *name {
+			if *n == 0 {
+				*n = op.N
+			}
+			op.run(*n) // fills the runtime's caches and free lists
+			request(startInstrumentation)
 			op.run(*n)
+			request(stopInstrumentation)
 			return
 		}
 	}
