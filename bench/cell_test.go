@@ -49,8 +49,8 @@ func BenchmarkComplete(b *testing.B) {
 	)
 }
 
-// BenchmarkReadOutcomesd reads a future that has settled.
-func BenchmarkReadOutcomesd(b *testing.B) {
+// BenchmarkReadSettled reads a future that has settled.
+func BenchmarkReadSettled(b *testing.B) {
 	compare(b,
 		variant{"future", func(b *testing.B) {
 			f, total := future.FromResult(answer), 0
@@ -113,8 +113,8 @@ func moOf(v int) *mo.Future[int] {
 	return mo.NewFuture(func(resolve func(int), _ func(error)) { resolve(v) })
 }
 
-// BenchmarkAwaitOutcomesd awaits a settled future with a context that could end.
-func BenchmarkAwaitOutcomesd(b *testing.B) {
+// BenchmarkAwaitSettled awaits a settled future with a context that could end.
+func BenchmarkAwaitSettled(b *testing.B) {
 	compare(b,
 		variant{"future", func(b *testing.B) {
 			ctx, f, total := cancellable(b), future.FromResult(answer), 0

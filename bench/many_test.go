@@ -69,8 +69,8 @@ func BenchmarkChain(b *testing.B) {
 	}, 1, 10, 100, 1000)
 }
 
-// BenchmarkGatherOutcomesd gathers the values of n futures that have settled.
-func BenchmarkGatherOutcomesd(b *testing.B) {
+// BenchmarkGatherSettled gathers the values of n futures that have settled.
+func BenchmarkGatherSettled(b *testing.B) {
 	ctx := context.Background()
 	compareSizes(b, func(n int) []variant {
 		return []variant{
