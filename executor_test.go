@@ -652,20 +652,19 @@ func TestExecutor_CallbacksOfOneExecutorAreOneTask(t *testing.T) {
 			log.want(t, 0, 1, 2)
 		})
 	})
-	// A function is not comparable either, but one function in two contexts is one executor. Two
-	// closures of the same code are two executors.
+	// A function is not comparable either: each call of WithExecutor makes another executor of it.
 	t.Run("Func", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			type key struct{}
 			a, b := new(countingQueue), new(countingQueue)
-			var into []future.Executor
+			var into []context.Context
 			for _, e := range []*countingQueue{a, b} {
-				into = append(into, future.ExecutorFunc(func(ctx context.Context, task future.Task) error { return e.Execute(ctx, task) }))
+				into = append(into, future.WithExecutor(t.Context(), future.ExecutorFunc(e.Execute)))
 			}
 			p := future.NewPromise[int]()
 			var log callbackLog
 			for n, i := range []int{0, 0, 1, 0, 1} {
-				p.AddDoneCallback(future.WithExecutor(context.WithValue(t.Context(), key{}, n), into[i]), log.add(n))
+				p.AddDoneCallback(context.WithValue(into[i], key{}, n), log.add(n))
 			}
 			p.SetResult(1)
 			if a.n != 1 || b.n != 1 {

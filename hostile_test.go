@@ -546,44 +546,6 @@ func TestHostile_LeavesItsParentBeforeItIsDone(t *testing.T) {
 	}
 }
 
-// A panic of a context, while the future that uses it is canceled, is reported, and the other
-// futures are still canceled.
-func TestHostile_ContextPanicsOnCancel(t *testing.T) {
-	for name, arm := range map[string]func(c *callingContext){
-		"Err":   func(c *callingContext) { err := func() error { panic(errE1) }; c.err.Store(&err) },
-		"Value": func(c *callingContext) { value := func() { panic(errE1) }; c.value.Store(&value) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := futuretest.CatchReports(t)
-			synctest.Test(t, func(t *testing.T) {
-				c := &callingContext{Context: &foreignContext{context.Background(), make(chan struct{})}}
-				ret := make(chan struct{})
-				loser := future.Go(c, func(context.Context) (int, error) { <-ret; return 1, nil })
-				synctest.Wait()
-				p := future.NewPromise[int]()
-				race := future.Race(&p.Future, loser)
-				derived := chainOf(t.Context(), race, 1)
-				var log callbackLog
-				race.AddDoneCallback(t.Context(), log.add(1))
-				arm(c)
-				p.SetResult(6)
-				synctest.Wait()
-				futuretest.WantValue(t, race, 6)
-				futuretest.WantValue(t, derived, 7)
-				log.want(t, 1)
-				c.err.Store(nil)
-				c.value.Store(nil)
-				close(ret)
-				synctest.Wait()
-				futuretest.WantValue(t, loser, 1)
-			})
-			if got := r.Of(errE1); len(got) != 1 {
-				t.Errorf("reports %v; want one", got)
-			}
-		})
-	}
-}
-
 // A sliceError is not comparable.
 type sliceError []string
 

@@ -79,17 +79,7 @@ func TestScenariosHaveTests(t *testing.T) {
 func scenariosOf(t *testing.T, dir string, fn *ast.FuncDecl) (ids []string) {
 	t.Helper()
 	if numberedName.MatchString(fn.Name.Name) {
-		if dir == "." {
-			t.Errorf("%s: the number of a scenario belongs in the doc comment, not in the name", fn.Name.Name)
-		}
-		// The old style of pool and flight: TestL3_BoundHolds, TestL13_L15_BadEndsLoseNoTask.
-		// To be deleted when these tests have been renamed.
-		for _, word := range strings.Split(strings.TrimPrefix(fn.Name.Name, "Test"), "_") {
-			if regexp.MustCompile(`^[A-Z][0-9]+$`).MatchString(word) {
-				ids = append(ids, word)
-			}
-		}
-		return ids
+		t.Errorf("%s in %s: the number of a scenario belongs in the doc comment, not in the name", fn.Name.Name, dir)
 	}
 	if fn.Doc == nil {
 		return nil

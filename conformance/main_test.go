@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/channel-native/future"
-	"github.com/channel-native/future/internal/leaktest"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 // long is set for the long form of the tests that have one:
@@ -16,7 +16,7 @@ var long = flag.Bool("long", false, "run the long form of the tests that have on
 
 func TestMain(m *testing.M) {
 	future.SetUnhandledHandler(nil) // many tests leave failures unread
-	leaktest.Main(m)
+	futuretest.Main(m)
 }
 
 // rounds returns n, or 50 times n in the long form of the test.
