@@ -208,8 +208,13 @@ func write(raw, out string) error {
 	if err := prune(dir, charts); err != nil {
 		return err
 	}
+	// The section is measured by cmd/buildcost, and need not be there.
+	buildcost, err := os.ReadFile(filepath.Join(filepath.Dir(raw), "buildcost.md"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	var page bytes.Buffer
-	render(&page, run, charts)
+	render(&page, run, charts, string(buildcost))
 	return os.WriteFile(filepath.Join(out, "BENCHMARKS.md"), page.Bytes(), 0o644)
 }
 

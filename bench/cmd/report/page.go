@@ -56,8 +56,8 @@ type printer struct{ io.Writer }
 
 func (p printer) f(format string, args ...any) { _, _ = fmt.Fprintf(p, format, args...) }
 
-// render writes the page.
-func render(w io.Writer, r *run, charts []chart) {
+// render writes the page. The section buildcost stands behind the targets.
+func render(w io.Writer, r *run, charts []chart, buildcost string) {
 	p := printer{w}
 	p.f("# Benchmarks\n\n")
 	p.f("Written by `go run ./cmd/report` in [bench](bench), from [its results](bench/results.txt). Do not edit.\n\n")
@@ -78,6 +78,9 @@ func render(w io.Writer, r *run, charts []chart) {
 		}
 	}
 	showTargets(p, r)
+	if buildcost != "" {
+		p.f("\n%s", buildcost)
+	}
 	last := ""
 	for _, group := range r.kinds() {
 		b := group[0]

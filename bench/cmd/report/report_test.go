@@ -39,6 +39,7 @@ func TestPageOfCannedResults(t *testing.T) {
 		// Targets, of the library's own benchmarks: no scenario of the page.
 		"| A link of 100 by default, beside on the spot | 150 | 100 | **1.50** | 1.3 |",
 		"![Chains: cost by size](docs/charts/size-chains.svg)",
+		"\n\n## What a type costs to build\n\nSeconds and KB.\n\n## Chains\n",
 		"## Unlisted",
 		"| alloc-16 | 20 | 20–20 | 16 |\n| alloc-48 |",
 	} {
