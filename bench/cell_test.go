@@ -113,7 +113,7 @@ func moOf(v int) *mo.Future[int] {
 	return mo.NewFuture(func(resolve func(int), _ func(error)) { resolve(v) })
 }
 
-// BenchmarkAwaitSettled awaits a settled future with a context that could end.
+// BenchmarkAwaitSettled awaits a settled future with a context that can be canceled.
 func BenchmarkAwaitSettled(b *testing.B) {
 	compare(b,
 		variant{"future", func(b *testing.B) {
@@ -529,7 +529,7 @@ func BenchmarkSelect(b *testing.B) {
 	)
 }
 
-// BenchmarkTimeout awaits a future under a timeout that does not fire.
+// BenchmarkTimeout awaits a future with a timeout that does not fire.
 func BenchmarkTimeout(b *testing.B) {
 	ctx := context.Background()
 	compare(b,

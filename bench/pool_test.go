@@ -27,7 +27,8 @@ type batch func(n int)
 // A gathering runs n tasks and returns their results in any order.
 type gathering func(n int) []int
 
-// pooled lists the pools with long-lived workers. The function open creates a pool and returns its submit function.
+// pooled lists the pools with long-lived workers. The function open creates a pool
+// with the given number of workers and returns its submit function.
 var pooled = []struct {
 	lib  string
 	open func(b *testing.B, workers int) (submit func(func()))

@@ -1,5 +1,5 @@
 // Command buildcost measures what each further result type costs a program that uses the library:
-// build time and size of the binary, beside a few lines of the same written by hand.
+// build time and size of the binary, beside hand-written code with the same functions.
 //
 //	go run ./cmd/buildcost > buildcost.md  # the section that cmd/report adds to BENCHMARKS.md
 //	go run ./cmd/buildcost -dir DIR        # measures another checkout of the library
@@ -25,7 +25,7 @@ import (
 //go:embed hand.go.txt
 var byHand string
 
-// A use is the code that a program has for each of its types. %[1]s is the type, and %[2]s its zero value.
+// The uses are the code that a program has for each of its types. %[1]s is the type, and %[2]s its zero value.
 const (
 	useOfLibrary = `
 	{
