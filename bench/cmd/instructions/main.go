@@ -202,7 +202,7 @@ var collected = regexp.MustCompile(`Collected : (\d+)`)
 func collect(program, name string) (int64, error) {
 	cmd := exec.Command("valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null",
 		program, "-run", name)
-	// Without the collector and preemption by signal, the count depends on time as little as it can.
+	// Garbage collection and preemption by signal depend on time, and so would the count.
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1")
 	var log bytes.Buffer
 	cmd.Stderr = &log

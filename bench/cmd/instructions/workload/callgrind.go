@@ -5,6 +5,3 @@ const (
 	startInstrumentation = 'C'<<24 | 'T'<<16 | 4
 	stopInstrumentation  = 'C'<<24 | 'T'<<16 | 5
 )
-
-// request makes a client request of valgrind. Outside valgrind it does nothing.
-func request(code uintptr)
