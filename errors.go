@@ -109,30 +109,6 @@ func (e *detailedError) Error() string {
 
 func (e *detailedError) Unwrap() []error { return append([]error{e.kind}, e.detail...) }
 
-// cancellation returns the error of a future that was canceled for cause (nil: for
-// none) and whose function, if it ran, returned err. A cause or err that says no more
-// than that the future was canceled adds nothing.
-func cancellation(cause, err error) error {
-	var detail []error
-	for _, e := range [...]error{cause, err} {
-		if e == nil || e == context.Canceled || e == ErrCancelled {
-			continue
-		}
-		if len(detail) == 1 && errors.Is(e, detail[0]) {
-			detail = nil // e says it too
-		}
-		detail = append(detail, e)
-	}
-	switch {
-	case detail == nil:
-		return ErrCancelled
-	case len(detail) == 1 && errors.Is(detail[0], ErrCancelled) && errors.Is(detail[0], context.Canceled):
-		return detail[0]
-	default:
-		return &detailedError{ErrCancelled, detail}
-	}
-}
-
 // causeOf returns the cause for which a future was canceled whose error is err, or nil.
 func causeOf(err error) error {
 	if d, ok := err.(*detailedError); ok && d.kind == ErrCancelled {

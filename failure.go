@@ -1,6 +1,8 @@
 package future
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -101,12 +103,31 @@ func newEcho(err error) *failure {
 // plainCancellation is the failure of all futures that were canceled without a cause.
 var plainCancellation = newFailure(ErrCancelled, origin{})
 
-// newCancellation returns the failure of a future with the error of cancellation.
+// newCancellation returns the failure of a future that was canceled for cause (nil: for
+// none) and whose function, if it ran, returned err. A cause or err that says no more
+// than that the future was canceled adds nothing.
 func newCancellation(cause, err error) *failure {
-	if err = cancellation(cause, err); err != ErrCancelled {
-		return newFailure(err, origin{})
+	if cause == nil && err == nil {
+		return plainCancellation
 	}
-	return plainCancellation
+	var detail []error
+	for _, e := range [...]error{cause, err} {
+		if e == nil || e == context.Canceled || e == ErrCancelled {
+			continue
+		}
+		if len(detail) == 1 && errors.Is(e, detail[0]) {
+			detail = nil // e says it too
+		}
+		detail = append(detail, e)
+	}
+	switch {
+	case detail == nil:
+		return plainCancellation
+	case len(detail) == 1 && errors.Is(detail[0], ErrCancelled) && errors.Is(detail[0], context.Canceled):
+		return newFailure(detail[0], origin{})
+	default:
+		return newFailure(&detailedError{ErrCancelled, detail}, origin{})
+	}
 }
 
 // retrieve returns the error and marks the failure as read.

@@ -26,7 +26,7 @@ type fan struct {
 type input struct {
 	registration
 	src *cell // constant once registered
-	fan *fan  // constant
+	fan *fan  // nil once it was taken off a pending input, and will not be notified
 }
 
 func inputOf(r *registration) *input { return (*input)(unsafe.Pointer(r)) }
@@ -86,7 +86,7 @@ func (f *fan) watch() (e effects) {
 			fl.settled(false) // a later input may have failed with it too, and was taken over
 		}
 	}
-	e.add(f.release(inputs))
+	f.release(inputs, &e)
 	return e
 }
 
@@ -118,34 +118,45 @@ func (f *fan) fail(s uint32, fl *failure) effects {
 	}
 	inputs := f.takeLocked()
 	e := c.settleFailed(s, fl)
-	e.add(f.release(inputs))
+	f.release(inputs, &e)
 	return e
 }
 
 // release takes the registrations in inputs off the inputs that are pending, and cancels
 // these if f does so.
-func (f *fan) release(inputs []input) effects {
-	return cancelCells(nil, unwatchAll(inputs, f.cancels), nil)
+func (f *fan) release(inputs []input, e *effects) {
+	if unwatchAll(inputs) == 0 || !f.cancels {
+		return
+	}
+	for i := range inputs {
+		if inputs[i].fan == nil {
+			e.cancel(inputs[i].src, nil, nil)
+		}
+	}
 }
 
-// unwatchAll takes the registrations in inputs off the inputs that are pending. It
-// returns these if collect is set.
-func unwatchAll(inputs []input, collect bool) (pending []*cell) {
+// unwatchAll takes the registrations in inputs off the inputs that are pending, sets fan
+// of these to nil, and returns how many there are.
+func unwatchAll(inputs []input) (pending int) {
 	for i := range inputs {
-		in := &inputs[i]
-		if in.fan != nil && in.src.unwatch(&in.registration) && collect {
-			if pending == nil {
-				pending = make([]*cell, 0, len(inputs)-i)
-			}
-			pending = append(pending, in.src)
+		if in := &inputs[i]; in.src.unwatch(&in.registration) {
+			in.fan = nil
+			pending++
 		}
 	}
 	return pending
 }
 
 // cancelFan is called when the future was canceled: so are its inputs.
-func cancelFan(r *registration, _ error) (*cell, []*cell) {
-	return nil, unwatchAll(fanOf(r).take(), true)
+func cancelFan(r *registration, _ error) (_ *cell, pending []*cell) {
+	inputs := fanOf(r).take()
+	pending = make([]*cell, 0, unwatchAll(inputs))
+	for i := range inputs {
+		if inputs[i].fan == nil {
+			pending = append(pending, inputs[i].src)
+		}
+	}
+	return nil, pending
 }
 
 // failWith settles the future with the failure of src, which has not succeeded. The
@@ -165,7 +176,7 @@ func (f *fan) settleAs(src *cell) effects {
 		return f.failWith(src)
 	}
 	e := transfer(f.fn, src, f.cell())
-	e.add(f.release(f.take()))
+	f.release(f.take(), &e)
 	return e
 }
 

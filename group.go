@@ -235,14 +235,14 @@ func (g *Group) verdict() error {
 }
 
 // stop cancels the group, unless it was canceled before.
-func (g *Group) stop(cause error) effects {
+func (g *Group) stop(cause error) (e effects) {
 	if cause == nil {
 		cause = ErrCancelled
 	}
 	g.mu.Lock()
 	if g.stopped {
 		g.mu.Unlock()
-		return effects{}
+		return e
 	}
 	g.stopped = true
 	g.mu.Unlock()
@@ -253,7 +253,8 @@ func (g *Group) stop(cause error) effects {
 		cells[i] = c.cell()
 	}
 	g.mu.Unlock()
-	return cancelCells(nil, cells, cause)
+	e.cancel(nil, cells, cause)
+	return e
 }
 
 // childDone is called when c has settled.

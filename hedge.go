@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 	"unsafe"
-
-	"github.com/channel-native/future/internal/goexit"
 )
 
 // Hedge runs fn up to attempts times, and returns a future of the first success. The
@@ -108,22 +106,28 @@ func (h *hedge) start(ctx context.Context, delay time.Duration, attempts int, mo
 // with it. An attempt that fails while it is being handed over, with Inline, leaves its
 // successor to this loop: there is no recursion.
 func (h *hedge) startFrom(i int) {
-	var a *attempt
-	goexit.Loop(func() bool {
-		if a != nil { // an inline attempt has called Goexit
-			i = h.submitted(a, i)
+	for i >= 0 {
+		a := h.next(i)
+		if a == nil {
+			return
 		}
-		if i < 0 {
-			return false
+		i = h.submit(a, i)
+	}
+}
+
+// submit hands over a, attempt i, and returns the attempt that is to start then, or -1 if
+// there is none. An inline attempt may call runtime.Goexit: the successor then starts on
+// another goroutine.
+func (h *hedge) submit(a *attempt, i int) (next int) {
+	returned := false
+	defer func() {
+		if next = h.submitted(a, i); !returned && next >= 0 {
+			go h.startFrom(next)
 		}
-		if a = h.next(i); a == nil {
-			return false
-		}
-		a.task.scope().submitTask(a.task)
-		i = h.submitted(a, i)
-		a = nil
-		return true
-	})
+	}()
+	a.task.scope().submitTask(a.task)
+	returned = true
+	return next
 }
 
 // submitted is called when a, attempt i, was handed over. It returns the attempt that is
@@ -196,7 +200,7 @@ func (h *hedge) attemptDone(a *attempt) (e effects) {
 		c.mu.Lock()
 		losers := h.takeLocked()
 		c.mu.Unlock()
-		e.add(cancelCells(nil, running(losers), nil))
+		e.cancel(nil, running(losers), nil)
 		return e
 	}
 	ctx := h.ctx

@@ -101,9 +101,9 @@ func (s *scope) Reclaim() {
 // own, and the context of a wait for admission, which lends nothing.
 type slotContext struct {
 	context.Context
-	place    *placement    // the executor of the slot; nil: there is no slot
-	holder   *cell         // its field slot is the slot
-	detached bool          // the context ends when until is closed (nil: never), and not with Context
+	place    *placement // the executor of the slot; nil: there is no slot
+	holder   *cell      // its field slot is the slot
+	detached bool       // the context ends when until is closed (nil: never), and not with Context
 	until    chan struct{}
 }
 

@@ -146,7 +146,7 @@ func (m *mapping) succeed() (e effects) {
 	}
 	inputs := m.fan.takeLocked()
 	e = c.settle(succeeded)
-	e.add(m.fan.release(inputs))
+	m.fan.release(inputs, &e)
 	return e
 }
 

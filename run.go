@@ -3,6 +3,7 @@ package future
 import (
 	"context"
 	"reflect"
+	"slices"
 	"sync/atomic"
 )
 
@@ -57,13 +58,12 @@ func (e effects) run(on *placement) {
 type runner struct {
 	effects
 	on        *placement
-	root      *scope   // of the runnable that was handed over, if the run can be asked to stop
-	stages    list     // stages that run here: inline, or as their source ran here
-	callbacks list     // callbacks that run here
-	batches   []*batch // about to be handed over
-	late      []Task   // for executors that may run them at once
-	noted     bool     // root has a note of the stage that runs now
-	slot      *slot    // of the current runnable, until its waiters have been notified
+	root      *scope // of the runnable that was handed over, if the run can be asked to stop
+	stages    list   // stages that run here: inline, or as their source ran here
+	callbacks list   // callbacks that run here
+	tasks     []Task // to be handed over after the stages: batches, and tasks that may run at once
+	noted     bool   // root has a note of the stage that runs now
+	slot      *slot  // of the current runnable, until its waiters have been notified
 
 	// The function that runs: at most one of the two is not nil.
 	cur      runnable
@@ -85,11 +85,8 @@ func (r *runner) goOn(returned *bool) {
 	if *returned {
 		return
 	}
-	rest := &runner{effects: r.effects, late: r.late}
+	rest := &runner{effects: r.effects, tasks: r.tasks}
 	rest.work.concat(r.stages)
-	for _, b := range r.batches {
-		rest.late = append(rest.late, b)
-	}
 	for reg := r.callbacks.pop(); reg != nil; reg = r.callbacks.pop() {
 		if r.on != nil && !callbackOf(reg).place().inline {
 			rest.calls.push(reg) // the executor accepted them: back to it
@@ -158,45 +155,47 @@ func (r *runner) leaveSlot() {
 // propagate notifies everything that is ready and hands over the functions that run
 // elsewhere. A refusal may make more ready.
 func (r *runner) propagate() {
-	for !r.isEmpty() || len(r.late) > 0 {
+	for !r.isEmpty() || len(r.tasks) > 0 {
 		r.notify()
 		r.submitStages()
-		r.submitCallbacks()
-		r.submitLate()
+		r.batchCallbacks()
+		r.submitTasks()
 	}
 }
 
 func (r *runner) notify() {
-	// Often there are only callbacks of one future for one executor: a short cut.
-	if r.ready.first != nil && r.work.first == nil && r.calls.first == nil {
-		if place := commonPlace(r.ready); place == nil {
-		} else if place.inline {
-			r.callbacks.concat(r.ready)
-			r.ready = list{}
-		} else {
-			r.batches = []*batch{{place: place, calls: r.ready}}
-			r.ready = list{}
-			r.submitBatches()
-		}
+	if r.ready.first != nil && r.ready.first.kind == &callbackKind {
+		r.takeCallbacks()
 	}
 	for reg := r.ready.pop(); reg != nil; reg = r.ready.pop() {
 		r.add(reg.kind.notify(reg))
 	}
 }
 
-// commonPlace returns the executor of all registrations in l, which is not empty, if they
-// are callbacks of one future for one executor, else nil.
-func commonPlace(l list) *placement {
-	if l.first.kind != &callbackKind {
-		return nil
+// takeCallbacks is a short cut: often there are only callbacks of one future for one
+// executor.
+func (r *runner) takeCallbacks() {
+	if r.work.first != nil || r.calls.first != nil {
+		return
 	}
+	switch place := commonPlace(r.ready); {
+	case place == nil:
+		return
+	case place.inline:
+		r.callbacks.concat(r.ready)
+	default:
+		r.tasks = append(r.tasks, &batch{place: place, calls: r.ready})
+	}
+	r.ready = list{}
+}
+
+// commonPlace returns the executor of all registrations in l, the first of which is a
+// callback, if they are callbacks of one future for one executor, else nil.
+func commonPlace(l list) *placement {
 	first := callbackOf(l.first)
 	place := first.place()
 	for reg := l.first.next; reg != l.first; reg = reg.next {
-		if reg.kind != &callbackKind || callbackOf(reg).src != first.src {
-			return nil
-		}
-		if !callbackOf(reg).place().same(place) {
+		if reg.kind != &callbackKind || callbackOf(reg).src != first.src || !callbackOf(reg).place().same(place) {
 			return nil
 		}
 	}
@@ -217,7 +216,7 @@ func (r *runner) submitStages() {
 		case keep == nil && p.same(r.on):
 			keep = reg
 		case p.onCaller:
-			r.late = append(r.late, runnableOf(reg))
+			r.tasks = append(r.tasks, runnableOf(reg))
 		default:
 			others.push(reg)
 		}
@@ -237,20 +236,17 @@ func (r *runner) submitStages() {
 
 func (r *runner) submit(t Task) {
 	switch t := t.(type) {
-	case *batch:
-		r.add(t.place.submit(t))
 	case *cleanup:
 		t.stage.submit()
-		r.add(t.stage.ctx.place.submit(t))
 	case *stage:
 		t.submit()
-		r.add(t.ctx.place.submit(t))
 	}
+	r.add(placeOfTask(t).submit(t))
 }
 
-// submitCallbacks makes tasks of the callbacks that run elsewhere and hands them over.
-// The callbacks of one future are next to each other.
-func (r *runner) submitCallbacks() {
+// batchCallbacks makes tasks of the callbacks that run elsewhere. The callbacks of one
+// future are next to each other.
+func (r *runner) batchCallbacks() {
 	for r.calls.first != nil {
 		src := callbackOf(r.calls.first).src
 		var elsewhere list
@@ -261,30 +257,40 @@ func (r *runner) submitCallbacks() {
 				elsewhere.push(reg)
 			}
 		}
-		r.batches = batchesOf(elsewhere)
-		r.submitBatches()
-	}
-}
-
-func (r *runner) submitBatches() {
-	for len(r.batches) > 0 {
-		b := r.batches[0]
-		r.batches = r.batches[1:]
-		if b.place.onCaller {
-			r.late = append(r.late, b)
-		} else {
-			r.submit(b)
+		for _, b := range batchesOf(elsewhere) {
+			r.tasks = append(r.tasks, b)
 		}
 	}
 }
 
-func (r *runner) submitLate() {
-	for len(r.late) > 0 {
-		t := r.late[0]
-		r.late[0] = nil
-		r.late = r.late[1:]
+// submitTasks hands over the tasks: those that may run at once come last.
+func (r *runner) submitTasks() {
+	if len(r.tasks) > 1 {
+		slices.SortStableFunc(r.tasks, func(a, b Task) int {
+			switch atOnce := placeOfTask(a).onCaller; {
+			case atOnce == placeOfTask(b).onCaller:
+				return 0
+			case atOnce:
+				return 1
+			default:
+				return -1
+			}
+		})
+	}
+	for len(r.tasks) > 0 { // where goOn finds the rest, should an executor call runtime.Goexit
+		t := r.tasks[0]
+		r.tasks[0] = nil
+		r.tasks = r.tasks[1:]
 		r.submit(t)
 	}
+}
+
+// placeOfTask returns the executor of t, a batch or a stage.
+func placeOfTask(t Task) *placement {
+	if b, ok := t.(*batch); ok {
+		return b.place
+	}
+	return t.(runnable).scope().place
 }
 
 // rescue contains a panic, and settles the future of the function that did not return.

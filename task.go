@@ -76,7 +76,11 @@ func taskFunc[T any](c *cell) *func(context.Context) (T, error) {
 }
 
 // Run runs the function, unless the task was canceled before or has run.
-func (t *task[T]) Run() { t.ctx.runTask(t) }
+func (t *task[T]) Run() {
+	if t.ctx.begin() {
+		runTask(t, &t.ctx)
+	}
+}
 
 // CancelCause is called by the executor, and by a group that has ended.
 func (t *task[T]) CancelCause(cause error) bool { return t.ctx.cancelSubmitted(cause) }
@@ -92,7 +96,7 @@ func (t *task[T]) call(ctx context.Context) effects {
 	}
 	v, err := (*taskFunc[T](&t.future.c))(ctx)
 	if err != nil {
-		return t.ctx.taskReturned(err, reflect.TypeOf(t))
+		return t.ctx.settleTask(t.ctx.verdict(err, t.ctx.taskOrigin(reflect.TypeOf(t))))
 	}
 	t.ctx.end()
 	t.future.c.mu.Lock()
@@ -129,12 +133,6 @@ func (s *scope) submit() bool { return s.cell().state.Or(submitted)&begun == 0 }
 // before.
 func (s *scope) begin() bool { return s.cell().state.Or(begun)&begun == 0 }
 
-func (s *scope) runTask(t runnable) {
-	if s.begin() {
-		runTask(t, s)
-	}
-}
-
 // refuseTask settles a task that never ran, as the executor refused it with err. of is
 // the type of the task.
 func (s *scope) refuseTask(err error, of reflect.Type) effects {
@@ -142,11 +140,6 @@ func (s *scope) refuseTask(err error, of reflect.Type) effects {
 		return effects{}
 	}
 	return s.settleTask(s.refusal(err, s.taskOrigin(of)))
-}
-
-// taskReturned settles a task whose function returned err, not nil.
-func (s *scope) taskReturned(err error, of reflect.Type) effects {
-	return s.settleTask(s.verdict(err, s.taskOrigin(of)))
 }
 
 // failTask settles a task whose function panicked or called Goexit.

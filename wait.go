@@ -1,9 +1,12 @@
 package future
 
+// Unsafe is used in this file to hash the address of a cell. Objects do not move, and the
+// address is not turned back into a pointer.
+
 import (
 	"context"
 	"fmt"
-	"reflect"
+	"unsafe"
 )
 
 // When is the condition that [Wait] waits for. The zero When is [WhenAllCompleted].
@@ -51,36 +54,32 @@ func Wait[F Awaitable](ctx context.Context, when When, futs ...F) (done, pending
 		return nil, nil, ErrNoFutures
 	}
 	futs = distinct(futs)
-	w := new(struct {
-		fan  fan
-		cell cell // of no future; Wait parks on it
-	})
-	w.fan.prepare(&waitKinds[when], nil, len(futs))
-	w.fan.flag = 0
-	for i, f := range futs {
-		w.fan.inputs[i].src = f.base()
-	}
-	err = w.fan.wait(ctx, when)
-	n := 0
-	for _, f := range futs {
-		if f.IsDone() {
-			n++
+	n, failures := countDone(futs)
+	if !when.satisfied(n, failures, len(futs)) {
+		w := new(struct {
+			fan  fan
+			cell cell // of no future; Wait parks on it
+		})
+		w.fan.prepare(&waitKinds[when], nil, len(futs))
+		w.fan.flag = 0
+		for i, f := range futs {
+			w.fan.inputs[i].src = f.base()
 		}
+		err = w.fan.wait(ctx)
+		n, _ = countDone(futs)
 	}
 	done, pending = make([]F, 0, n), make([]F, 0, len(futs)-n)
-	failures := 0
 	for _, f := range futs {
-		if s := f.State(); s == Pending { // perhaps done a moment ago
-			pending = append(pending, f)
-		} else {
+		if f.IsDone() { // perhaps since a moment ago
 			done = append(done, f)
-			if s == Failed {
-				failures++
-			}
+		} else {
+			pending = append(pending, f)
 		}
 	}
-	if err != nil && when.satisfied(len(done), failures, len(futs)) {
-		err = nil // a settled future beats an ended context
+	if err != nil {
+		if n, failures = countDone(done); when.satisfied(n, failures, len(futs)) {
+			err = nil // a settled future beats an ended context
+		}
 	}
 	return done, pending, err
 }
@@ -119,20 +118,22 @@ func (f *fan) endWaitIf(now bool) (e effects) {
 	return e
 }
 
-// wait blocks until the condition is satisfied by the inputs, or ctx ends.
-func (f *fan) wait(ctx context.Context, when When) (err error) {
-	done, failures := 0, 0
-	for i := range f.inputs { // do not register if there is nothing to wait for
-		if s := stateOf(f.inputs[i].src.state.Load()); s != Pending {
-			done++
-			if s == Failed {
-				failures++
-			}
+// countDone returns how many of futs are done, and how many of these have failed.
+func countDone[F Awaitable](futs []F) (done, failures int) {
+	for _, f := range futs {
+		switch f.State() {
+		case Pending:
+			continue
+		case Failed:
+			failures++
 		}
+		done++
 	}
-	if when.satisfied(done, failures, len(f.inputs)) {
-		return nil
-	}
+	return done, failures
+}
+
+// wait blocks until the condition is satisfied by the inputs, or ctx ends.
+func (f *fan) wait(ctx context.Context) (err error) {
 	c := f.cell()
 	f.watch()
 	f.endWaitIf(false)
@@ -143,7 +144,7 @@ func (f *fan) wait(ctx context.Context, when When) (err error) {
 	default:
 		err = receiveIn(ctx, ctx, c.done())
 	}
-	unwatchAll(f.take(), false)
+	unwatchAll(f.take())
 	if c.isSettled() {
 		return nil
 	}
@@ -184,7 +185,7 @@ func newCellTable(n int) []*cell {
 // with a better hash, a million of them would be a million cache misses.
 func addCell(table []*cell, c *cell) bool {
 	mask := uintptr(len(table) - 1)
-	p := reflect.ValueOf(c).Pointer() / 16
+	p := uintptr(unsafe.Pointer(c)) / 16
 	for i, step := (p^p>>12)&mask, uintptr(1); ; i, step = (i+step)&mask, step+1 {
 		switch table[i] {
 		case nil:
