@@ -205,25 +205,18 @@ func Chan[T any](f *Future[T]) <-chan Outcome[T] {
 		panic("future: Chan: nil future")
 	}
 	ch := make(chan Outcome[T], 1)
-	f.c.addSink(sinkFunc[T](ch))
+	f.c.addSink(callbackFunc[T](func(_ context.Context, f *Future[T]) {
+		ch <- Outcome[T]{f.v, f.c.err()}
+		close(ch)
+	}))
 	return ch
 }
 
-// A sinkFunc is the channel of a Chan, as a function that sends the outcome of src.
-type sinkFunc[T any] chan Outcome[T]
-
-func (ch sinkFunc[T]) call(_ context.Context, src, _ *cell) (e effects) {
-	ch <- Outcome[T]{futureOf[T](src).v, src.err()}
-	close(ch)
-	return e
-}
-
-// addSink arranges for fn to be called at once when c settles. fn is not the caller's
-// code.
+// addSink arranges for fn, which is no code of the caller's, to be called when c settles.
 func (c *cell) addSink(fn function) {
 	cb := &Callback{registration: registration{kind: &sinkKind}, src: c, fn: fn}
 	if !c.watch(&cb.registration, takenOver) {
-		fn.call(nil, c, nil)
+		sinkKind.notify(&cb.registration)
 	}
 }
 

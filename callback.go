@@ -43,9 +43,7 @@ var callbackKind = kind{
 // is nil. It does not read a failure of f (see [SetUnhandledHandler]). asyncio:
 // Future.add_done_callback.
 func (f *Future[T]) AddDoneCallback(ctx context.Context, fn func(context.Context, *Future[T])) *Callback {
-	if ctx == nil || fn == nil {
-		checkArgs("AddDoneCallback", ctx, true, fn != nil)
-	}
+	checkArgs("AddDoneCallback", ctx, true, fn != nil)
 	return f.c.addCallback(ctx, callbackFunc[T](fn))
 }
 
@@ -90,8 +88,8 @@ func (cb *Callback) callInSlot(on *placement) {
 		cell cell
 	})
 	holder.ctx = slotContext{Context: cb.ctx, place: on, holder: &holder.cell}
-	holder.cell.slot.enter()
-	defer holder.cell.slot.leave(on.ledger)
+	holder.cell.enterSlot()
+	defer holder.cell.leaveSlot(on.ledger)
 	cb.fn.call(&holder.ctx, cb.src, nil)
 }
 
@@ -141,24 +139,14 @@ func (b *batch) CancelCause(error) bool {
 // batchesOf makes batches of the callbacks in calls, which are all of one future, for
 // each of their executors.
 func batchesOf(calls list) []*batch {
-	var batches []*batch
-	var byKey map[any]*batch // made for the second batch
+	byKey := make(map[any]*batch)
+	var batches []*batch // in order
 	for r := calls.pop(); r != nil; r = calls.pop() {
 		place := callbackOf(r).place()
-		var b *batch
-		if len(batches) > 0 && batches[0].place.same(place) {
-			b = batches[0]
-		} else {
-			b = byKey[place.key]
-		}
+		b := byKey[place.key]
 		if b == nil {
 			b = &batch{place: place}
-			if len(batches) > 0 {
-				if byKey == nil {
-					byKey = make(map[any]*batch)
-				}
-				byKey[place.key] = b
-			}
+			byKey[place.key] = b
 			batches = append(batches, b)
 		}
 		b.calls.push(r)

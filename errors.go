@@ -25,7 +25,7 @@ var (
 	// [context.DeadlineExceeded] and has a method Timeout that returns true. The
 	// deadline of a context gives an error that Is DeadlineExceeded and is not
 	// ErrTimeout: to find either, test for DeadlineExceeded. asyncio: TimeoutError.
-	ErrTimeout error = &timeoutError{sentinelError{text: "future: timed out", also: context.DeadlineExceeded}}
+	ErrTimeout error = &sentinelError{text: "future: timed out", also: context.DeadlineExceeded}
 
 	// ErrNoFutures is the error of FirstCompleted, FirstSucceeded, Race and Wait of
 	// no futures.
@@ -58,11 +58,7 @@ type sentinelError struct {
 
 func (e *sentinelError) Error() string        { return e.text }
 func (e *sentinelError) Is(target error) bool { return target == e.also }
-
-// A timeoutError is a sentinelError with the method of net.Error for timeouts.
-type timeoutError struct{ sentinelError }
-
-func (*timeoutError) Timeout() bool { return true }
+func (e *sentinelError) Timeout() bool        { return e.also == context.DeadlineExceeded } // as net.Error has it
 
 // A PanicError is the error of a future whose function panicked. The panic is
 // contained: it ends neither the goroutine nor the process.

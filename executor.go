@@ -81,10 +81,10 @@ var Goroutines goroutines
 
 type goroutines struct{}
 
-// Execute starts a goroutine that runs task. It panics if task is nil.
+// Execute starts a goroutine that runs task. It does not wait. It panics if task is nil.
 func (goroutines) Execute(_ context.Context, task Task) error { return Goroutines.TryExecute(task) }
 
-// TryExecute is Execute, which does not wait.
+// TryExecute is Execute.
 func (goroutines) TryExecute(task Task) error {
 	checkTask(task)
 	go task.Run()
@@ -102,7 +102,7 @@ type inline struct{}
 // Execute runs task. It panics if task is nil.
 func (inline) Execute(_ context.Context, task Task) error { return Inline.TryExecute(task) }
 
-// TryExecute is Execute, which does not wait.
+// TryExecute is Execute.
 func (inline) TryExecute(task Task) error {
 	checkTask(task)
 	task.Run()
@@ -149,14 +149,17 @@ type placement struct {
 	ledger   lending.Ledger                      // nil if the executor does not lend
 	spawns   bool                                // the executor is Goroutines
 	inline   bool                                // the executor is Inline
-	onCaller bool                                // the executor may run a task before it returns
+	late     int                                 // 1 if the executor may run a task before it returns, else 0
 }
 
 // unplaced is the placement of contexts without an executor.
 var unplaced = newPlacement(context.Background(), Goroutines)
 
 func newPlacement(ctx context.Context, ex Executor) *placement {
-	p := &placement{Context: ctx, executor: ex, key: ex, onCaller: runsOnCaller(ex), ledger: lending.LedgerOf(ex)}
+	p := &placement{Context: ctx, executor: ex, key: ex, ledger: lending.LedgerOf(ex)}
+	if runsOnCaller(ex) {
+		p.late = 1
+	}
 	_, p.spawns = ex.(goroutines)
 	_, p.inline = ex.(inline)
 	p.try, _ = ex.(interface{ TryExecute(Task) error })
@@ -208,31 +211,29 @@ func (p *placement) same(q *placement) bool { return p == q || q != nil && p.key
 
 // execute hands t to the executor of p, which may wait. An executor that panics has
 // refused t. One that calls runtime.Goexit ends the goroutine, and has refused t too.
-func (p *placement) execute(ctx context.Context, t Task) (err error) {
-	returned := false
-	defer containRefusal(t, &returned, &err)
-	err = p.executor.Execute(ctx, t)
-	returned = true
-	return err
+func (p *placement) execute(ctx context.Context, t Task) error {
+	return handOver(t, func() error { return p.executor.Execute(ctx, t) })
 }
 
-func (p *placement) tryExecute(t Task) (err error) {
-	returned := false
-	defer containRefusal(t, &returned, &err)
-	err = p.try.TryExecute(t)
-	returned = true
-	return err
+func (p *placement) tryExecute(t Task) error {
+	return handOver(t, func() error { return p.try.TryExecute(t) })
 }
 
-func containRefusal(t Task, returned *bool, err *error) {
-	if *returned {
-		return
-	}
-	if v := recover(); v != nil {
-		*err = newPanicError(v)
-	} else {
-		refuse(t, ErrGoexit).run(nil)
-	}
+func handOver(t Task, execute func() error) (err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = newPanicError(v)
+		} else {
+			refuse(t, ErrGoexit).run(nil)
+		}
+	}()
+	err = execute()
+	returned = true
+	return err
 }
 
 // submit hands t to the executor of p, which is not Inline, without waiting. It returns
@@ -262,10 +263,10 @@ func admissionOf(t Task) context.Context {
 	case *batch: // callbacks run even if their contexts have ended
 		return context.Background()
 	case *cleanup: // runs in any case
-		return &slotContext{Context: t.scope(), detached: true}
+		return &slotContext{Context: context.WithoutCancel(t.scope())}
 	case *stage:
-		if t.kind.wants == outcome { // runs even if its context has ended, unless it is canceled
-			return &slotContext{Context: t.scope(), detached: true, until: t.cell().done()}
+		if t.kind == &handleKind { // runs even if its context has ended, unless it is canceled
+			return &slotContext{Context: context.WithoutCancel(t.scope()), until: t.cell().done()}
 		}
 		return &slotContext{Context: t.scope()}
 	default:

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"reflect"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"unsafe"
 )
@@ -149,12 +148,6 @@ func (fl *failure) settled(takenOver bool) {
 	}
 }
 
-func (fl *failure) track() {
-	if fl.flags.Or(tracked)&tracked == 0 {
-		latest.add(fl)
-	}
-}
-
 // untrack is called when the failure leaves the ring. If it is unread by then, its
 // collection is reported.
 func (fl *failure) untrack() {
@@ -175,29 +168,29 @@ func (fl *failure) untrack() {
 // latest holds the latest failures. Most failures are read soon after, and do not need
 // the finalizer that a failure gets when it is displaced or at the next garbage
 // collection: a finalizer costs many times as much as a slot of this ring.
-var latest failureRing
-
-type failureRing struct {
+var latest struct {
 	next  atomic.Uint32
 	slots [64]atomic.Pointer[failure]
 	armed atomic.Bool // the next garbage collection empties the ring
 }
 
-func (r *failureRing) add(fl *failure) {
-	old := r.slots[r.next.Add(1)%uint32(len(r.slots))].Swap(fl)
-	if old != nil {
+func (fl *failure) track() {
+	if fl.flags.Or(tracked)&tracked != 0 {
+		return
+	}
+	if old := latest.slots[latest.next.Add(1)%uint32(len(latest.slots))].Swap(fl); old != nil {
 		old.untrack()
 	}
-	if !r.armed.Load() && r.armed.CompareAndSwap(false, true) {
+	if !latest.armed.Load() && latest.armed.CompareAndSwap(false, true) {
 		// The new object is garbage at once. Its finalizer runs at the next collection.
-		runtime.SetFinalizer(new(failureRing), func(*failureRing) { r.empty() })
+		runtime.SetFinalizer(new(failure), func(*failure) { untrackLatest() })
 	}
 }
 
-func (r *failureRing) empty() {
-	r.armed.Store(false)
-	for i := range r.slots {
-		if fl := r.slots[i].Swap(nil); fl != nil {
+func untrackLatest() {
+	latest.armed.Store(false)
+	for i := range latest.slots {
+		if fl := latest.slots[i].Swap(nil); fl != nil {
 			fl.untrack()
 		}
 	}
@@ -277,13 +270,14 @@ func futureName(t reflect.Type) string {
 // argumentName returns the name of t as the name of a generic type shows it: with the
 // whole import path.
 func argumentName(t reflect.Type) string {
-	if base, ok := strings.CutPrefix(t.String(), "*"); ok && base != "" && t.Name() == "" && t.Kind() == reflect.Pointer {
+	switch {
+	case t.Kind() == reflect.Pointer && t.Name() == "":
 		return "*" + argumentName(t.Elem())
-	}
-	if t.PkgPath() == "" {
+	case t.PkgPath() == "":
 		return t.String()
+	default:
+		return t.PkgPath() + "." + t.Name()
 	}
-	return t.PkgPath() + "." + t.Name()
 }
 
 // codeOf returns the entry of the function value fn.

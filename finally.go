@@ -16,9 +16,7 @@ import (
 // running. An error of an fn that nobody waits for any more is reported (see
 // [SetUnhandledHandler]). See [Then] for the rest.
 func Finally[T any](ctx context.Context, f *Future[T], fn func(context.Context) error) *Future[T] {
-	if ctx == nil || f == nil || fn == nil {
-		checkArgs("Finally", ctx, f != nil, fn != nil)
-	}
+	checkArgs("Finally", ctx, f != nil, fn != nil)
 	s := new(struct {
 		cleanup cleanup
 		future  Future[T]

@@ -2,8 +2,6 @@ package future
 
 import (
 	"context"
-	"sync/atomic"
-	"time"
 
 	"github.com/channel-native/future/internal/lending"
 )
@@ -83,7 +81,7 @@ func (s *scope) Lend() bool {
 		outer, _ := slotOf(s.parent)
 		return outer != nil && outer.Lend()
 	}
-	return s.place.ledger != nil && s.cell().slot.lend(s.place.ledger)
+	return s.place.ledger != nil && s.cell().lend(s.place.ledger)
 }
 
 // Reclaim takes the slot of s again.
@@ -93,7 +91,7 @@ func (s *scope) Reclaim() {
 		outer.Reclaim()
 		return
 	}
-	s.cell().slot.reclaim(s.place.ledger)
+	s.cell().reclaim(s.place.ledger)
 }
 
 // A slotContext is a context with another slot, or another end, than the context that it
@@ -101,28 +99,20 @@ func (s *scope) Reclaim() {
 // own, and the context of a wait for admission, which lends nothing.
 type slotContext struct {
 	context.Context
-	place    *placement // the executor of the slot; nil: there is no slot
-	holder   *cell      // its field slot is the slot
-	detached bool       // the context ends when until is closed (nil: never), and not with Context
-	until    chan struct{}
-}
-
-func (c *slotContext) Deadline() (deadline time.Time, ok bool) {
-	if c.detached {
-		return deadline, false
-	}
-	return c.Context.Deadline()
+	place  *placement    // the executor of the slot; nil: there is no slot
+	holder *cell         // of the slot
+	until  chan struct{} // the context ends when it is closed, if not nil
 }
 
 func (c *slotContext) Done() <-chan struct{} {
-	if c.detached {
+	if c.until != nil {
 		return c.until
 	}
 	return c.Context.Done()
 }
 
 func (c *slotContext) Err() error {
-	if !c.detached {
+	if c.until == nil {
 		return c.Context.Err()
 	}
 	select {
@@ -145,16 +135,16 @@ func (c *slotContext) Value(key any) any {
 }
 
 // Lend lends the slot of c.
-func (c *slotContext) Lend() bool { return c.place.ledger != nil && c.holder.slot.lend(c.place.ledger) }
+func (c *slotContext) Lend() bool { return c.place.ledger != nil && c.holder.lend(c.place.ledger) }
 
 // Reclaim takes the slot of c again.
-func (c *slotContext) Reclaim() { c.holder.slot.reclaim(c.place.ledger) }
+func (c *slotContext) Reclaim() { c.holder.reclaim(c.place.ledger) }
 
 // A slot is the right to run of a task on an executor that lends. Goroutines that wait
 // with the task's context count as the task: while one of them is parked the slot is
 // lent, and the last one to go on takes a slot again.
-type slot struct{ state atomic.Uint32 }
-
+//
+// The field slot of a cell has the following flags, and the number of parked goroutines.
 const (
 	slotHeld       uint32 = 1 << 31 // the task runs on the executor
 	slotLent       uint32 = 1 << 30 // lent, and not yet taken again
@@ -163,13 +153,13 @@ const (
 )
 
 // lend returns false if there is no slot to lend: the task does not run, or has returned.
-func (s *slot) lend(l lending.Ledger) bool {
+func (c *cell) lend(l lending.Ledger) bool {
 	for {
-		old := s.state.Load()
+		old := c.slot.Load()
 		if old&slotHeld == 0 {
 			return false
 		}
-		if s.state.CompareAndSwap(old, (old+1)|slotLent) {
+		if c.slot.CompareAndSwap(old, (old+1)|slotLent) {
 			if old&slotLent == 0 {
 				l.Lend()
 			}
@@ -178,18 +168,18 @@ func (s *slot) lend(l lending.Ledger) bool {
 	}
 }
 
-func (s *slot) reclaim(l lending.Ledger) {
+func (c *cell) reclaim(l lending.Ledger) {
 	for {
-		old := s.state.Load()
+		old := c.slot.Load()
 		last := old&slotParked == 1 && old&(slotLent|slotReclaiming) == slotLent
 		next := old - 1
 		if last {
 			next |= slotReclaiming
 		}
-		if s.state.CompareAndSwap(old, next) {
+		if c.slot.CompareAndSwap(old, next) {
 			if last {
 				l.Reclaim()
-				s.reclaimed(l)
+				c.reclaimed(l)
 			}
 			return
 		}
@@ -198,15 +188,15 @@ func (s *slot) reclaim(l lending.Ledger) {
 
 // reclaimed is called when the executor has given a slot. If the task has returned
 // meanwhile, or another of its goroutines has parked, the slot is lent again.
-func (s *slot) reclaimed(l lending.Ledger) {
+func (c *cell) reclaimed(l lending.Ledger) {
 	for {
-		old := s.state.Load()
+		old := c.slot.Load()
 		next := old &^ (slotReclaiming | slotLent)
 		keep := old&slotHeld != 0 && old&slotParked == 0
 		if old&slotHeld != 0 && !keep {
 			next |= slotLent
 		}
-		if s.state.CompareAndSwap(old, next) {
+		if c.slot.CompareAndSwap(old, next) {
 			if !keep {
 				l.Lend()
 			}
@@ -215,13 +205,13 @@ func (s *slot) reclaimed(l lending.Ledger) {
 	}
 }
 
-// enter is called when the task starts on the executor.
-func (s *slot) enter() { s.state.Or(slotHeld) }
+// enterSlot is called when the task starts on the executor.
+func (c *cell) enterSlot() { c.slot.Or(slotHeld) }
 
-// leave is called when the task's function has returned. If the slot is lent, because
+// leaveSlot is called when the task's function has returned. If the slot is lent, because
 // another goroutine still waits with the task's context, it is taken again.
-func (s *slot) leave(l lending.Ledger) {
-	if old := s.state.And(^(slotHeld | slotLent)); old&slotLent != 0 {
+func (c *cell) leaveSlot(l lending.Ledger) {
+	if old := c.slot.And(^(slotHeld | slotLent)); old&slotLent != 0 {
 		l.Reclaim()
 	}
 }

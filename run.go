@@ -63,7 +63,7 @@ type runner struct {
 	callbacks list   // callbacks that run here
 	tasks     []Task // to be handed over after the stages: batches, and tasks that may run at once
 	noted     bool   // root has a note of the stage that runs now
-	slot      *slot  // of the current runnable, until its waiters have been notified
+	holder    *cell  // holds the slot of the current runnable until its waiters have been notified
 
 	// The function that runs: at most one of the two is not nil.
 	cur      runnable
@@ -124,8 +124,8 @@ func (r *runner) runCurrent() {
 	s := r.cur.scope()
 	var ctx context.Context = s
 	if r.on != nil && r.on.ledger != nil {
-		r.slot = &s.cell().slot
-		r.slot.enter()
+		r.holder = s.cell()
+		r.holder.enterSlot()
 		if s.place.inline {
 			ctx = &slotContext{Context: s, place: r.on, holder: s.cell()}
 		}
@@ -137,7 +137,7 @@ func (r *runner) runCurrent() {
 		s.end()
 	}
 	r.noteReturn()
-	if r.slot != nil {
+	if r.holder != nil {
 		r.propagate() // before this may have to wait for the slot
 		r.leaveSlot()
 	}
@@ -146,9 +146,9 @@ func (r *runner) runCurrent() {
 // leaveSlot gives up the slot of the runnable that has returned. If the slot is lent,
 // leaveSlot waits for it first.
 func (r *runner) leaveSlot() {
-	if slot := r.slot; slot != nil {
-		r.slot = nil
-		slot.leave(r.on.ledger)
+	if holder := r.holder; holder != nil {
+		r.holder = nil
+		holder.leaveSlot(r.on.ledger)
 	}
 }
 
@@ -215,7 +215,7 @@ func (r *runner) submitStages() {
 			r.stages.push(reg)
 		case keep == nil && p.same(r.on):
 			keep = reg
-		case p.onCaller:
+		case p.late > 0:
 			r.tasks = append(r.tasks, runnableOf(reg))
 		default:
 			others.push(reg)
@@ -266,16 +266,7 @@ func (r *runner) batchCallbacks() {
 // submitTasks hands over the tasks: those that may run at once come last.
 func (r *runner) submitTasks() {
 	if len(r.tasks) > 1 {
-		slices.SortStableFunc(r.tasks, func(a, b Task) int {
-			switch atOnce := placeOfTask(a).onCaller; {
-			case atOnce == placeOfTask(b).onCaller:
-				return 0
-			case atOnce:
-				return 1
-			default:
-				return -1
-			}
-		})
+		slices.SortStableFunc(r.tasks, func(a, b Task) int { return placeOfTask(a).late - placeOfTask(b).late })
 	}
 	for len(r.tasks) > 0 { // where goOn finds the rest, should an executor call runtime.Goexit
 		t := r.tasks[0]
@@ -310,7 +301,7 @@ func (r *runner) rescue(done *bool) {
 		r.cur = nil
 		cur.scope().end()
 		r.noteReturn()
-		if v != nil && r.slot != nil { // after Goexit, goOn comes next
+		if v != nil && r.holder != nil { // after Goexit, goOn comes next
 			r.propagate()
 			r.leaveSlot()
 		}

@@ -112,7 +112,7 @@ func stateOf(s uint32) State {
 // docs/design.md has the designs that were measured against this one.
 type cell struct {
 	state     atomic.Uint32
-	slot      slot // the slot of the task or stage of this future
+	slot      atomic.Uint32 // the slot of the task or stage of this future; see lend.go
 	mu        sync.Mutex
 	ch        chan struct{} // made by the first Done; constant once opened is set
 	watchers  list          // guarded by mu; empty once settled

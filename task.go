@@ -42,9 +42,7 @@ import (
 // Go is safe for concurrent use, and panics if ctx or fn is nil. The future keeps ctx
 // alive and, if ctx is the context of a task, also the future of that task with its value.
 func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future[T] {
-	if ctx == nil || fn == nil {
-		checkArgs("Go", ctx, true, fn != nil)
-	}
+	checkArgs("Go", ctx, true, fn != nil)
 	t := newTask(ctx, placementOf(ctx), fn)
 	t.ctx.start(t)
 	return &t.future

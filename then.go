@@ -30,9 +30,7 @@ import "context"
 // context, future or function is nil. They count as reading a failure of f, which becomes
 // a failure of the derived future.
 func Then[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, T) (U, error)) *Future[U] {
-	if ctx == nil || f == nil || fn == nil {
-		checkArgs("Then", ctx, f != nil, fn != nil)
-	}
+	checkArgs("Then", ctx, f != nil, fn != nil)
 	s, derived := newStage[U]()
 	s.start(ctx, &thenKind, &f.c, thenFunc[T, U](fn))
 	return derived
@@ -52,9 +50,7 @@ func (fn thenFunc[T, U]) call(ctx context.Context, src, dst *cell) effects {
 // within the function of the step before, give each step the context of the first:
 // nested contexts are looked through at every step.
 func ThenFuture[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, T) *Future[U]) *Future[U] {
-	if ctx == nil || f == nil || fn == nil {
-		checkArgs("ThenFuture", ctx, f != nil, fn != nil)
-	}
+	checkArgs("ThenFuture", ctx, f != nil, fn != nil)
 	s, derived := newStage[U]()
 	s.start(ctx, &thenKind, &f.c, thenFutureFunc[T, U](fn))
 	return derived
@@ -73,9 +69,7 @@ func (fn thenFutureFunc[T, U]) call(ctx context.Context, src, dst *cell) effects
 // is called with the error. fn is not called if f was canceled: the derived future is
 // canceled too. See [Then] for the rest.
 func Recover[T any](ctx context.Context, f *Future[T], fn func(context.Context, error) (T, error)) *Future[T] {
-	if ctx == nil || f == nil || fn == nil {
-		checkArgs("Recover", ctx, f != nil, fn != nil)
-	}
+	checkArgs("Recover", ctx, f != nil, fn != nil)
 	s, derived := newStage[T]()
 	s.start(ctx, &recoverKind, &f.c, recoverFunc[T](fn))
 	return derived
@@ -96,9 +90,7 @@ func (fn recoverFunc[T]) call(ctx context.Context, src, dst *cell) effects {
 // turn a failure, or a cancellation, into a value. fn is called even if ctx has ended, and
 // gets a context that has ended. See [Then] for the rest.
 func Handle[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, T, error) (U, error)) *Future[U] {
-	if ctx == nil || f == nil || fn == nil {
-		checkArgs("Handle", ctx, f != nil, fn != nil)
-	}
+	checkArgs("Handle", ctx, f != nil, fn != nil)
 	s, derived := newStage[U]()
 	s.start(ctx, &handleKind, &f.c, handleFunc[T, U](fn))
 	return derived
