@@ -28,10 +28,9 @@ type Source[T any] interface {
 //     before. A goroutine waits for it. Neither canceling the future nor the end of ctx
 //     stops the group or the wait.
 //
-// If ctx ends before a channel has a value, the future is canceled, or has failed if a
-// deadline passed. WrapFuture does not block (for functions see [Go]). It panics if ctx
-// or src is nil, except that nothing is ever received from a nil channel. asyncio:
-// wrap_future.
+// If ctx ends before a channel has a value, the future is canceled, or has failed if a deadline
+// passed. WrapFuture does not block (for functions see [Go]). It panics if ctx or src is nil,
+// except that nothing is ever received from a nil channel. asyncio: wrap_future.
 func WrapFuture[T any, S Source[T]](ctx context.Context, src S) *Future[T] {
 	if ctx == nil {
 		panic("future: WrapFuture: nil context")
@@ -40,11 +39,11 @@ func WrapFuture[T any, S Source[T]](ctx context.Context, src S) *Future[T] {
 	return f
 }
 
-// EnsureFuture is [WrapFuture] by the dynamic type of src: any type that [Source] lists,
-// or that embeds a future or promise of T. Of a value of another type, and of nil, the
-// error is a [*TypeError], and nothing is started. EnsureFuture does not block (for
-// functions see [Go]). It panics, as WrapFuture does, if ctx is nil, or if src is a nil
-// pointer or function of a listed type. asyncio: ensure_future.
+// EnsureFuture is [WrapFuture] by the dynamic type of src: any type that [Source] lists, or
+// that embeds a future or promise of T. Of a value of another type, and of nil, the error is a
+// [*TypeError], and nothing is started. EnsureFuture does not block (for functions see [Go]).
+// It panics, as WrapFuture does, if ctx is nil, or if src is a nil pointer or function of a
+// listed type. asyncio: ensure_future.
 func EnsureFuture[T any](ctx context.Context, src any) (*Future[T], error) {
 	if ctx == nil {
 		panic("future: EnsureFuture: nil context")
@@ -66,9 +65,9 @@ func (e *TypeError) Error() string {
 	return fmt.Sprintf("future: EnsureFuture: cannot make a %s of a value of type %s", e.Want, e.Got)
 }
 
-// IsFuture reports whether v is an [Awaitable]: a *Future or a *Promise of any type, or a
-// value that embeds one. A nil pointer of such a type is one too; nil is not. IsFuture
-// does not block. asyncio: isfuture.
+// IsFuture reports whether v is an [Awaitable]: a *Future or a *Promise of any type, or a value
+// that embeds one. A nil pointer of such a type is one too; nil is not. IsFuture does not
+// block. asyncio: isfuture.
 func IsFuture(v any) bool {
 	_, ok := v.(Awaitable)
 	return ok
@@ -96,8 +95,8 @@ func wrap[T any](name string, ctx context.Context, src any) (f *Future[T], ok bo
 		if s == nil {
 			panic("future: " + name + ": nil group")
 		}
-		// The wait is not the caller's code: it needs no slot of an executor, and is not
-		// to be canceled. So it is a task that has begun.
+		// The wait is not the caller's code: it needs no slot of an executor, and is not to be
+		// canceled. So it is a task that has begun.
 		t := newTask(WithExecutor(ctx, Goroutines), unplaced, func(context.Context) (v T, err error) {
 			return v, s.Wait()
 		})
@@ -125,9 +124,9 @@ func plainValue[T any](v T) (T, error) { return v, nil }
 
 func outcomeValue[T any](o Outcome[T]) (T, error) { return o.Value, o.Err }
 
-// A receiver is the part of the future of a channel's value that does not depend on
-// types. Like a running task, the future is settled by its goroutine only, so that a
-// value which was received is never dropped.
+// A receiver is the part of the future of a channel's value that does not depend on types. Like
+// a running task, the future is settled by its goroutine only, so that a value which was
+// received is never dropped.
 type receiver struct {
 	registration               // as the producer; in no list
 	stop         chan struct{} // closed to stop the goroutine
@@ -136,8 +135,8 @@ type receiver struct {
 	cause        error // written before stop is closed
 }
 
-// receiverKind cancels by stopping the goroutine. cancel returns when nothing more is
-// received: the goroutine waits, or is about to settle the future.
+// receiverKind cancels by stopping the goroutine. cancel returns when nothing more is received:
+// the goroutine waits, or is about to settle the future.
 var receiverKind = kind{
 	cancel: func(p *registration, cause error) (*cell, []*cell) {
 		r := (*receiver)(unsafe.Pointer(p))
@@ -196,10 +195,10 @@ func receiveOne[T, V any](ctx context.Context, ch <-chan V, split func(V) (T, er
 	return &o.future
 }
 
-// Chan returns a channel on which the outcome of f is sent, once, when f is done, and
-// which is then closed. The channel need not be read. Each call makes a channel of its
-// own. The Err of a canceled f Is [ErrCancelled]. No goroutine waits for f. Chan counts as
-// reading a failure of f. It does not block. It panics if f is nil.
+// Chan returns a channel on which the outcome of f is sent, once, when f is done, and which is
+// then closed. The channel need not be read. Each call makes a channel of its own. The Err of a
+// canceled f Is [ErrCancelled]. No goroutine waits for f. Chan counts as reading a failure of
+// f. It does not block. It panics if f is nil.
 func Chan[T any](f *Future[T]) <-chan Outcome[T] {
 	if f == nil {
 		panic("future: Chan: nil future")

@@ -6,19 +6,21 @@ import (
 	"slices"
 	"sync"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/pointers"
 )
 
-// AsCompleted returns a sequence of futs in the order in which they are done, each with
-// its index: first the futures that are done already, in order, then the others as they
-// settle, whatever their outcome. Ranging blocks until the next future is done. The
-// sequence ends when all were yielded, or when ctx has ended and none of the remaining
-// futures is done. (To tell which, count: ctx may have ended in either case.) Futures
-// that are pending then are left alone.
+// AsCompleted returns a sequence of futs in the order in which they are done, each with its
+// index: first the futures that are done already, in order, then the others as they settle,
+// whatever their outcome. Ranging blocks until the next future is done. The sequence ends when
+// all were yielded, or when ctx has ended and none of the remaining futures is done. (To tell
+// which, count: ctx may have ended in either case.) Futures that are pending then are left
+// alone.
 //
 // Each future is yielded once, at its first index if futs repeats it. The sequence has one
-// position: ranging again, also from several goroutines at once, goes on with the futures
-// that were not yielded. An early exit leaves nothing registered. AsCompleted does not
-// read failures. It panics if ctx or one of futs is nil. asyncio: as_completed.
+// position: ranging again, also from several goroutines at once, goes on with the futures that
+// were not yielded. An early exit leaves nothing registered. AsCompleted does not read
+// failures. It panics if ctx or one of futs is nil. asyncio: as_completed.
 func AsCompleted[F Awaitable](ctx context.Context, futs ...F) iter.Seq2[int, F] {
 	if ctx == nil {
 		panic("future: AsCompleted: nil context")
@@ -38,8 +40,8 @@ func AsCompleted[F Awaitable](ctx context.Context, futs ...F) iter.Seq2[int, F] 
 // completions is the state of an AsCompleted.
 type completions struct {
 	cells []*cell // constant
-	// token wakes one of the goroutines that range, if there is something to be taken. It
-	// is passed on for as long as there is.
+	// token wakes one of the goroutines that range, if there is something to be taken. It is
+	// passed on for as long as there is.
 	token chan struct{}
 
 	mu            sync.Mutex
@@ -80,9 +82,9 @@ func (e *completion) readyLocked() {
 }
 
 func (c *completions) start() {
-	seen := newCellTable(len(c.cells))
+	seen := pointers.NewSet[cell](len(c.cells))
 	for i, cell := range c.cells {
-		if addCell(seen, cell) {
+		if seen.Add(cell) {
 			c.unregistered = append(c.unregistered, i)
 		}
 	}

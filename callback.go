@@ -7,14 +7,14 @@ import (
 	"unsafe"
 )
 
-// A Callback is the registration of a function by [Future.AddDoneCallback]. The zero
-// Callback cannot be used.
+// A Callback is the registration of a function by [Future.AddDoneCallback]. The zero Callback
+// cannot be used.
 type Callback struct {
 	registration
 	src *cell // constant; Remove needs it
 
-	// Guarded by the mutex of src while that is pending, then owned by the goroutine that
-	// was given the callback. Nil once the function has run or was removed.
+	// Guarded by the mutex of src while that is pending, then owned by the goroutine that was
+	// given the callback. Nil once the function has run or was removed.
 	ctx context.Context
 	fn  function
 }
@@ -26,21 +26,20 @@ var callbackKind = kind{
 	},
 }
 
-// AddDoneCallback arranges for fn to be called once f is done, with ctx and f itself, on
-// the executor of ctx ([WithExecutor]; by default a goroutine). If f is done already, fn
-// is handed to the executor at once: with [Inline] it has run when AddDoneCallback
-// returns.
+// AddDoneCallback arranges for fn to be called once f is done, with ctx and f itself, on the
+// executor of ctx ([WithExecutor]; by default a goroutine). If f is done already, fn is handed
+// to the executor at once: with [Inline] it has run when AddDoneCallback returns.
 //
-// The callbacks that were registered before f was done run in the order of their
-// registration, one after the other if they share an executor. Callbacks of other
-// executors, and callbacks that are registered later, do not wait for them. A goroutine
-// that settles f waits for none of them. Waiters and derived futures are served first.
-// Each callback runs exactly once, unless it is removed. If the executor refuses or drops
-// callbacks, they run on a goroutine of their own. A panic is reported to the unhandled
-// handler, and the next callback runs. The end of ctx does not prevent the call of fn.
+// The callbacks that were registered before f was done run in the order of their registration,
+// one after the other if they share an executor. Callbacks of other executors, and callbacks
+// that are registered later, do not wait for them. A goroutine that settles f waits for none of
+// them. Waiters and derived futures are served first. Each callback runs exactly once, unless
+// it is removed. If the executor refuses or drops callbacks, they run on a goroutine of their
+// own. A panic is reported to the unhandled handler, and the next callback runs. The end of ctx
+// does not prevent the call of fn.
 //
-// AddDoneCallback does not block and is safe for concurrent use. It panics if ctx or fn
-// is nil. It does not read a failure of f (see [SetUnhandledHandler]). asyncio:
+// AddDoneCallback does not block and is safe for concurrent use. It panics if ctx or fn is nil.
+// It does not read a failure of f (see [SetUnhandledHandler]). asyncio:
 // Future.add_done_callback.
 func (f *Future[T]) AddDoneCallback(ctx context.Context, fn func(context.Context, *Future[T])) *Callback {
 	checkArgs("AddDoneCallback", ctx, true, fn != nil)
@@ -55,9 +54,9 @@ func (c *cell) addCallback(ctx context.Context, fn function) *Callback {
 	return cb
 }
 
-// Remove removes the callback. It returns true if the function will never be called, and
-// false if the function has been called, is about to be called, or was removed before. It
-// takes constant time, does not block and is safe for concurrent use.
+// Remove removes the callback. It returns true if the function will never be called, and false
+// if the function has been called, is about to be called, or was removed before. It takes
+// constant time, does not block and is safe for concurrent use.
 //
 // It is asyncio's remove_done_callback, by registration instead of by function.
 func (cb *Callback) Remove() bool {
@@ -71,8 +70,8 @@ func (cb *Callback) Remove() bool {
 // release drops what cb refers to, except for its source.
 func (cb *Callback) release() { cb.ctx, cb.fn = nil, nil }
 
-// call runs the function. If on is an executor that lends, the function runs in the slot
-// of the batch, with a context that has that slot.
+// call runs the function. If on is an executor that lends, the function runs in the slot of the
+// batch, with a context that has that slot.
 func (cb *Callback) call(on *placement) {
 	if on != nil && on.ledger != nil {
 		cb.callInSlot(on)
@@ -88,8 +87,8 @@ func (cb *Callback) callInSlot(on *placement) {
 		cell cell
 	})
 	holder.ctx = slotContext{Context: cb.ctx, place: on, holder: &holder.cell}
-	holder.cell.enterSlot()
-	defer holder.cell.leaveSlot(on.ledger)
+	holder.cell.slot.Enter()
+	defer holder.cell.slot.Leave(on.ledger)
 	cb.fn.call(&holder.ctx, cb.src, nil)
 }
 
@@ -126,8 +125,7 @@ func (b *batch) run(on *placement) {
 	}
 }
 
-// CancelCause is called by an executor that drops the batch. The callbacks run all the
-// same.
+// CancelCause is called by an executor that drops the batch. The callbacks run all the same.
 func (b *batch) CancelCause(error) bool {
 	dropped := !b.claimed.Load()
 	if dropped {
@@ -136,8 +134,8 @@ func (b *batch) CancelCause(error) bool {
 	return dropped
 }
 
-// batchesOf makes batches of the callbacks in calls, which are all of one future, for
-// each of their executors.
+// batchesOf makes batches of the callbacks in calls, which are all of one future, for each of
+// their executors.
 func batchesOf(calls list) []*batch {
 	byKey := make(map[any]*batch)
 	var batches []*batch // in order

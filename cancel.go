@@ -3,8 +3,8 @@ package future
 // How a cancellation travels: from a future to its work, and from a derived future to the
 // futures that it was waiting for.
 
-// cancel cancels c for cause, and then the futures that c was waiting for, and so on
-// upstream, in a loop. It reports whether it settled c or asked running work to stop.
+// cancel cancels c for cause, and then the futures that c was waiting for, and so on upstream,
+// in a loop. It reports whether it settled c or asked running work to stop.
 func (c *cell) cancel(cause error) (ok bool, e effects) {
 	ok, src, more := c.cancelOne(cause, &e)
 	e.cancel(src, more, cause)
@@ -28,8 +28,8 @@ func (e *effects) cancel(src *cell, more []*cell, cause error) {
 	}
 }
 
-// cancelOne cancels c, adds the effects to e, and returns the sources that are to be
-// canceled in turn.
+// cancelOne cancels c, adds the effects to e, and returns the sources that are to be canceled
+// in turn.
 func (c *cell) cancelOne(cause error, e *effects) (ok bool, src *cell, more []*cell) {
 	var fl *failure
 	if !c.isSettled() {

@@ -2,19 +2,18 @@ package future
 
 import "context"
 
-// Gather returns the future of all values, in the order of futs, or of the first failure:
-// it fails as soon as one of futs does, with the very same error, and the others run on.
-// If one of them was canceled, Gather fails with an error that Is [ErrCancelled].
-// Gather() is done, with an empty slice. asyncio: gather.
+// Gather returns the future of all values, in the order of futs, or of the first failure: it
+// fails as soon as one of futs does, with the very same error, and the others run on. If one of
+// them was canceled, Gather fails with an error that Is [ErrCancelled]. Gather() is done, with
+// an empty slice. asyncio: gather.
 //
-// The following holds for the other combinators of futures too. They do not block, are
-// safe for concurrent use and start no goroutine: they register on the pending futures
-// of futs, and take off the registrations that no longer matter, in constant time each.
-// If several of futs are done at the call, the first in order counts. Futures that settle
-// at nearly the same time, on different goroutines, count in either order. A combinator
-// counts as reading a failure of each of futs. Canceling the derived future settles it at
-// once and cancels the pending futures of futs. The combinators panic, before anything
-// happens, if one of futs is nil.
+// The following holds for the other combinators of futures too. They do not block, are safe for
+// concurrent use and start no goroutine: they register on the pending futures of futs, and take
+// off the registrations that no longer matter, in constant time each. If several of futs are
+// done at the call, the first in order counts. Futures that settle at nearly the same time, on
+// different goroutines, count in either order. A combinator counts as reading a failure of each
+// of futs. Canceling the derived future settles it at once and cancels the pending futures of
+// futs. The combinators panic, before anything happens, if one of futs is nil.
 func Gather[T any](futs ...*Future[T]) *Future[[]T] {
 	values := make([]T, len(futs))
 	for i, f := range futs {
@@ -67,8 +66,8 @@ var gatherKind = kind{
 	},
 }
 
-// A gatherFunc fills in the values of a Gather, whose future has the values of the inputs
-// that had succeeded before. If the future has settled, it drops these.
+// A gatherFunc fills in the values of a Gather, whose future has the values of the inputs that
+// had succeeded before. If the future has settled, it drops these.
 type gatherFunc[T any] struct{}
 
 func (gatherFunc[T]) call(_ context.Context, _, dst *cell) effects {
@@ -89,10 +88,10 @@ func (gatherFunc[T]) call(_ context.Context, _, dst *cell) effects {
 	return dst.settle(succeeded)
 }
 
-// Outcomes returns the future of every outcome, in the order of futs. It waits for all of
-// them and never fails, though it can be canceled. The Err of a future that was canceled
-// Is [ErrCancelled]. Outcomes() is done, with an empty slice. See [Gather] for the rest.
-// asyncio: gather(return_exceptions=True).
+// Outcomes returns the future of every outcome, in the order of futs. It waits for all of them
+// and never fails, though it can be canceled. The Err of a future that was canceled Is
+// [ErrCancelled]. Outcomes() is done, with an empty slice. See [Gather] for the rest. asyncio:
+// gather(return_exceptions=True).
 func Outcomes[T any](futs ...*Future[T]) *Future[[]Outcome[T]] {
 	checkFutures("Outcomes", futs)
 	f, derived := newFan[[]Outcome[T]](&outcomesKind, outcomesFunc[T]{}, len(futs))
@@ -119,16 +118,16 @@ func (outcomesFunc[T]) call(_ context.Context, _, dst *cell) effects {
 	return succeed(dst, outcomes)
 }
 
-// FirstCompleted returns a future with the outcome of the first of futs to be done,
-// whatever it is. The others run on. Of no futures it fails with [ErrNoFutures]. If the
-// first was canceled, it fails with an error that Is [ErrCancelled]. See [Gather] for the
-// rest. asyncio: wait(return_when=FIRST_COMPLETED), of one result.
+// FirstCompleted returns a future with the outcome of the first of futs to be done, whatever it
+// is. The others run on. Of no futures it fails with [ErrNoFutures]. If the first was canceled,
+// it fails with an error that Is [ErrCancelled]. See [Gather] for the rest. asyncio:
+// wait(return_when=FIRST_COMPLETED), of one result.
 func FirstCompleted[T any](futs ...*Future[T]) *Future[T] {
 	return first("FirstCompleted", futs, &firstKind)
 }
 
-// Race is [FirstCompleted], and cancels the others when the first is done. It does not
-// wait for them to stop. Of no futures it fails with [ErrNoFutures].
+// Race is [FirstCompleted], and cancels the others when the first is done. It does not wait for
+// them to stop. Of no futures it fails with [ErrNoFutures].
 func Race[T any](futs ...*Future[T]) *Future[T] { return first("Race", futs, &raceKind) }
 
 var firstKind, raceKind = newFirstKind(), newFirstKind()
@@ -173,12 +172,11 @@ func firstSettled[T any](won *Future[T], futs []*Future[T], k *kind) *Future[T] 
 	return derived
 }
 
-// FirstSucceeded returns a future with the value of the first of futs to succeed. The
-// others run on: [Hedge] with a delay of 0 is the form that cancels them. If none
-// succeeds, it fails when the last one is done, with the errors of all, joined in the
-// order of futs (see [errors.Join]; of one future with the very same error). A future
-// that was canceled counts as failed. Of no futures FirstSucceeded fails with
-// [ErrNoFutures]. See [Gather] for the rest.
+// FirstSucceeded returns a future with the value of the first of futs to succeed. The others
+// run on: [Hedge] with a delay of 0 is the form that cancels them. If none succeeds, it fails
+// when the last one is done, with the errors of all, joined in the order of futs (see
+// [errors.Join]; of one future with the very same error). A future that was canceled counts as
+// failed. Of no futures FirstSucceeded fails with [ErrNoFutures]. See [Gather] for the rest.
 func FirstSucceeded[T any](futs ...*Future[T]) *Future[T] {
 	checkFutures("FirstSucceeded", futs)
 	if len(futs) == 0 {
@@ -208,8 +206,7 @@ var firstSucceededKind = kind{
 	cancel: cancelFan,
 }
 
-// failIfLast counts one input, and after the last settles the future with the errors of
-// all.
+// failIfLast counts one input, and after the last settles the future with the errors of all.
 func (f *fan) failIfLast() (e effects) {
 	c := f.cell()
 	if !f.countDown() || !c.lockPending(0) {
@@ -230,9 +227,9 @@ func (f *fan) failIfLast() (e effects) {
 	return c.settleFailed(failed, fl)
 }
 
-// CancelAll calls Cancel of each of futs, and returns how many of these calls returned
-// true. It does not wait for work to stop, and is safe for concurrent use. It panics,
-// before it cancels any, if one of futs is nil.
+// CancelAll calls Cancel of each of futs, and returns how many of these calls returned true. It
+// does not wait for work to stop, and is safe for concurrent use. It panics, before it cancels
+// any, if one of futs is nil.
 func CancelAll[F Awaitable](futs ...F) int {
 	checkAwaitables("CancelAll", futs)
 	n := 0

@@ -5,53 +5,45 @@ import (
 	"unsafe"
 )
 
-// CompleteWith hands the fate of the promise to src: the promise will have the outcome of
-// src. From now on it refuses SetResult and its kin, although it is still pending. Cancel
-// travels both ways: if src is canceled, so is the promise; if the promise is canceled,
-// it settles at once and then src is canceled. If src is done, the promise is done when
-// CompleteWith returns.
+// CompleteWith hands the fate of the promise to src: the promise will have the outcome of src.
+// From now on it refuses SetResult and its kin, although it is still pending. Cancel travels
+// both ways: if src is canceled, so is the promise; if the promise is canceled, it settles at
+// once and then src is canceled. If src is done, the promise is done when CompleteWith returns.
 //
-// CompleteWith is refused with an error that Is [ErrInvalidState] if the promise has
-// settled or was handed over before. If the promise was canceled, src is then canceled
-// too, so that no work goes on for a result that nobody can get. It is refused with
-// [ErrCycle], and the promise stays as it is, if src is the promise itself or is to be
-// completed with it. CompleteWith does not block and is safe for concurrent use. It
-// panics if src is nil.
+// CompleteWith is refused with an error that Is [ErrInvalidState] if the promise has settled or
+// was handed over before. If the promise was canceled, src is then canceled too, so that no
+// work goes on for a result that nobody can get. It is refused with [ErrCycle], and the promise
+// stays as it is, if src is the promise itself or is to be completed with it. CompleteWith does
+// not block and is safe for concurrent use. It panics if src is nil.
 func (p *Promise[T]) CompleteWith(src *Future[T]) error {
 	if src == nil {
 		panic("future: CompleteWith: nil future")
 	}
-	return p.c.completeWith(src)
-}
-
-func (c *cell) completeWith(src source) error {
-	e, orphaned, err := c.follow(src, nil)
-	if orphaned {
-		e.add(c.cancelOrphan(src.base()))
-	}
+	e, err := p.c.follow(src, nil)
 	e.run(nil)
 	return err
 }
 
-// cancelOrphan cancels src, which c, canceled, was to follow.
-func (c *cell) cancelOrphan(src *cell) effects {
-	_, e := src.cancel(causeOf(c.failure().err))
-	return e
-}
-
 // follow makes the future of s, whose function has returned inner, follow inner.
 func (s *stage) follow(inner source) effects {
-	e, orphaned, err := s.cell().follow(inner, s)
+	e, err := s.cell().follow(inner, s)
+	if err == ErrCycle {
+		return s.crash(err)
+	}
 	if s.cell().isSettled() {
 		s.ctx.end()
 	}
-	switch {
-	case err == ErrCycle:
-		return s.crash(err)
-	case orphaned:
-		e.add(s.cell().cancelOrphan(inner.base()))
-	}
 	return e
+}
+
+// follow makes c follow src, which is canceled if c was canceled before. s is the stage of c,
+// or nil if c is that of a promise.
+func (c *cell) follow(src source, s *stage) (effects, error) {
+	e, orphaned, err := c.link(src, s)
+	if orphaned {
+		_, e = src.base().cancel(causeOf(c.failure().err))
+	}
+	return e, err
 }
 
 // A follower makes a pending cell follow another future.
@@ -91,13 +83,12 @@ func (fw *follower) cancel(cause error) (*cell, []*cell) {
 	return nil, nil
 }
 
-// linking is held while a future is made to follow another one, so that of two links
-// which would close a cycle one sees the other. No code of the caller's runs meanwhile.
+// linking is held while a future is made to follow another one, so that of two links which
+// would close a cycle one sees the other. No code of the caller's runs meanwhile.
 var linking sync.Mutex
 
-// follow makes c follow src. s is the stage of c, or nil if c is that of a promise. The
-// result orphaned says that src is to be canceled, as c was.
-func (c *cell) follow(src source, s *stage) (e effects, orphaned bool, err error) {
+// link is follow, but leaves it to its caller to cancel an orphaned src.
+func (c *cell) link(src source, s *stage) (e effects, orphaned bool, err error) {
 	linking.Lock()
 	defer linking.Unlock()
 	from := src.base()
@@ -126,8 +117,7 @@ func (c *cell) follow(src source, s *stage) (e effects, orphaned bool, err error
 	return effects{}, c.isSettled() && from.unwatch(&fw.registration), nil
 }
 
-// tailOf follows the links from c to the future that all of them wait for. linking is
-// held.
+// tailOf follows the links from c to the future that all of them wait for. linking is held.
 func tailOf(c *cell) *cell {
 	end := c
 	for next := end.swapTail(nil); next != nil; next = end.swapTail(nil) {

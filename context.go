@@ -12,16 +12,16 @@ import (
 
 // A scope is the context that the function of a task or a stage gets.
 //
-// It lies inside the future's own allocation and is only a view of its parent until
-// somebody asks for Done, derives a context that can be canceled from it, or cancels it.
-// Only then it gets a context of package context of its own, so that contexts that are
-// derived from it, also through values and foreign wrappers, attach without a goroutine,
-// and context.Cause works. That context hears of the end of the parent through
-// context.AfterFunc and is not its child: a child can be taken off its parent only by
-// canceling it, and the return of the function must take it off and not cancel it.
+// It lies inside the future's own allocation and is only a view of its parent until somebody
+// asks for Done, derives a context that can be canceled from it, or cancels it. Only then it
+// gets a context of package context of its own, so that contexts that are derived from it, also
+// through values and foreign wrappers, attach without a goroutine, and context.Cause works.
+// That context hears of the end of the parent through context.AfterFunc and is not its child: a
+// child can be taken off its parent only by canceling it, and the return of the function must
+// take it off and not cancel it.
 //
-// The future that a scope lies in keeps the parent context alive, as a goroutine that
-// still holds the scope after the function has returned may read its values.
+// The future that a scope lies in keeps the parent context alive, as a goroutine that still
+// holds the scope after the function has returned may read its values.
 type scope struct {
 	parent context.Context
 	place  *placement
@@ -36,10 +36,10 @@ func scopeOf(c *cell) *scope {
 	return (*scope)(unsafe.Add(unsafe.Pointer(c), -int(unsafe.Sizeof(scope{}))))
 }
 
-// A liveScope is the part of a scope that is made when it is first needed. As a context
-// it stands between own and the parent of the scope, which it embeds: package context
-// takes it for a foreign context with an AfterFunc method, since its Done channel is not
-// that of the parent. All fields are constant once the scope refers to the liveScope.
+// A liveScope is the part of a scope that is made when it is first needed. As a context it
+// stands between own and the parent of the scope, which it embeds: package context takes it for
+// a foreign context with an AfterFunc method, since its Done channel is not that of the parent.
+// All fields are constant once the scope refers to the liveScope.
 type liveScope struct {
 	context.Context // the parent; nil if own needs no registration with it
 
@@ -86,8 +86,8 @@ func (s *scope) Err() error {
 	return l.own.Err()
 }
 
-// catchUp ends l, the live scope of s, if the parent has ended. Package context does so
-// from a goroutine, which may come later than a caller of Err.
+// catchUp ends l, the live scope of s, if the parent has ended. Package context does so from a
+// goroutine, which may come later than a caller of Err.
 func (s *scope) catchUp(l *liveScope) {
 	if l.hear != nil && l.own.Err() == nil && !s.returned() && s.parentErr() != nil {
 		l.hear()
@@ -117,7 +117,7 @@ var scopeKey byte // its address is the key of the scope, or the slotContext, of
 
 func (s *scope) Value(key any) any {
 	switch key {
-	case &scopeKey, lending.SlotKey{}:
+	case &scopeKey, lending.HolderKey{}:
 		return s
 	case &placementKey:
 		return s.place
@@ -197,8 +197,8 @@ func (s *scope) end() {
 	}
 }
 
-// cancel asks the code that works with the scope to stop. If the parent has ended before,
-// its cause counts.
+// cancel asks the code that works with the scope to stop. If the parent has ended before, its
+// cause counts.
 func (s *scope) cancel(cause error) {
 	if cause == nil {
 		cause = ErrCancelled
@@ -235,8 +235,8 @@ func (s *scope) verdict(err error, o origin) (uint32, *failure) {
 	return failed, newFailure(err, o)
 }
 
-// refusal returns the outcome of a future whose function will not run: err is the error
-// of the executor that refused it, or nil if the parent has ended.
+// refusal returns the outcome of a future whose function will not run: err is the error of the
+// executor that refused it, or nil if the parent has ended.
 func (s *scope) refusal(err error, o origin) (uint32, *failure) {
 	if ended := s.parent.Err(); ended != nil && (err == nil || errors.Is(err, ended)) {
 		return endedBy(s.parent)
@@ -244,8 +244,8 @@ func (s *scope) refusal(err error, o origin) (uint32, *failure) {
 	return failed, newFailure(err, o)
 }
 
-// endedBy returns the outcome of a future that the end of ctx decides: it is canceled, or
-// has failed if a deadline passed.
+// endedBy returns the outcome of a future that the end of ctx decides: it is canceled, or has
+// failed if a deadline passed.
 func endedBy(ctx context.Context) (state uint32, fl *failure) {
 	if ctx.Err() == context.Canceled {
 		return cancelled, newCancellation(context.Cause(ctx), nil)

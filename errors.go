@@ -8,41 +8,38 @@ import (
 	"runtime/debug"
 )
 
-// The errors of this package. Test for them with [errors.Is]: some come with more
-// detail than the sentinel.
+// The errors of this package. Test for them with [errors.Is]: some come with more detail than
+// the sentinel.
 var (
-	// ErrInvalidState is returned by Result and Err of a pending future, and by a
-	// settle call on a promise that has settled or was handed to CompleteWith. The
-	// text names the state. asyncio: InvalidStateError.
+	// ErrInvalidState is returned by Result and Err of a pending future, and by a settle call
+	// on a promise that has settled or was handed to CompleteWith. The text names the state.
+	// asyncio: InvalidStateError.
 	ErrInvalidState = errors.New("future: invalid state")
 
-	// ErrCancelled is the error of a canceled future. It also Is
-	// [context.Canceled]. If the cancellation has a cause, the error Is the cause too.
-	// asyncio: CancelledError.
+	// ErrCancelled is the error of a canceled future. It also Is [context.Canceled]. If the
+	// cancellation has a cause, the error Is the cause too. asyncio: CancelledError.
 	ErrCancelled error = &sentinelError{text: "future: cancelled", also: context.Canceled}
 
 	// ErrTimeout is the error of a future that did not settle in time. It also Is
-	// [context.DeadlineExceeded] and has a method Timeout that returns true. The
-	// deadline of a context gives an error that Is DeadlineExceeded and is not
-	// ErrTimeout: to find either, test for DeadlineExceeded. asyncio: TimeoutError.
+	// [context.DeadlineExceeded] and has a method Timeout that returns true. The deadline of a
+	// context gives an error that Is DeadlineExceeded and is not ErrTimeout: to find either,
+	// test for DeadlineExceeded. asyncio: TimeoutError.
 	ErrTimeout error = &sentinelError{text: "future: timed out", also: context.DeadlineExceeded}
 
-	// ErrNoFutures is the error of FirstCompleted, FirstSucceeded, Race and Wait of
-	// no futures.
+	// ErrNoFutures is the error of FirstCompleted, FirstSucceeded, Race and Wait of no futures.
 	ErrNoFutures = errors.New("future: no futures given")
 
-	// ErrNoValue is the error of an adapted channel that was closed before it had a
-	// value.
+	// ErrNoValue is the error of an adapted channel that was closed before it had a value.
 	ErrNoValue = errors.New("future: channel closed without a value")
 
-	// ErrGoexit is the error of a future whose function called [runtime.Goexit],
-	// as t.FailNow does.
+	// ErrGoexit is the error of a future whose function called [runtime.Goexit], as t.FailNow
+	// does.
 	ErrGoexit = errors.New("future: function called runtime.Goexit")
 
-	// ErrCycle is the error of CompleteWith, ThenFuture, Await and Go of package
-	// flight when a future would wait for itself. Only rings of CompleteWith and of
-	// futures that ThenFuture follows are detected. Rings that lead through another
-	// kind of future, such as Shield, or through tasks that await each other, are not.
+	// ErrCycle is the error of CompleteWith, ThenFuture, Await and Go of package flight when a
+	// future would wait for itself. Only rings of CompleteWith and of futures that ThenFuture
+	// follows are detected. Rings that lead through another kind of future, such as Shield, or
+	// through tasks that await each other, are not.
 	ErrCycle = errors.New("future: future waits for itself")
 
 	errNilError  = errors.New("future: SetError: nil error; use SetResult to succeed")
@@ -60,8 +57,8 @@ func (e *sentinelError) Error() string        { return e.text }
 func (e *sentinelError) Is(target error) bool { return target == e.also }
 func (e *sentinelError) Timeout() bool        { return e.also == context.DeadlineExceeded } // as net.Error has it
 
-// A PanicError is the error of a future whose function panicked. The panic is
-// contained: it ends neither the goroutine nor the process.
+// A PanicError is the error of a future whose function panicked. The panic is contained: it
+// ends neither the goroutine nor the process.
 type PanicError struct {
 	Value any    // the value that the function panicked with
 	Stack []byte // the goroutine's stack at the panic, as debug.Stack formats it
@@ -78,8 +75,8 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("future: function panicked: %v\n\n%s", v, e.Stack)
 }
 
-// Unwrap returns the panic value if it is an error, and nil otherwise. A nil pointer is
-// nil too: its methods may panic.
+// Unwrap returns the panic value if it is an error, and nil otherwise. A nil pointer is nil
+// too: its methods may panic.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	if v := reflect.ValueOf(err); v.Kind() == reflect.Pointer && v.IsNil() {
@@ -88,8 +85,8 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// A detailedError is a sentinel (ErrCancelled, or the error of a context) together
-// with the errors that explain it.
+// A detailedError is a sentinel (ErrCancelled, or the error of a context) together with the
+// errors that explain it.
 type detailedError struct {
 	kind   error
 	detail []error // not empty
@@ -116,8 +113,8 @@ func causeOf(err error) error {
 	return err
 }
 
-// answers reports whether err is how code answers the end of its context with the
-// error ended. A panic is no answer, whatever its value.
+// answers reports whether err is how code answers the end of its context with the error ended.
+// A panic is no answer, whatever its value.
 func answers(err, ended error) bool {
 	_, panicked := err.(*PanicError)
 	return !panicked && errors.Is(err, ended)

@@ -7,22 +7,22 @@ import (
 	"github.com/channel-native/future/internal/lending"
 )
 
-// A Task is a piece of work that is handed to an [Executor]. The tasks of this package
-// tolerate executors that call Run twice, or after CancelCause.
+// A Task is a piece of work that is handed to an [Executor]. The tasks of this package tolerate
+// executors that call Run twice, or after CancelCause.
 type Task interface {
-	// Run does the work on the calling goroutine. It must be called at most once. It
-	// does not panic. If the work calls runtime.Goexit, so does Run.
+	// Run does the work on the calling goroutine. It must be called at most once. It does not
+	// panic. If the work calls runtime.Goexit, so does Run.
 	Run()
-	// CancelCause asks the work to stop. Before Run it settles the task as canceled, and
-	// a later Run does nothing. cause may be nil. CancelCause does not block, and reports
-	// whether it changed anything.
+	// CancelCause asks the work to stop. Before Run it settles the task as canceled, and a
+	// later Run does nothing. cause may be nil. CancelCause does not block, and reports whether
+	// it changed anything.
 	CancelCause(cause error) bool
 }
 
-// A TaskFunc is a plain function as a [Task]. A panic is reported to the unhandled
-// handler, and so is the call of a nil TaskFunc. runtime.Goexit ends the goroutine and is
-// not reported. CancelCause does nothing, as a plain function has no result to settle and
-// no context to cancel.
+// A TaskFunc is a plain function as a [Task]. A panic is reported to the unhandled handler, and
+// so is the call of a nil TaskFunc. runtime.Goexit ends the goroutine and is not reported.
+// CancelCause does nothing, as a plain function has no result to settle and no context to
+// cancel.
 type TaskFunc func()
 
 // Run calls f.
@@ -42,41 +42,41 @@ func (f TaskFunc) panicked(v any) {
 // CancelCause returns false.
 func (f TaskFunc) CancelCause(error) bool { return false }
 
-// An Executor decides where and when tasks run. Implementations must be safe for
-// concurrent use; they need not be comparable.
+// An Executor decides where and when tasks run. Implementations must be safe for concurrent
+// use; they need not be comparable.
 //
-// [Go] calls Execute on the goroutine of its caller. For callbacks and continuations
-// Execute is called on the goroutine that settles the future. An Execute that panics has
-// refused the task, with a [*PanicError].
+// [Go] calls Execute on the goroutine of its caller. For callbacks and continuations Execute is
+// called on the goroutine that settles the future. An Execute that panics has refused the task,
+// with a [*PanicError].
 //
-// Settling a future never waits for an executor. So an executor whose Execute can wait
-// must also have the method
+// Settling a future never waits for an executor. So an executor whose Execute can wait must
+// also have the method
 //
 //	TryExecute(Task) error
 //
-// which refuses instead of waiting. A task that TryExecute refuses is handed to Execute
-// on a goroutine of its own.
+// which refuses instead of waiting. A task that TryExecute refuses is handed to Execute on a
+// goroutine of its own.
 type Executor interface {
-	// Execute arranges for task.Run to be called, or returns an error and never calls
-	// it. ctx bounds the wait for admission. An executor that accepted a task and will
-	// not run it calls CancelCause instead.
+	// Execute arranges for task.Run to be called, or returns an error and never calls it. ctx
+	// bounds the wait for admission. An executor that accepted a task and will not run it calls
+	// CancelCause instead.
 	Execute(ctx context.Context, task Task) error
 }
 
-// An ExecutorFunc is a function as an [Executor]: it makes one of any other pool in one
-// line. With a non-blocking pool p of the library ants:
+// An ExecutorFunc is a function as an [Executor]: it makes one of any other pool in one line.
+// With a non-blocking pool p of the library ants:
 //
 //	ExecutorFunc(func(_ context.Context, t Task) error { return p.Submit(t.Run) })
 //
-// The function must not wait, as it may be called on the goroutine that settles a future.
-// See [Executor] for executors that wait. A nil function refuses every task.
+// The function must not wait, as it may be called on the goroutine that settles a future. See
+// [Executor] for executors that wait. A nil function refuses every task.
 type ExecutorFunc func(ctx context.Context, task Task) error
 
 // Execute calls f.
 func (f ExecutorFunc) Execute(ctx context.Context, task Task) error { return f(ctx, task) }
 
-// Goroutines runs each task on a goroutine of its own. It never refuses. It is the
-// executor of contexts without one.
+// Goroutines runs each task on a goroutine of its own. It never refuses. It is the executor of
+// contexts without one.
 var Goroutines goroutines
 
 type goroutines struct{}
@@ -91,10 +91,10 @@ func (goroutines) TryExecute(task Task) error {
 	return nil
 }
 
-// Inline runs each task at once, on the goroutine that hands it over: Go runs its
-// function before it returns, SetResult the callbacks and continuations of the promise.
-// No lock of this package is held meanwhile. Inline is for short functions that take no
-// lock which a caller of SetResult may hold.
+// Inline runs each task at once, on the goroutine that hands it over: Go runs its function
+// before it returns, SetResult the callbacks and continuations of the promise. No lock of this
+// package is held meanwhile. Inline is for short functions that take no lock which a caller of
+// SetResult may hold.
 var Inline inline
 
 type inline struct{}
@@ -115,10 +115,10 @@ func checkTask(task Task) {
 	}
 }
 
-// WithExecutor returns a context whose executor is ex: the functions that are given to
-// Go, AddDoneCallback, Then and their kin with that context, or with a context derived
-// from it, run on ex. WithExecutor neither starts nor closes ex. It does not block, is
-// safe for concurrent use, and panics if ctx or ex is nil.
+// WithExecutor returns a context whose executor is ex: the functions that are given to Go,
+// AddDoneCallback, Then and their kin with that context, or with a context derived from it, run
+// on ex. WithExecutor neither starts nor closes ex. It does not block, is safe for concurrent
+// use, and panics if ctx or ex is nil.
 func WithExecutor(ctx context.Context, ex Executor) context.Context {
 	if ctx == nil {
 		panic("future: WithExecutor: nil context")
@@ -129,9 +129,9 @@ func WithExecutor(ctx context.Context, ex Executor) context.Context {
 	return newPlacement(ctx, ex)
 }
 
-// ExecutorFrom returns the executor of ctx: that of the nearest WithExecutor, or
-// [Goroutines]. It is never nil. ExecutorFrom does not block, is safe for concurrent use,
-// and panics if ctx is nil. asyncio: Future.get_loop, asyncio.get_running_loop.
+// ExecutorFrom returns the executor of ctx: that of the nearest WithExecutor, or [Goroutines].
+// It is never nil. ExecutorFrom does not block, is safe for concurrent use, and panics if ctx
+// is nil. asyncio: Future.get_loop, asyncio.get_running_loop.
 func ExecutorFrom(ctx context.Context) Executor {
 	if ctx == nil {
 		panic("future: ExecutorFrom: nil context")
@@ -139,8 +139,8 @@ func ExecutorFrom(ctx context.Context) Executor {
 	return placementOf(ctx).executor
 }
 
-// A placement is an executor as a context carries it, with its properties, which are
-// looked up once.
+// A placement is an executor as a context carries it, with its properties, which are looked up
+// once.
 type placement struct {
 	context.Context
 	executor Executor
@@ -209,8 +209,8 @@ func placementOf(ctx context.Context) *placement {
 // same reports whether p and q (nil: none) are the same executor.
 func (p *placement) same(q *placement) bool { return p == q || q != nil && p.key == q.key }
 
-// execute hands t to the executor of p, which may wait. An executor that panics has
-// refused t. One that calls runtime.Goexit ends the goroutine, and has refused t too.
+// execute hands t to the executor of p, which may wait. An executor that panics has refused t.
+// One that calls runtime.Goexit ends the goroutine, and has refused t too.
 func (p *placement) execute(ctx context.Context, t Task) error {
 	return handOver(t, func() error { return p.executor.Execute(ctx, t) })
 }
@@ -236,8 +236,8 @@ func handOver(t Task, execute func() error) (err error) {
 	return err
 }
 
-// submit hands t to the executor of p, which is not Inline, without waiting. It returns
-// the effects of a refusal.
+// submit hands t to the executor of p, which is not Inline, without waiting. It returns the
+// effects of a refusal.
 func (p *placement) submit(t Task) (e effects) {
 	switch {
 	case p.spawns:
@@ -256,8 +256,8 @@ func (p *placement) submit(t Task) (e effects) {
 	return e
 }
 
-// admissionOf returns the context of the wait for the admission of t, a task of this
-// package. It lends no slot: t holds none yet.
+// admissionOf returns the context of the wait for the admission of t, a task of this package.
+// It lends no slot: t holds none yet.
 func admissionOf(t Task) context.Context {
 	switch t := t.(type) {
 	case *batch: // callbacks run even if their contexts have ended
@@ -274,8 +274,8 @@ func admissionOf(t Task) context.Context {
 	}
 }
 
-// refuse tells t, a task of this package, that its executor refused it with err, and
-// returns the effects.
+// refuse tells t, a task of this package, that its executor refused it with err, and returns
+// the effects.
 func refuse(t Task, err error) (e effects) {
 	switch t := t.(type) {
 	case *batch:

@@ -15,14 +15,14 @@ import (
 type Unhandled struct {
 	// Err is the error of the future, or a *PanicError if a callback panicked.
 	Err error
-	// Future names the type of the future and, for a task, a callback or a
-	// [TaskFunc], the function.
+	// Future names the type of the future and, for a task, a callback or a [TaskFunc], the
+	// function.
 	Future string
 }
 
-// SetUnhandledHandler sets the function that is called with each failure that nobody
-// read, and returns the previous one. It is asyncio's "exception was never retrieved",
-// and its call_exception_handler.
+// SetUnhandledHandler sets the function that is called with each failure that nobody read, and
+// returns the previous one. It is asyncio's "exception was never retrieved", and its
+// call_exception_handler.
 //
 // A future is reported once, when it has been garbage collected, if
 //
@@ -31,20 +31,19 @@ type Unhandled struct {
 //   - it was not given to a combinator, a chain, a timeout or Chan (Shield does not
 //     count).
 //
-// The report therefore comes some time after the last reference is gone, and not
-// before the collector has run twice. Waiting on Done, Wait and AsCompleted, and
-// callbacks, do not read a failure. The end of a task's context and the cancellation
-// of an input are not reported either: their author knows of them. An error that
-// refers to its own future, for instance because it holds the context of the task, or
-// an error that is reachable from elsewhere, is not collected and hence not reported.
-// The report comes on a goroutine of its own.
+// The report therefore comes some time after the last reference is gone, and not before the
+// collector has run twice. Waiting on Done, Wait and AsCompleted, and callbacks, do not read a
+// failure. The end of a task's context and the cancellation of an input are not reported
+// either: their author knows of them. An error that refers to its own future, for instance
+// because it holds the context of the task, or an error that is reachable from elsewhere, is
+// not collected and hence not reported. The report comes on a goroutine of its own.
 //
 // Panics of callbacks and of plain functions ([TaskFunc]) are reported at once, on the
 // goroutine on which they happened.
 //
-// The default handler logs with [slog.Error]. A nil handler drops all reports. The
-// handler may be called from several goroutines at once. If it panics, the panic is
-// dropped. SetUnhandledHandler does not block and is safe for concurrent use.
+// The default handler logs with [slog.Error]. A nil handler drops all reports. The handler may
+// be called from several goroutines at once. If it panics, the panic is dropped.
+// SetUnhandledHandler does not block and is safe for concurrent use.
 func SetUnhandledHandler(h func(Unhandled)) (previous func(Unhandled)) {
 	return *unhandledHandler.Swap(&h)
 }
@@ -66,8 +65,8 @@ func report(u Unhandled) {
 	}
 }
 
-// A failure is the error of a failed or canceled future. All futures that the error
-// travels through share it, so it is reported once if it is read from none of them.
+// A failure is the error of a failed or canceled future. All futures that the error travels
+// through share it, so it is reported once if it is read from none of them.
 type failure struct {
 	err    error
 	origin origin
@@ -75,8 +74,8 @@ type failure struct {
 	flags  atomic.Uint32 // tracked, and how many calls of describe are under way
 }
 
-// The notice that has been taken of a failure. An unread failure is reported when it
-// is collected.
+// The notice that has been taken of a failure. An unread failure is reported when it is
+// collected.
 const (
 	unclaimed uint32 = iota // every future that has it was given to another one
 	unread                  // a future that was neither read nor given away has it
@@ -102,9 +101,9 @@ func newEcho(err error) *failure {
 // plainCancellation is the failure of all futures that were canceled without a cause.
 var plainCancellation = newFailure(ErrCancelled, origin{})
 
-// newCancellation returns the failure of a future that was canceled for cause (nil: for
-// none) and whose function, if it ran, returned err. A cause or err that says no more
-// than that the future was canceled adds nothing.
+// newCancellation returns the failure of a future that was canceled for cause (nil: for none)
+// and whose function, if it ran, returned err. A cause or err that says no more than that the
+// future was canceled adds nothing.
 func newCancellation(cause, err error) *failure {
 	if cause == nil && err == nil {
 		return plainCancellation
@@ -140,16 +139,16 @@ func (fl *failure) retrieve() error {
 // takeOver is called when a future that has the failure is given to another one.
 func (fl *failure) takeOver() { fl.notice.CompareAndSwap(unread, unclaimed) }
 
-// settled is called when a future settles with the failure. Unless that future was
-// given to another one, the failure is unread.
+// settled is called when a future settles with the failure. Unless that future was given to
+// another one, the failure is unread.
 func (fl *failure) settled(takenOver bool) {
 	if !takenOver && fl.notice.CompareAndSwap(unclaimed, unread) {
 		fl.track()
 	}
 }
 
-// untrack is called when the failure leaves the ring. If it is unread by then, its
-// collection is reported.
+// untrack is called when the failure leaves the ring. If it is unread by then, its collection
+// is reported.
 func (fl *failure) untrack() {
 	if fl.notice.Load() != unread {
 		fl.flags.And(^tracked)
@@ -165,9 +164,9 @@ func (fl *failure) untrack() {
 	})
 }
 
-// latest holds the latest failures. Most failures are read soon after, and do not need
-// the finalizer that a failure gets when it is displaced or at the next garbage
-// collection: a finalizer costs many times as much as a slot of this ring.
+// latest holds the latest failures. Most failures are read soon after, and do not need the
+// finalizer that a failure gets when it is displaced or at the next garbage collection: a
+// finalizer costs many times as much as a slot of this ring.
 var latest struct {
 	next  atomic.Uint32
 	slots [64]atomic.Pointer[failure]
@@ -196,14 +195,13 @@ func untrackLatest() {
 	}
 }
 
-// maxDescribing bounds how many calls of describe may be under way for one failure. An
-// error whose text names its own future leads to a nested call for each level.
+// maxDescribing bounds how many calls of describe may be under way for one failure. An error
+// whose text names its own future leads to a nested call for each level.
 const maxDescribing = 4
 
-// describe returns the text of the error. The text of a panic leaves out values that
-// may refer to the future that is described. If too many calls are under way already,
-// as it happens when the text of the error names the future, the text is the type of
-// the error.
+// describe returns the text of the error. The text of a panic leaves out values that may refer
+// to the future that is described. If too many calls are under way already, as it happens when
+// the text of the error names the future, the text is the type of the error.
 //
 //go:noinline
 func (fl *failure) describe() string {
@@ -242,8 +240,8 @@ func (o origin) String() string {
 	return s
 }
 
-// futureName returns the name of the type of the future that t stands for. Code that is
-// not generic knows the type of a future by that of a function that makes its value.
+// futureName returns the name of the type of the future that t stands for. Code that is not
+// generic knows the type of a future by that of a function that makes its value.
 func futureName(t reflect.Type) string {
 	switch {
 	case t == nil:
@@ -267,8 +265,8 @@ func futureName(t reflect.Type) string {
 	}
 }
 
-// argumentName returns the name of t as the name of a generic type shows it: with the
-// whole import path.
+// argumentName returns the name of t as the name of a generic type shows it: with the whole
+// import path.
 func argumentName(t reflect.Type) string {
 	switch {
 	case t.Kind() == reflect.Pointer && t.Name() == "":

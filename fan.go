@@ -8,10 +8,9 @@ import (
 // A fan is the part of a future of many inputs that does not depend on types. The future
 // follows in the same allocation. The registrations on the inputs are in one block.
 //
-// While the inputs are being registered, inputs that are registered already may be done
-// and even settle the future. So the block belongs to the goroutine that registers until
-// that is complete; after that, to the goroutine that takes it: one that settles the
-// future.
+// While the inputs are being registered, inputs that are registered already may be done and
+// even settle the future. So the block belongs to the goroutine that registers until that is
+// complete; after that, to the goroutine that takes it: one that settles the future.
 type fan struct {
 	registration              // as the producer; in no list
 	fn           function     // makes the value of those of the inputs; constant
@@ -63,8 +62,8 @@ func fanBefore(c *cell) *fan {
 	return (*fan)(unsafe.Add(unsafe.Pointer(c), -int(unsafe.Sizeof(fan{}))))
 }
 
-// watch registers f on its inputs. If f settles during that, the block is released. The
-// count has one more to go when watch returns.
+// watch registers f on its inputs. If f settles during that, the block is released. The count
+// has one more to go when watch returns.
 func (f *fan) watch() (e effects) {
 	for i := range f.inputs {
 		in := &f.inputs[i]
@@ -122,8 +121,8 @@ func (f *fan) fail(s uint32, fl *failure) effects {
 	return e
 }
 
-// release takes the registrations in inputs off the inputs that are pending, and cancels
-// these if f does so.
+// release takes the registrations in inputs off the inputs that are pending, and cancels these
+// if f does so.
 func (f *fan) release(inputs []input, e *effects) {
 	if unwatchAll(inputs) == 0 || !f.cancels {
 		return
@@ -135,8 +134,8 @@ func (f *fan) release(inputs []input, e *effects) {
 	}
 }
 
-// unwatchAll takes the registrations in inputs off the inputs that are pending, sets fan
-// of these to nil, and returns how many there are.
+// unwatchAll takes the registrations in inputs off the inputs that are pending, sets fan of
+// these to nil, and returns how many there are.
 func unwatchAll(inputs []input) (pending int) {
 	for i := range inputs {
 		if in := &inputs[i]; in.src.unwatch(&in.registration) {
@@ -160,8 +159,8 @@ func cancelFan(r *registration, _ error) (_ *cell, pending []*cell) {
 }
 
 // failWith settles the future with the failure of src, which has not succeeded. The
-// cancellation of an input is a failure of a future of many inputs: it is canceled only
-// if it was canceled itself.
+// cancellation of an input is a failure of a future of many inputs: it is canceled only if it
+// was canceled itself.
 func (f *fan) failWith(src *cell) effects {
 	fl := src.failure()
 	if src.state.Load() < failed {
@@ -180,8 +179,7 @@ func (f *fan) settleAs(src *cell) effects {
 	return e
 }
 
-// all returns a future that succeeds when all of srcs have, and fails with the first
-// failure.
+// all returns a future that succeeds when all of srcs have, and fails with the first failure.
 func all(srcs ...*cell) *Future[struct{}] {
 	f, future := newFan[struct{}](&allKind, nil, len(srcs))
 	for i, src := range srcs {

@@ -5,16 +5,15 @@ import (
 	"unsafe"
 )
 
-// Finally returns a future with the outcome of f that settles after fn has run. fn runs
-// exactly once, however f ends, and even if ctx has ended; it then gets a context that has
-// ended. If fn fails and f did not, the derived future fails with the error of fn,
-// whatever that is: a cleanup is not canceled. If both fail, it fails with the two errors
-// joined, that of f first.
+// Finally returns a future with the outcome of f that settles after fn has run. fn runs exactly
+// once, however f ends, and even if ctx has ended; it then gets a context that has ended. If fn
+// fails and f did not, the derived future fails with the error of fn, whatever that is: a
+// cleanup is not canceled. If both fail, it fails with the two errors joined, that of f first.
 //
-// Canceling the derived future settles it at once and cancels f. fn still runs when f is
-// done, which may be later, and its context does not end by the cancellation unless fn is
-// running. An error of an fn that nobody waits for any more is reported (see
-// [SetUnhandledHandler]). See [Then] for the rest.
+// Canceling the derived future settles it at once and cancels f. fn still runs when f is done,
+// which may be later, and its context does not end by the cancellation unless fn is running. An
+// error of an fn that nobody waits for any more is reported (see [SetUnhandledHandler]). See
+// [Then] for the rest.
 func Finally[T any](ctx context.Context, f *Future[T], fn func(context.Context) error) *Future[T] {
 	checkArgs("Finally", ctx, f != nil, fn != nil)
 	s := new(struct {
@@ -27,9 +26,8 @@ func Finally[T any](ctx context.Context, f *Future[T], fn func(context.Context) 
 	return &s.future
 }
 
-// A cleanup is the stage of a Finally. The function of its stage passes on the outcome of
-// the source. Source and function are kept after the future was canceled, as fn still
-// has to run.
+// A cleanup is the stage of a Finally. The function of its stage passes on the outcome of the
+// source. Source and function are kept after the future was canceled, as fn still has to run.
 type cleanup struct {
 	fn      func(context.Context) error // guarded by mu; nil once it runs
 	from    *cell                       // the source, while fn runs; guarded by mu
@@ -158,8 +156,7 @@ func (s *cleanup) CancelCause(cause error) bool {
 	return ok
 }
 
-// IsDone tells the executor whether Run would do nothing: the future may be done long
-// before.
+// IsDone tells the executor whether Run would do nothing: the future may be done long before.
 func (s *cleanup) IsDone() bool {
 	c := s.cell()
 	c.mu.Lock()

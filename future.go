@@ -6,45 +6,43 @@ import (
 	"unsafe"
 )
 
-// A Future is a result that may not be there yet: a value or an error, set once, by the
-// holder of the [Promise] or by the function that made the future ([Go], [Then],
-// [Gather], …).
+// A Future is a result that may not be there yet: a value or an error, set once, by the holder
+// of the [Promise] or by the function that made the future ([Go], [Then], [Gather], …).
 //
-// A Future is safe for concurrent use by any number of goroutines. No method changes the
-// result that another goroutine sees, except for Cancel. Settling a future synchronizes
-// before every return of a method that observed it, every receive from Done, and every
-// callback.
+// A Future is safe for concurrent use by any number of goroutines. No method changes the result
+// that another goroutine sees, except for Cancel. Settling a future synchronizes before every
+// return of a method that observed it, every receive from Done, and every callback.
 //
-// The zero Future is pending and can only be canceled. The methods of a nil *Future
-// panic. A Future must not be copied after first use.
+// The zero Future is pending and can only be canceled. The methods of a nil *Future panic. A
+// Future must not be copied after first use.
 type Future[T any] struct {
 	_ [0]func() // values are not compared, and the compiler need not know how
 	c cell
 	v T // written before the state says succeeded, then constant
 }
 
-// Done returns a channel that is closed when the future is done. It is the same channel
-// at each call, and no value is ever sent on it, so it can be one of the cases of a
-// select. Done does not block. The first call on a pending future makes the channel. Done
-// does not count as reading a failure. asyncio: Future.done, as a channel.
+// Done returns a channel that is closed when the future is done. It is the same channel at each
+// call, and no value is ever sent on it, so it can be one of the cases of a select. Done does
+// not block. The first call on a pending future makes the channel. Done does not count as
+// reading a failure. asyncio: Future.done, as a channel.
 func (f *Future[T]) Done() <-chan struct{} { return f.c.done() }
 
-// IsDone reports whether the future has succeeded, has failed or was canceled. It does
-// not block. asyncio: Future.done.
+// IsDone reports whether the future has succeeded, has failed or was canceled. It does not
+// block. asyncio: Future.done.
 func (f *Future[T]) IsDone() bool { return f.c.isSettled() }
 
 // State returns the state. It does not block.
 func (f *Future[T]) State() State { return stateOf(f.c.state.Load()) }
 
-// Cancelled reports whether the work was canceled: the future was canceled, the context
-// of its task was, the one future that it stands for was, or its function returned an
-// error that Is [ErrCancelled]. It does not block. asyncio: Future.cancelled.
+// Cancelled reports whether the work was canceled: the future was canceled, the context of its
+// task was, the one future that it stands for was, or its function returned an error that Is
+// [ErrCancelled]. It does not block. asyncio: Future.cancelled.
 func (f *Future[T]) Cancelled() bool { return f.State() == Cancelled }
 
-// Result returns the value, or the zero value and the error. It never blocks: the error
-// of a pending future Is [ErrInvalidState]. The error of a failed future is the very
-// error that it failed with, and getting it counts as reading the failure (see
-// [SetUnhandledHandler]). asyncio: Future.result.
+// Result returns the value, or the zero value and the error. It never blocks: the error of a
+// pending future Is [ErrInvalidState]. The error of a failed future is the very error that it
+// failed with, and getting it counts as reading the failure (see [SetUnhandledHandler]).
+// asyncio: Future.result.
 func (f *Future[T]) Result() (v T, err error) {
 	if f.c.state.Load() >= succeeded {
 		return f.v, nil
@@ -52,10 +50,10 @@ func (f *Future[T]) Result() (v T, err error) {
 	return v, f.c.errUnlessSucceeded()
 }
 
-// Err returns the error that Result returns: nil if and only if the future has succeeded.
-// The error of a pending future Is [ErrInvalidState], so an error does not mean that the
-// future is done. Err never blocks, and counts as reading the failure, as Result does.
-// asyncio: Future.exception.
+// Err returns the error that Result returns: nil if and only if the future has succeeded. The
+// error of a pending future Is [ErrInvalidState], so an error does not mean that the future is
+// done. Err never blocks, and counts as reading the failure, as Result does. asyncio:
+// Future.exception.
 func (f *Future[T]) Err() error {
 	if f.c.state.Load() >= succeeded {
 		return nil
@@ -63,15 +61,15 @@ func (f *Future[T]) Err() error {
 	return f.c.errUnlessSucceeded()
 }
 
-// Await blocks until the future is done or ctx ends. It returns the result of the future,
-// or an error that Is ctx.Err() and Is context.Cause(ctx). If the future is done, Await
-// returns its result even if ctx has ended: a select of the two would choose at random.
+// Await blocks until the future is done or ctx ends. It returns the result of the future, or an
+// error that Is ctx.Err() and Is context.Cause(ctx). If the future is done, Await returns its
+// result even if ctx has ended: a select of the two would choose at random.
 //
-// Await changes nothing when it gives up: the future goes on, for other waiters and for
-// another Await, and a later failure is unread. If ctx belongs to a task of this very
-// future, which would wait for itself, the error is [ErrCycle]. If ctx belongs to a
-// running task of package pool, the task lends its slot to others while Await is parked.
-// Await panics if ctx is nil. asyncio: await fut.
+// Await changes nothing when it gives up: the future goes on, for other waiters and for another
+// Await, and a later failure is unread. If ctx belongs to a task of this very future, which
+// would wait for itself, the error is [ErrCycle]. If ctx belongs to a running task of package
+// pool, the task lends its slot to others while Await is parked. Await panics if ctx is nil.
+// asyncio: await fut.
 func (f *Future[T]) Await(ctx context.Context) (v T, err error) {
 	if ctx == nil || f.c.state.Load() < succeeded {
 		if err = f.c.await(ctx); err != nil {
@@ -96,15 +94,15 @@ func (f *Future[T]) Cancel() bool { return f.c.cancelAndRun(nil) }
 //   - A wrapped channel ([WrapFuture]) is no longer read: when CancelCause has
 //     returned, nothing more is received from it.
 //
-// CancelCause reports whether it canceled the future or asked a running task to stop. On
-// a future that is done it returns false and changes nothing. It does not wait for work
-// to stop. The callbacks and continuations with [Inline] of futures that it canceled at
-// once have run when it returns.
+// CancelCause reports whether it canceled the future or asked a running task to stop. On a
+// future that is done it returns false and changes nothing. It does not wait for work to stop.
+// The callbacks and continuations with [Inline] of futures that it canceled at once have run
+// when it returns.
 func (f *Future[T]) CancelCause(cause error) bool { return f.c.cancelAndRun(cause) }
 
-// String describes the state, and the error if the future has failed or was canceled. It
-// does not block for long, may be called anywhere, also while the future settles, and
-// does not count as reading a failure.
+// String describes the state, and the error if the future has failed or was canceled. It does
+// not block for long, may be called anywhere, also while the future settles, and does not count
+// as reading a failure.
 func (f *Future[T]) String() string { return f.c.describe(originOf[T]()) }
 
 // base returns the cell. It panics if f is nil.
@@ -113,8 +111,8 @@ func (f *Future[T]) base() *cell { return &f.c }
 // self returns the future itself, of a value that embeds one.
 func (f *Future[T]) self() *Future[T] { return f }
 
-// call settles dst with the value of src, both cells of a Future[T]. dst is pending and
-// locked. The receiver is there for its type.
+// call settles dst with the value of src, both cells of a Future[T]. dst is pending and locked.
+// The receiver is there for its type.
 func (*Future[T]) call(_ context.Context, src, dst *cell) effects {
 	futureOf[T](dst).v = futureOf[T](src).v
 	return dst.settle(succeeded)
@@ -147,8 +145,8 @@ func (c *cell) describe(o origin) string {
 	return text + ")"
 }
 
-// A function is code that depends on the types of futures, as code that does not calls
-// it: a function of the caller's, or the transfer of an outcome.
+// A function is code that depends on the types of futures, as code that does not calls it: a
+// function of the caller's, or the transfer of an outcome.
 type function interface {
 	// call runs the function for src, which has settled, and settles dst with the result.
 	// Either may be nil where the function needs none.
@@ -161,8 +159,8 @@ type source interface {
 	base() *cell
 }
 
-// transfer settles dst with the outcome of src, which has settled, unless dst has settled.
-// move is a *Future of their type.
+// transfer settles dst with the outcome of src, which has settled, unless dst has settled. move
+// is a *Future of their type.
 func transfer(move function, src, dst *cell) effects {
 	if !dst.lockPending(0) {
 		return effects{}
@@ -178,32 +176,31 @@ func transferLocked(move function, src, dst *cell) effects {
 	return move.call(nil, src, dst)
 }
 
-// A Promise is a future that can be completed: the write side. It is asyncio's Future,
-// and &p.Future is the read side to hand out. The zero Promise is ready to use, so that
-// it can be a field of the struct that describes a call. It must not be copied after
-// first use. A struct that embeds a Promise has all of its methods, String too.
+// A Promise is a future that can be completed: the write side. It is asyncio's Future, and
+// &p.Future is the read side to hand out. The zero Promise is ready to use, so that it can be a
+// field of the struct that describes a call. It must not be copied after first use. A struct
+// that embeds a Promise has all of its methods, String too.
 //
-// The methods of Promise are safe for concurrent use and do not block. With [Inline] they
-// take as long as the code that they run.
+// The methods of Promise are safe for concurrent use and do not block. With [Inline] they take
+// as long as the code that they run.
 type Promise[T any] struct{ Future[T] }
 
 // NewPromise returns a pending promise. asyncio: loop.create_future.
 func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
 
-// SetResult completes the promise with v. If the promise has settled already, or was
-// handed to CompleteWith, nothing changes and the error Is [ErrInvalidState] and names
-// the state. The future and its channel are done by then, unless CompleteWith has it.
+// SetResult completes the promise with v. If the promise has settled already, or was handed to
+// CompleteWith, nothing changes and the error Is [ErrInvalidState] and names the state. The
+// future and its channel are done by then, unless CompleteWith has it.
 //
 // When SetResult returns, waiters have been released, derived futures have settled, and
-// continuations and callbacks have been handed to their executors. None of the caller's
-// code has run on this goroutine, unless its context says [Inline]. asyncio:
-// Future.set_result.
+// continuations and callbacks have been handed to their executors. None of the caller's code
+// has run on this goroutine, unless its context says [Inline]. asyncio: Future.set_result.
 func (p *Promise[T]) SetResult(v T) error { return p.Complete(v, nil) }
 
-// SetError fails the promise with err, which readers get as it is. It is refused under
-// the conditions of SetResult. A nil err is refused too, with another error, and the
-// promise stays pending. An err that Is ErrCancelled makes the promise failed, not
-// canceled: use Cancel for that. asyncio: Future.set_exception.
+// SetError fails the promise with err, which readers get as it is. It is refused under the
+// conditions of SetResult. A nil err is refused too, with another error, and the promise stays
+// pending. An err that Is ErrCancelled makes the promise failed, not canceled: use Cancel for
+// that. asyncio: Future.set_exception.
 func (p *Promise[T]) SetError(err error) error {
 	if err == nil {
 		return errNilError
@@ -235,9 +232,8 @@ func FromResult[T any](v T) *Future[T] {
 	return f
 }
 
-// FromError returns a future that has failed with err. It is not canceled, whatever err
-// is, and is reported like any other failure if nobody reads it. FromError panics if err
-// is nil.
+// FromError returns a future that has failed with err. It is not canceled, whatever err is, and
+// is reported like any other failure if nobody reads it. FromError panics if err is nil.
 func FromError[T any](err error) *Future[T] {
 	if err == nil {
 		panic("future: FromError: nil error")
@@ -247,16 +243,16 @@ func FromError[T any](err error) *Future[T] {
 	return f
 }
 
-// An Outcome is the result of a future: Err is nil if it succeeded, and Value is the zero
-// value if it did not.
+// An Outcome is the result of a future: Err is nil if it succeeded, and Value is the zero value
+// if it did not.
 type Outcome[T any] struct {
 	Value T
 	Err   error
 }
 
-// Awaitable is implemented by all *Future[T] and *Promise[T], by the types that embed
-// one, and by no others. It is for lists of futures of mixed types, or of structs that
-// embed futures, as [Wait], [AsCompleted] and [CancelAll] take.
+// Awaitable is implemented by all *Future[T] and *Promise[T], by the types that embed one, and
+// by no others. It is for lists of futures of mixed types, or of structs that embed futures, as
+// [Wait], [AsCompleted] and [CancelAll] take.
 type Awaitable interface {
 	Done() <-chan struct{}
 	IsDone() bool

@@ -4,16 +4,17 @@ import (
 	"context"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/channel-native/future/internal/goexit"
 )
 
-// A Group owns tasks whose lives end before its Wait returns: structured concurrency. The
-// first failure cancels the rest. All methods, and [GoIn], are safe for concurrent use. A
-// Group is made by [NewGroup]; the zero Group cannot be used. Wait must be called on every
-// path: it releases the context of the group and returns the failures. To leave early,
-// call Cancel and then Wait. asyncio: TaskGroup.
+// A Group owns tasks whose lives end before its Wait returns: structured concurrency. The first
+// failure cancels the rest. All methods, and [GoIn], are safe for concurrent use. A Group is
+// made by [NewGroup]; the zero Group cannot be used. Wait must be called on every path: it
+// releases the context of the group and returns the failures. To leave early, call Cancel and
+// then Wait. asyncio: TaskGroup.
 type Group struct {
 	parent context.Context
 	ctx    context.Context
@@ -29,12 +30,12 @@ type Group struct {
 	backlog  []*child       // children that wait for admission, in order
 	feeding  bool           // a goroutine hands over the backlog
 	closed   bool           // no child runs and none will
-	judged   bool           // Wait returns err
-	err      error
+
+	result atomic.Pointer[error] // of Wait; nil until the first Wait returns
 }
 
-// NewGroup returns a group whose tasks have the values, the executor, the deadline and
-// the cancellation of ctx. It panics if ctx is nil.
+// NewGroup returns a group whose tasks have the values, the executor, the deadline and the
+// cancellation of ctx. It panics if ctx is nil.
 func NewGroup(ctx context.Context) *Group {
 	if ctx == nil {
 		panic("future: NewGroup: nil context")
@@ -46,18 +47,17 @@ func NewGroup(ctx context.Context) *Group {
 
 // GoIn runs fn as a task of g, as [Go] does with the context of the group, and returns its
 // future. If fn fails, all other children of the group are canceled with its error as the
-// cause. A child that is canceled on its own is no failure. Neither is a child that was
-// asked to stop and answers with the cause, nor a child that answers with
-// context.DeadlineExceeded once the deadline of the group has passed. An error that is
-// joined with such an answer is not in the result of Wait; it is in the future of the
-// child. Wait returns the failure of fn, so it is not reported as unread. A child may
-// start other children while the owner waits.
+// cause. A child that is canceled on its own is no failure. Neither is a child that was asked
+// to stop and answers with the cause, nor a child that answers with context.DeadlineExceeded
+// once the deadline of the group has passed. An error that is joined with such an answer is not
+// in the result of Wait; it is in the future of the child. Wait returns the failure of fn, so
+// it is not reported as unread. A child may start other children while the owner waits.
 //
-// In a group that has ended, because it was canceled or Wait has returned, fn is not
-// called and the future is canceled. GoIn does not wait for admission by a full executor,
-// as its caller may be a child that occupies it: the group hands its children over in
-// order as they are admitted, and needs one goroutine for that. With [Inline], fn has
-// returned when GoIn returns. GoIn panics if g or fn is nil.
+// In a group that has ended, because it was canceled or Wait has returned, fn is not called and
+// the future is canceled. GoIn does not wait for admission by a full executor, as its caller
+// may be a child that occupies it: the group hands its children over in order as they are
+// admitted, and needs one goroutine for that. With [Inline], fn has returned when GoIn returns.
+// GoIn panics if g or fn is nil.
 func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	if g == nil {
 		panic("future: GoIn: nil group")
@@ -74,8 +74,8 @@ func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	return &o.task.future
 }
 
-// A child is the registration of a group on one of its tasks. The task follows in the
-// same allocation.
+// A child is the registration of a group on one of its tasks. The task follows in the same
+// allocation.
 type child struct {
 	registration
 	task  runnable
@@ -176,9 +176,9 @@ func (g *Group) nextInBacklog() (c *child) {
 // Cancel is CancelCause without a cause.
 func (g *Group) Cancel() { g.CancelCause(nil) }
 
-// CancelCause cancels all children, those that run through their contexts, with cause
-// (nil: none) as the cause, and refuses further children. It does not wait for them. Only
-// the first cancellation of a group counts, a failure included.
+// CancelCause cancels all children, those that run through their contexts, with cause (nil:
+// none) as the cause, and refuses further children. It does not wait for them. Only the first
+// cancellation of a group counts, a failure included.
 func (g *Group) CancelCause(cause error) { g.stop(cause).run(nil) }
 
 // Context returns the context of the group, from which the contexts of the children are
@@ -186,16 +186,16 @@ func (g *Group) CancelCause(cause error) { g.stop(cause).run(nil) }
 func (g *Group) Context() context.Context { return g.ctx }
 
 // Wait blocks until all children have returned, and returns their errors, except those of
-// canceled children: joined, the first failure first (see [errors.Join]; a single error as
-// it is), each once. If no child failed, it returns nil. But if the group was canceled or
-// its context has ended, even after all children had succeeded, it returns the
-// cancellation, which Is [ErrCancelled] and Is the cause; if a deadline passed, the error
-// Is [context.DeadlineExceeded].
+// canceled children: joined, the first failure first (see [errors.Join]; a single error as it
+// is), each once. If no child failed, it returns nil. But if the group was canceled or its
+// context has ended, even after all children had succeeded, it returns the cancellation, which
+// Is [ErrCancelled] and Is the cause; if a deadline passed, the error Is
+// [context.DeadlineExceeded].
 //
-// Wait has no context of its own: to stop waiting early, cancel the group. It may be
-// called several times, and returns the same each time. Called by a child of the group it
-// never returns. If the group was made with the context of a task, Wait counts as a wait
-// of that task.
+// Wait has no context of its own: to stop waiting early, cancel the group. It may be called
+// several times, and returns the same each time. Called by a child of the group it never
+// returns. If the group was made with the context of a task, Wait counts as a wait of that
+// task.
 func (g *Group) Wait() error {
 	for {
 		g.mu.Lock()
@@ -212,14 +212,9 @@ func (g *Group) Wait() error {
 	g.closed = true // nobody appends to errs any more
 	g.mu.Unlock()
 	err := g.verdict()
-	g.mu.Lock()
-	if !g.judged {
-		g.judged, g.err = true, err
-	}
-	err = g.err
-	g.mu.Unlock()
+	g.result.CompareAndSwap(nil, &err)
 	g.end(ErrCancelled)
-	return err
+	return *g.result.Load()
 }
 
 func (g *Group) verdict() error {
@@ -299,9 +294,8 @@ func (g *Group) failureOf(c *cell) error {
 	return failure
 }
 
-// addLocked adds err to the result of Wait, unless it is there: a child that awaited
-// another one may have failed with the same error before it was asked to stop. g.mu is
-// held.
+// addLocked adds err to the result of Wait, unless it is there: a child that awaited another
+// one may have failed with the same error before it was asked to stop. g.mu is held.
 func (g *Group) addLocked(err error) {
 	if reflect.ValueOf(err).Comparable() {
 		if g.seen[err] {

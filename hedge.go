@@ -6,22 +6,22 @@ import (
 	"unsafe"
 )
 
-// Hedge runs fn up to attempts times, and returns a future of the first success. The
-// first attempt starts at once. Each further attempt starts one delay after the one
-// before it, or at once when all running attempts have failed. With a delay of 0 or less
-// all start at once. To start means to be handed to the executor of ctx: on a full pool
-// attempts queue behind each other.
+// Hedge runs fn up to attempts times, and returns a future of the first success. The first
+// attempt starts at once. Each further attempt starts one delay after the one before it, or at
+// once when all running attempts have failed. With a delay of 0 or less all start at once. To
+// start means to be handed to the executor of ctx: on a full pool attempts queue behind each
+// other.
 //
-// Attempts count from 0. They are tasks, as of [Go]. When one has succeeded, the others
-// are canceled. The context of the winner is not canceled, then or later (see [Go] for
-// the consequences for a body that is read afterwards). An attempt that panics, or that
-// the executor refuses, has failed. If all attempts fail, the error is theirs, joined in
-// the order of the attempts (see [errors.Join]; of one attempt the very same error).
+// Attempts count from 0. They are tasks, as of [Go]. When one has succeeded, the others are
+// canceled. The context of the winner is not canceled, then or later (see [Go] for the
+// consequences for a body that is read afterwards). An attempt that panics, or that the
+// executor refuses, has failed. If all attempts fail, the error is theirs, joined in the order
+// of the attempts (see [errors.Join]; of one attempt the very same error).
 //
-// When ctx ends, no further attempt starts. If then all running attempts answer the end
-// of ctx, the future is canceled, or has failed if a deadline passed. Canceling the future
-// settles it at once and cancels the running attempts. Hedge does not block and is safe
-// for concurrent use. It panics if ctx or fn is nil or if attempts is below 1.
+// When ctx ends, no further attempt starts. If then all running attempts answer the end of ctx,
+// the future is canceled, or has failed if a deadline passed. Canceling the future settles it
+// at once and cancels the running attempts. Hedge does not block and is safe for concurrent
+// use. It panics if ctx or fn is nil or if attempts is below 1.
 func Hedge[T any](ctx context.Context, delay time.Duration, attempts int, fn func(ctx context.Context, attempt int) (T, error)) *Future[T] {
 	checkArgs("Hedge", ctx, true, fn != nil)
 	if attempts < 1 {
@@ -61,8 +61,8 @@ type hedge struct {
 	timer    *time.Timer // for the next attempt
 }
 
-// An attempt is the registration of a hedge on one of its tasks. The task follows in the
-// same allocation.
+// An attempt is the registration of a hedge on one of its tasks. The task follows in the same
+// allocation.
 type attempt struct {
 	registration
 	task       runnable
@@ -102,9 +102,9 @@ func (h *hedge) start(ctx context.Context, delay time.Duration, attempts int, mo
 	h.startFrom(0)
 }
 
-// startFrom starts attempt i, unless it was started before, and the attempts that start
-// with it. An attempt that fails while it is being handed over, with Inline, leaves its
-// successor to this loop: there is no recursion.
+// startFrom starts attempt i, unless it was started before, and the attempts that start with
+// it. An attempt that fails while it is being handed over, with Inline, leaves its successor to
+// this loop: there is no recursion.
 func (h *hedge) startFrom(i int) {
 	for i >= 0 {
 		a := h.next(i)
@@ -115,9 +115,9 @@ func (h *hedge) startFrom(i int) {
 	}
 }
 
-// submit hands over a, attempt i, and returns the attempt that is to start then, or -1 if
-// there is none. An inline attempt may call runtime.Goexit: the successor then starts on
-// another goroutine.
+// submit hands over a, attempt i, and returns the attempt that is to start then, or -1 if there
+// is none. An inline attempt may call runtime.Goexit: the successor then starts on another
+// goroutine.
 func (h *hedge) submit(a *attempt, i int) (next int) {
 	returned := false
 	defer func() {
@@ -130,8 +130,8 @@ func (h *hedge) submit(a *attempt, i int) (next int) {
 	return next
 }
 
-// submitted is called when a, attempt i, was handed over. It returns the attempt that is
-// to start now, or -1 if there is none.
+// submitted is called when a, attempt i, was handed over. It returns the attempt that is to
+// start now, or -1 if there is none.
 func (h *hedge) submitted(a *attempt, i int) int {
 	h.cell().mu.Lock()
 	defer h.cell().mu.Unlock()
@@ -179,8 +179,8 @@ func (h *hedge) stopTimerLocked() {
 	}
 }
 
-// takeLocked drops the fields that h does not need any more, and returns the attempts.
-// The mutex of the cell is held.
+// takeLocked drops the fields that h does not need any more, and returns the attempts. The
+// mutex of the cell is held.
 func (h *hedge) takeLocked() []*attempt {
 	attempts := h.attempts
 	h.stopTimerLocked()
@@ -238,8 +238,8 @@ func (h *hedge) attemptDone(a *attempt) (e effects) {
 	}
 }
 
-// fail settles the future, whose started attempts have failed, with fl or, if fl is nil,
-// with their errors. If another attempt was started meanwhile, it is for that one to do.
+// fail settles the future, whose started attempts have failed, with fl or, if fl is nil, with
+// their errors. If another attempt was started meanwhile, it is for that one to do.
 func (h *hedge) fail(started int, s uint32, fl *failure) (e effects) {
 	c := h.cell()
 	if !c.lockPending(0) {

@@ -9,25 +9,25 @@ import (
 // Map calls fn with each of items, at most limit at a time, and returns the future of the
 // results, in the order of items. The next call starts as one ends.
 //
-// The calls run on the executor of ctx, in limit tasks or fewer that take the items in
-// order; never on the caller's goroutine, unless that executor is [Inline]. If the
-// executor refuses some of the tasks, the others do the work; if it refuses all, the
-// future fails with the error of the executor. As soon as a call fails, so does the
-// future, with the very same error: the contexts of the running calls are canceled, and
-// the calls that have not started never start. A call that returns [ErrCancelled] makes
-// the future fail too, and not be canceled. Canceling the future stops the calls in the
-// same way, and so does the end of ctx, though the future then settles only when one of
-// the running calls has returned: it is canceled, or has failed if a deadline passed.
+// The calls run on the executor of ctx, in limit tasks or fewer that take the items in order;
+// never on the caller's goroutine, unless that executor is [Inline]. If the executor refuses
+// some of the tasks, the others do the work; if it refuses all, the future fails with the error
+// of the executor. As soon as a call fails, so does the future, with the very same error: the
+// contexts of the running calls are canceled, and the calls that have not started never start.
+// A call that returns [ErrCancelled] makes the future fail too, and not be canceled. Canceling
+// the future stops the calls in the same way, and so does the end of ctx, though the future
+// then settles only when one of the running calls has returned: it is canceled, or has failed
+// if a deadline passed.
 //
-// One failure ends all. For partial results, return Outcome[B]{Err: err}, nil from fn,
-// which then never fails.
+// One failure ends all. For partial results, return Outcome[B]{Err: err}, nil from fn, which
+// then never fails.
 //
 // The items must not be changed before the calls have returned. After a failure or a
-// cancellation that may be later than the future is done; to wait for the calls, run them
-// in a [Group].
+// cancellation that may be later than the future is done; to wait for the calls, run them in a
+// [Group].
 //
-// Map of no items is done, with an empty slice. Map does not block and is safe for
-// concurrent use. It panics if ctx or fn is nil or if limit is below 1.
+// Map of no items is done, with an empty slice. Map does not block and is safe for concurrent
+// use. It panics if ctx or fn is nil or if limit is below 1.
 func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Context, A) (B, error)) *Future[[]B] {
 	checkArgs("Map", ctx, true, fn != nil)
 	if limit < 1 {
@@ -61,8 +61,8 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 	return &o.future
 }
 
-// A mapping is the part of the future of a Map that does not depend on types. Its inputs
-// are the tasks that take the items. The future has its value from the start.
+// A mapping is the part of the future of a Map that does not depend on types. Its inputs are
+// the tasks that take the items. The future has its value from the start.
 type mapping struct {
 	ctx      context.Context // guarded by mu; nil once settled
 	items    int64           // how many; constant

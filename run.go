@@ -38,8 +38,8 @@ func crash(r runnable, err error) effects {
 	}
 }
 
-// run serves e. It is called once by the goroutine that settled a future, with no lock
-// held. on is the executor of that goroutine, or nil if it is a goroutine of the caller's.
+// run serves e. It is called once by the goroutine that settled a future, with no lock held. on
+// is the executor of that goroutine, or nil if it is a goroutine of the caller's.
 func (e effects) run(on *placement) {
 	if e.isEmpty() {
 		return
@@ -48,13 +48,13 @@ func (e effects) run(on *placement) {
 	r.run()
 }
 
-// A runner runs functions, and then the functions that become ready by them, on the
-// current goroutine for as long as it may.
+// A runner runs functions, and then the functions that become ready by them, on the current
+// goroutine for as long as it may.
 //
-// It keeps one order. First everything that is ready is notified. Then functions for
-// other executors are handed over: those for executors that may run them at once come
-// last. Then the functions that stay here run, one at a time: stages before callbacks.
-// After each of them the order starts afresh.
+// It keeps one order. First everything that is ready is notified. Then functions for other
+// executors are handed over: those for executors that may run them at once come last. Then the
+// functions that stay here run, one at a time: stages before callbacks. After each of them the
+// order starts afresh.
 type runner struct {
 	effects
 	on        *placement
@@ -78,9 +78,9 @@ func (r *runner) run() {
 	returned = true
 }
 
-// goOn leaves the rest to another goroutine if a function of the caller's has ended this
-// one with runtime.Goexit. It shows only here: a function that panics while Goexit
-// unwinds it looks, to a deferred function that recovers, as if it had merely panicked.
+// goOn leaves the rest to another goroutine if a function of the caller's has ended this one
+// with runtime.Goexit. It shows only here: a function that panics while Goexit unwinds it
+// looks, to a deferred function that recovers, as if it had merely panicked.
 func (r *runner) goOn(returned *bool) {
 	if *returned {
 		return
@@ -98,8 +98,8 @@ func (r *runner) goOn(returned *bool) {
 	r.leaveSlot()
 }
 
-// drive reports whether nothing is left to do. After a panic of a function, which it
-// contains, something may be. One deferred call serves all functions that a runner runs.
+// drive reports whether nothing is left to do. After a panic of a function, which it contains,
+// something may be. One deferred call serves all functions that a runner runs.
 func (r *runner) drive() (done bool) {
 	defer r.rescue(&done)
 	for {
@@ -125,7 +125,7 @@ func (r *runner) runCurrent() {
 	var ctx context.Context = s
 	if r.on != nil && r.on.ledger != nil {
 		r.holder = s.cell()
-		r.holder.enterSlot()
+		r.holder.slot.Enter()
 		if s.place.inline {
 			ctx = &slotContext{Context: s, place: r.on, holder: s.cell()}
 		}
@@ -143,17 +143,17 @@ func (r *runner) runCurrent() {
 	}
 }
 
-// leaveSlot gives up the slot of the runnable that has returned. If the slot is lent,
-// leaveSlot waits for it first.
+// leaveSlot gives up the slot of the runnable that has returned. If the slot is lent, leaveSlot
+// waits for it first.
 func (r *runner) leaveSlot() {
 	if holder := r.holder; holder != nil {
 		r.holder = nil
-		holder.leaveSlot(r.on.ledger)
+		holder.slot.Leave(r.on.ledger)
 	}
 }
 
-// propagate notifies everything that is ready and hands over the functions that run
-// elsewhere. A refusal may make more ready.
+// propagate notifies everything that is ready and hands over the functions that run elsewhere.
+// A refusal may make more ready.
 func (r *runner) propagate() {
 	for !r.isEmpty() || len(r.tasks) > 0 {
 		r.notify()
@@ -172,8 +172,7 @@ func (r *runner) notify() {
 	}
 }
 
-// takeCallbacks is a short cut: often there are only callbacks of one future for one
-// executor.
+// takeCallbacks is a short cut: often there are only callbacks of one future for one executor.
 func (r *runner) takeCallbacks() {
 	if r.work.first != nil || r.calls.first != nil {
 		return
@@ -189,8 +188,8 @@ func (r *runner) takeCallbacks() {
 	r.ready = list{}
 }
 
-// commonPlace returns the executor of all registrations in l, the first of which is a
-// callback, if they are callbacks of one future for one executor, else nil.
+// commonPlace returns the executor of all registrations in l, the first of which is a callback,
+// if they are callbacks of one future for one executor, else nil.
 func commonPlace(l list) *placement {
 	first := callbackOf(l.first)
 	place := first.place()
@@ -203,8 +202,8 @@ func commonPlace(l list) *placement {
 }
 
 // submitStages hands each stage to its executor. A single stage for the executor of this
-// goroutine goes on here, if nothing else runs here. With company each is a task of its
-// own, since functions that run here may take their time.
+// goroutine goes on here, if nothing else runs here. With company each is a task of its own,
+// since functions that run here may take their time.
 func (r *runner) submitStages() {
 	var keep *registration
 	var others list
@@ -244,8 +243,8 @@ func (r *runner) submit(t Task) {
 	r.add(placeOfTask(t).submit(t))
 }
 
-// batchCallbacks makes tasks of the callbacks that run elsewhere. The callbacks of one
-// future are next to each other.
+// batchCallbacks makes tasks of the callbacks that run elsewhere. The callbacks of one future
+// are next to each other.
 func (r *runner) batchCallbacks() {
 	for r.calls.first != nil {
 		src := callbackOf(r.calls.first).src
@@ -317,16 +316,16 @@ func (r *runner) rescue(done *bool) {
 	}
 }
 
-// A run is one task to its executor, though it may consist of several stages: a stage
-// that becomes ready on a goroutine of its executor goes on there. The executor knows the
-// root, with which the run began, and a request to stop has to reach the stage that runs.
+// A run is one task to its executor, though it may consist of several stages: a stage that
+// becomes ready on a goroutine of its executor goes on there. The executor knows the root, with
+// which the run began, and a request to stop has to reach the stage that runs.
 type run struct {
 	stop    atomic.Pointer[error]        // the cause for which the executor wants the run to stop
 	current atomic.Pointer[registration] // the stage that runs, after the root has returned
 }
 
-// runTask runs the function of t, which was handed to an executor, and then the stages
-// that become ready by it.
+// runTask runs the function of t, which was handed to an executor, and then the stages that
+// become ready by it.
 func runTask(t runnable, s *scope) {
 	r := runner{cur: t, on: s.place}
 	if !s.place.spawns && !s.place.inline {
@@ -335,8 +334,8 @@ func runTask(t runnable, s *scope) {
 	r.run()
 }
 
-// begin makes the stage of reg the current runnable. If the executor has asked the run to
-// stop, that request is for the stage too.
+// begin makes the stage of reg the current runnable. If the executor has asked the run to stop,
+// that request is for the stage too.
 func (r *runner) begin(reg *registration) {
 	r.cur = runnableOf(reg)
 	if r.root == nil {
@@ -377,9 +376,9 @@ func (s *scope) asRun() *run {
 	}
 }
 
-// cancelRun asks the run that began with s to stop: the function of s or, if that has
-// returned, the stage that runs. A stage that begins later sees the request: either it
-// sees the cause, or cancelRun sees the stage.
+// cancelRun asks the run that began with s to stop: the function of s or, if that has returned,
+// the stage that runs. A stage that begins later sees the request: either it sees the cause, or
+// cancelRun sees the stage.
 func (s *scope) cancelRun(cause error) bool {
 	run := s.asRun()
 	run.stop.CompareAndSwap(nil, &cause)
@@ -396,8 +395,8 @@ func (s *scope) cancelRun(cause error) bool {
 	return ok
 }
 
-// stop asks the function of s, which goes on in the run of another root, to stop. A stage
-// that has not begun is refused, unless it runs inline: the executor cannot refuse it then.
+// stop asks the function of s, which goes on in the run of another root, to stop. A stage that
+// has not begun is refused, unless it runs inline: the executor cannot refuse it then.
 func (s *scope) stop(cause error) (ok bool, e effects) {
 	ok = true
 	if !s.place.inline {

@@ -8,18 +8,17 @@ import (
 	"github.com/channel-native/future/internal/lending"
 )
 
-// NewSerial returns an executor that runs one task at a time, in the order in which they
-// were handed over, on the executor on: as asyncio's loop.call_soon does with callbacks.
-// It is no event loop: a task that blocks, also one that awaits, holds up the tasks
-// behind it, and one that awaits one of these waits until the context of the wait ends.
-// While there is work, the serial executor occupies on with one task of its own. It is
-// safe for concurrent use.
+// NewSerial returns an executor that runs one task at a time, in the order in which they were
+// handed over, on the executor on: as asyncio's loop.call_soon does with callbacks. It is no
+// event loop: a task that blocks, also one that awaits, holds up the tasks behind it, and one
+// that awaits one of these waits until the context of the wait ends. While there is work, the
+// serial executor occupies on with one task of its own. It is safe for concurrent use.
 //
-// If on refuses, the refusal goes to the submitter whose call asked on. Tasks that others
-// have handed over meanwhile keep their places: on is asked again for them, and if it
-// refuses again their futures fail with that error. A settle is never refused: it keeps
-// its place too. A serial executor keeps no goroutine and needs no closing. NewSerial
-// does not block, and panics if on is nil.
+// If on refuses, the refusal goes to the submitter whose call asked on. Tasks that others have
+// handed over meanwhile keep their places: on is asked again for them, and if it refuses again
+// their futures fail with that error. A settle is never refused: it keeps its place too. A
+// serial executor keeps no goroutine and needs no closing. NewSerial does not block, and panics
+// if on is nil.
 func NewSerial(on Executor) Executor {
 	if on == nil {
 		panic("future: NewSerial: nil executor")
@@ -46,19 +45,17 @@ func (s *serial) Execute(ctx context.Context, task Task) error {
 	}
 	return s.offer(
 		func(d Task) error { return s.on.Execute(ctx, d) },
-		func(error) { s.dropFirst(); s.again() })
+		func(error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.queue[0] = nil // the task that was refused
+			s.queue = s.queue[1:]
+			s.leaveLocked()
+		})
 }
 
-// dropFirst drops the first task in the queue, which was refused.
-func (s *serial) dropFirst() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue[0] = nil
-	s.queue = s.queue[1:]
-}
-
-// TryExecute never refuses, so that settles keep their order: the serial executor waits
-// for admission instead.
+// TryExecute never refuses, so that settles keep their order: the serial executor waits for
+// admission instead.
 func (s *serial) TryExecute(task Task) error {
 	if !s.enqueue(task) {
 		return nil
@@ -71,8 +68,8 @@ func (s *serial) TryExecute(task Task) error {
 	return nil
 }
 
-// offer hands a new drain to on. If on refuses, also by a panic or by runtime.Goexit,
-// refused is called, and the drain does nothing.
+// offer hands a new drain to on. If on refuses, also by a panic or by runtime.Goexit, refused
+// is called, and the drain does nothing.
 func (s *serial) offer(on func(Task) error, refused func(error)) (err error) {
 	d := &drain{serial: s}
 	err = ErrGoexit // unless on returns
@@ -147,8 +144,8 @@ func dropAll(tasks []Task, cancel func(Task) bool) (any bool) {
 	return any
 }
 
-// claim reports whether d has been neither run nor given up before. It is to be run now,
-// or given up.
+// claim reports whether d has been neither run nor given up before. It is to be run now, or
+// given up.
 func (s *serial) claim(d *drain, run bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,8 +168,8 @@ func (s *serial) takeAll() []Task {
 	return queue
 }
 
-// takeCarried empties the queue of d, and returns the task that d runs as well. If d does
-// not run, there is nothing.
+// takeCarried empties the queue of d, and returns the task that d runs as well. If d does not
+// run, there is nothing.
 func (s *serial) takeCarried(d *drain) []Task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,8 +206,8 @@ type drain struct {
 	stopped bool // on wants it to stop: later tasks are for another drain; guarded by serial.mu
 }
 
-// Run runs the tasks in the queue. A task that calls runtime.Goexit ends the goroutine,
-// not the queue.
+// Run runs the tasks in the queue. A task that calls runtime.Goexit ends the goroutine, not the
+// queue.
 func (d *drain) Run() {
 	if !d.claim(d, true) {
 		return
@@ -227,8 +224,8 @@ func (d *drain) Run() {
 	returned = true
 }
 
-// CancelCause tells that on will not run the drain that it accepted or, while d runs,
-// that on wants all that d carries to stop.
+// CancelCause tells that on will not run the drain that it accepted or, while d runs, that on
+// wants all that d carries to stop.
 func (d *drain) CancelCause(cause error) bool {
 	var tasks []Task
 	if d.claim(d, false) {

@@ -5,12 +5,12 @@ import (
 	"unsafe"
 )
 
-// A stage is the part of a derived future of [Then] and its kin that does not depend on
-// types: the registration on the source, the function, and the context for it. The future
-// follows in the same allocation.
+// A stage is the part of a derived future of [Then] and its kin that does not depend on types:
+// the registration on the source, the function, and the context for it. The future follows in
+// the same allocation.
 //
-// notify says whether the function is to run; begin claims it, under the mutex of the
-// future; the goroutine that settles the future drops source and function.
+// notify says whether the function is to run; begin claims it, under the mutex of the future;
+// the goroutine that settles the future drops source and function.
 type stage struct {
 	registration          // on the source
 	src          *cell    // guarded by mu; nil once the stage has begun or settled
@@ -47,8 +47,8 @@ func (s *stage) start(ctx context.Context, k *kind, src *cell, fn function) {
 	}
 }
 
-// notifyStage is called when the source has settled. If the stage does not want the
-// outcome, it passes it on, and the function does not run.
+// notifyStage is called when the source has settled. If the stage does not want the outcome, it
+// passes it on, and the function does not run.
 func notifyStage(r *registration) (e effects) {
 	s := stageOf(r)
 	got := s.src.state.Load() & outcome
@@ -65,9 +65,9 @@ func notifyStage(r *registration) (e effects) {
 	return transferLocked(fn, src, s.cell())
 }
 
-// cancelStage is called when the stage was canceled. If the source has settled in the
-// meantime, the function runs or waits for its executor, or notify is on its way and
-// still needs the source.
+// cancelStage is called when the stage was canceled. If the source has settled in the meantime,
+// the function runs or waits for its executor, or notify is on its way and still needs the
+// source.
 func cancelStage(r *registration, cause error) (*cell, []*cell) {
 	s := stageOf(r)
 	c := s.cell()
@@ -97,8 +97,8 @@ func cancelStage(r *registration, cause error) (*cell, []*cell) {
 	return src, nil
 }
 
-// lockOrDrop locks the cell and reports true. It reports false if the stage has settled,
-// and drops its source and function, or if its state has a flag in except.
+// lockOrDrop locks the cell and reports true. It reports false if the stage has settled, and
+// drops its source and function, or if its state has a flag in except.
 func (s *stage) lockOrDrop(except uint32) bool {
 	c := s.cell()
 	c.mu.Lock()
@@ -150,8 +150,8 @@ func (s *stage) call(ctx context.Context) effects {
 	return fn.call(ctx, src, c)
 }
 
-// finish settles the stage whose future has the cell c, a Future[U], with the result of
-// its function.
+// finish settles the stage whose future has the cell c, a Future[U], with the result of its
+// function.
 func finish[U any](c *cell, v U, err error) effects {
 	s := stageBefore(c)
 	if err != nil {
@@ -187,8 +187,8 @@ func (s *stage) fail(state uint32, fl *failure) effects {
 	return s.cell().settleFailed(state, fl)
 }
 
-// refuse settles the stage, whose function will not run: the executor refused it with
-// err or, if err is nil, the context has ended.
+// refuse settles the stage, whose function will not run: the executor refused it with err or,
+// if err is nil, the context has ended.
 func (s *stage) refuse(err error) effects {
 	state, fl := s.ctx.refusal(err, s.origin()) // before the lock is taken: it calls methods of the context
 	if !s.lockOrDrop(begun) {

@@ -22,10 +22,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/lending"
 )
 
-// State is how far a future has come. A future leaves Pending, the zero State, once
-// and for good.
+// State is how far a future has come. A future leaves Pending, the zero State, once and for
+// good.
 type State uint8
 
 const (
@@ -51,12 +53,12 @@ func (s State) String() string {
 	}
 }
 
-// The state word. The low bits are flags. Each is set at most once, and all but cleaning
-// stay set. They are set under the mutex of the cell, except for begun and submitted of a
-// task: begun belongs to the first goroutine that sets it, which either runs the task or
-// cancels it; of submitted and begun, the goroutine that sets the second one sees the
-// first. The high bits are the outcome. Their order lets one comparison tell whether the
-// future has settled (s >= settled) and whether it has succeeded (s >= succeeded).
+// The state word. The low bits are flags. Each is set at most once, and all but cleaning stay
+// set. They are set under the mutex of the cell, except for begun and submitted of a task:
+// begun belongs to the first goroutine that sets it, which either runs the task or cancels it;
+// of submitted and begun, the goroutine that sets the second one sees the first. The high bits
+// are the outcome. Their order lets one comparison tell whether the future has settled (s >=
+// settled) and whether it has succeeded (s >= succeeded).
 //
 //	from      to           by                                   guard
 //	pending   +opened      cell.open                            mu
@@ -103,16 +105,16 @@ func stateOf(s uint32) State {
 
 // A cell is the part of a future that does not depend on its type.
 //
-// A settle publishes in this order, and nowhere else than in [cell.settle]: the value or
-// the failure is written under mu, the state is stored, the done channel is closed, the
-// watchers are taken; mu is released; then the watchers are notified. Storing the state
-// publishes the value: a goroutine that loads a settled state, or receives from the
-// closed channel, may read value and failure without the lock. The channel is closed
-// under mu, so a settle that lost returns only when state and channel both say done.
-// docs/design.md has the designs that were measured against this one.
+// A settle publishes in this order, and nowhere else than in [cell.settle]: the value or the
+// failure is written under mu, the state is stored, the done channel is closed, the watchers
+// are taken; mu is released; then the watchers are notified. Storing the state publishes the
+// value: a goroutine that loads a settled state, or receives from the closed channel, may read
+// value and failure without the lock. The channel is closed under mu, so a settle that lost
+// returns only when state and channel both say done. docs/design.md has the designs that were
+// measured against this one.
 type cell struct {
 	state     atomic.Uint32
-	slot      atomic.Uint32 // the slot of the task or stage of this future; see lend.go
+	slot      lending.Slot // the slot of the task or stage of this future
 	mu        sync.Mutex
 	ch        chan struct{} // made by the first Done; constant once opened is set
 	watchers  list          // guarded by mu; empty once settled
@@ -136,8 +138,8 @@ func (c *cell) hasSucceeded() bool { return c.state.Load() >= succeeded }
 // set adds flag to the state of a pending cell. c.mu is held.
 func (c *cell) set(flag uint32) { c.state.Or(flag) }
 
-// lockPending locks c and reports true, or reports false if c has settled or has any of
-// the flags in except.
+// lockPending locks c and reports true, or reports false if c has settled or has any of the
+// flags in except.
 func (c *cell) lockPending(except uint32) bool {
 	c.mu.Lock()
 	if s := c.state.Load(); s >= settled || s&except != 0 {
@@ -211,8 +213,8 @@ func (c *cell) open() chan struct{} {
 	return c.ch
 }
 
-// err returns the error of the settled cell c, nil if it has succeeded, and marks the
-// failure as read.
+// err returns the error of the settled cell c, nil if it has succeeded, and marks the failure
+// as read.
 func (c *cell) err() error {
 	if fl := c.failure(); fl != nil {
 		return fl.retrieve()
@@ -220,9 +222,9 @@ func (c *cell) err() error {
 	return nil
 }
 
-// errUnlessSucceeded returns the error of c for a caller that has just seen that c had
-// not succeeded. If c has succeeded by now, it was pending then, and pending is the
-// answer. So Result needs no second look at the state, and is cheap enough to be inlined.
+// errUnlessSucceeded returns the error of c for a caller that has just seen that c had not
+// succeeded. If c has succeeded by now, it was pending then, and pending is the answer. So
+// Result needs no second look at the state, and is cheap enough to be inlined.
 //
 //go:noinline
 func (c *cell) errUnlessSucceeded() error {
@@ -232,8 +234,8 @@ func (c *cell) errUnlessSucceeded() error {
 	return c.err()
 }
 
-// await blocks until c has settled or ctx ends, and returns the error of c or of ctx. A
-// settled cell always beats an ended context.
+// await blocks until c has settled or ctx ends, and returns the error of c or of ctx. A settled
+// cell always beats an ended context.
 func (c *cell) await(ctx context.Context) error {
 	if ctx == nil {
 		panic("future: Await: nil context")
@@ -249,8 +251,8 @@ func (c *cell) await(ctx context.Context) error {
 // refusal returns the error of a settle call on a promise that cannot be settled by it.
 func (c *cell) refusal() error { return refusals[stateOf(c.state.Load())] }
 
-// refusals are the errors of refused settle calls, by state. They are made beforehand:
-// where many goroutines race to settle, all but one are refused.
+// refusals are the errors of refused settle calls, by state. They are made beforehand: where
+// many goroutines race to settle, all but one are refused.
 var refusals = [...]error{
 	Pending:   fmt.Errorf("%w: pending, and to be completed with another future", ErrInvalidState),
 	Succeeded: fmt.Errorf("%w: already succeeded", ErrInvalidState),

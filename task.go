@@ -6,24 +6,24 @@ import (
 	"unsafe"
 )
 
-// Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns
-// the future of its result. For functions that return only an error, T is struct{}.
-// asyncio: create_task.
+// Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns the
+// future of its result. For functions that return only an error, T is struct{}. asyncio:
+// create_task.
 //
-// The context that fn gets has the values and the deadline of ctx. It ends when the task
-// is canceled, with the cause of that, or when ctx ends. It is not canceled because fn
-// returned, so a result of fn, such as an *http.Response, may go on using it. But when fn
-// has returned, the context is detached: neither the end of ctx nor Cancel reaches a
-// goroutine or a result that fn left behind. A body that is read later is read without
-// the deadline of ctx, and without a later deadline that fn put into a context derived
-// from its own. Read the body in fn, or arrange for its end:
-// context.AfterFunc(ctx, func() { resp.Body.Close() }). While fn runs, Err and Done of its
-// context tell of the end of ctx at once. Goroutines that wait for Done, and contexts
-// derived from the context, hear of it from another goroutine, a moment later.
+// The context that fn gets has the values and the deadline of ctx. It ends when the task is
+// canceled, with the cause of that, or when ctx ends. It is not canceled because fn returned,
+// so a result of fn, such as an *http.Response, may go on using it. But when fn has returned,
+// the context is detached: neither the end of ctx nor Cancel reaches a goroutine or a result
+// that fn left behind. A body that is read later is read without the deadline of ctx, and
+// without a later deadline that fn put into a context derived from its own. Read the body in
+// fn, or arrange for its end: context.AfterFunc(ctx, func() { resp.Body.Close() }). While fn
+// runs, Err and Done of its context tell of the end of ctx at once. Goroutines that wait for
+// Done, and contexts derived from the context, hear of it from another goroutine, a moment
+// later.
 //
-// Cancel on the future of a task that has not started settles it, and fn is never called.
-// On a running task Cancel ends the context, and the future settles when fn returns, with
-// the result of fn:
+// Cancel on the future of a task that has not started settles it, and fn is never called. On a
+// running task Cancel ends the context, and the future settles when fn returns, with the result
+// of fn:
 //
 //   - It succeeds with the value if the error is nil.
 //   - It is canceled if the error Is [ErrCancelled]. If the task was asked to stop, it
@@ -33,14 +33,14 @@ import (
 //     runtime.Goexit, it is [ErrGoexit].
 //
 // If ctx has ended already, fn is not called: the future is canceled, or has failed if a
-// deadline passed. If ctx ends while the task waits in the queue of its executor, the
-// task is settled when its turn comes; [WithContext] does not wait for that. If the
-// executor refuses the task, the future fails with the error of the executor.
+// deadline passed. If ctx ends while the task waits in the queue of its executor, the task is
+// settled when its turn comes; [WithContext] does not wait for that. If the executor refuses
+// the task, the future fails with the error of the executor.
 //
-// Go does not block on the default executor. Another executor may make it wait for
-// admission, but not after ctx has ended. With [Inline], fn has returned when Go returns.
-// Go is safe for concurrent use, and panics if ctx or fn is nil. The future keeps ctx
-// alive and, if ctx is the context of a task, also the future of that task with its value.
+// Go does not block on the default executor. Another executor may make it wait for admission,
+// but not after ctx has ended. With [Inline], fn has returned when Go returns. Go is safe for
+// concurrent use, and panics if ctx or fn is nil. The future keeps ctx alive and, if ctx is the
+// context of a task, also the future of that task with its value.
 func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future[T] {
 	checkArgs("Go", ctx, true, fn != nil)
 	t := newTask(ctx, placementOf(ctx), fn)
@@ -48,9 +48,9 @@ func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future
 	return &t.future
 }
 
-// A task is a future, the function that settles it, and the context that the function
-// gets, in one allocation. The function is the companion of the cell. What does not
-// depend on T is a method of the scope.
+// A task is a future, the function that settles it, and the context that the function gets, in
+// one allocation. The function is the companion of the cell. What does not depend on T is a
+// method of the scope.
 type task[T any] struct {
 	ctx    scope
 	future Future[T]
@@ -123,16 +123,15 @@ func (s *scope) submitTask(t runnable) {
 	}
 }
 
-// submit notes that the task of s is about to be handed to an executor. It reports false
-// if the task was canceled before.
+// submit notes that the task of s is about to be handed to an executor. It reports false if the
+// task was canceled before.
 func (s *scope) submit() bool { return s.cell().state.Or(submitted)&begun == 0 }
 
-// begin notes that the task of s is begun. It reports false if it was begun or canceled
-// before.
+// begin notes that the task of s is begun. It reports false if it was begun or canceled before.
 func (s *scope) begin() bool { return s.cell().state.Or(begun)&begun == 0 }
 
-// refuseTask settles a task that never ran, as the executor refused it with err. of is
-// the type of the task.
+// refuseTask settles a task that never ran, as the executor refused it with err. of is the type
+// of the task.
 func (s *scope) refuseTask(err error, of reflect.Type) effects {
 	if !s.begin() {
 		return effects{}
@@ -164,8 +163,8 @@ func (s *scope) cancelSubmitted(cause error) bool {
 	return true
 }
 
-// cancelTask settles a task that has not started with fl, and asks one that has to stop.
-// The mutex of the cell is held; cancelTask unlocks it.
+// cancelTask settles a task that has not started with fl, and asks one that has to stop. The
+// mutex of the cell is held; cancelTask unlocks it.
 func (s *scope) cancelTask(cause error, fl *failure) effects {
 	c := s.cell()
 	old := c.state.Or(begun)
@@ -181,8 +180,8 @@ func (s *scope) cancelTask(cause error, fl *failure) effects {
 	return e
 }
 
-// taskOrigin returns the origin of a failure of the task of s, which has not settled. of
-// is the type of the task.
+// taskOrigin returns the origin of a failure of the task of s, which has not settled. of is the
+// type of the task.
 func (s *scope) taskOrigin(of reflect.Type) origin {
 	return origin{of, codeAt(unsafe.Pointer(&s.cell().companion))}
 }

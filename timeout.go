@@ -6,19 +6,18 @@ import (
 	"unsafe"
 )
 
-// WithTimeout returns a future with the outcome of f or, if f is not done when d has
-// passed, with the error [ErrTimeout]. It then cancels f, with ErrTimeout as the cause,
-// and settles without waiting for f to stop: to wait until canceled work has stopped,
-// await the task itself, or use a [Group]. WithTimeout(Shield(f), d) leaves the work
-// running. d counts from the call of WithTimeout, and so includes the time that f waits
-// before it starts, for instance in the queue of a pool. To bound the work alone, use
-// context.WithTimeout in its function.
+// WithTimeout returns a future with the outcome of f or, if f is not done when d has passed,
+// with the error [ErrTimeout]. It then cancels f, with ErrTimeout as the cause, and settles
+// without waiting for f to stop: to wait until canceled work has stopped, await the task
+// itself, or use a [Group]. WithTimeout(Shield(f), d) leaves the work running. d counts from
+// the call of WithTimeout, and so includes the time that f waits before it starts, for instance
+// in the queue of a pool. To bound the work alone, use context.WithTimeout in its function.
 //
-// If f is done, its outcome counts, also at the deadline, and for a d of 0 or less.
-// Canceling the derived future cancels f. The state Cancelled is passed on. The timer is
-// stopped when it is no longer needed. There is one timer, and no goroutine. WithTimeout
-// counts as reading a failure of f. It does not block, is safe for concurrent use and
-// panics if f is nil. asyncio: wait_for, timeout.
+// If f is done, its outcome counts, also at the deadline, and for a d of 0 or less. Canceling
+// the derived future cancels f. The state Cancelled is passed on. The timer is stopped when it
+// is no longer needed. There is one timer, and no goroutine. WithTimeout counts as reading a
+// failure of f. It does not block, is safe for concurrent use and panics if f is nil. asyncio:
+// wait_for, timeout.
 func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	if f == nil {
 		panic("future: WithTimeout: nil future")
@@ -28,8 +27,8 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	return bounded
 }
 
-// WithDeadline is [WithTimeout] with a point in time. One in the past is a d of 0. It
-// panics if f is nil. asyncio: timeout_at.
+// WithDeadline is [WithTimeout] with a point in time. One in the past is a d of 0. It panics if
+// f is nil. asyncio: timeout_at.
 func WithDeadline[T any](f *Future[T], t time.Time) *Future[T] {
 	if f == nil {
 		panic("future: WithDeadline: nil future")
@@ -39,11 +38,11 @@ func WithDeadline[T any](f *Future[T], t time.Time) *Future[T] {
 	return bounded
 }
 
-// WithContext returns a future with the outcome of f that is canceled, and f with it,
-// when ctx ends. If a deadline passed, the future has failed with an error that Is
-// [context.DeadlineExceeded]. In either case the error Is context.Cause(ctx). If f is
-// done, its outcome counts, also if ctx has ended before. A ctx that never ends costs
-// nothing. See [WithTimeout] for the rest. WithContext panics if ctx or f is nil.
+// WithContext returns a future with the outcome of f that is canceled, and f with it, when ctx
+// ends. If a deadline passed, the future has failed with an error that Is
+// [context.DeadlineExceeded]. In either case the error Is context.Cause(ctx). If f is done, its
+// outcome counts, also if ctx has ended before. A ctx that never ends costs nothing. See
+// [WithTimeout] for the rest. WithContext panics if ctx or f is nil.
 func WithContext[T any](ctx context.Context, f *Future[T]) *Future[T] {
 	checkArgs("WithContext", ctx, f != nil, true)
 	b, bounded := newBound(f)
@@ -51,11 +50,11 @@ func WithContext[T any](ctx context.Context, f *Future[T]) *Future[T] {
 	return bounded
 }
 
-// Shield returns a future with the outcome of f whose cancellation leaves f alone: it
-// settles the shield only. Canceling f cancels the shield. Shield does not count as
-// reading a failure of f, reading the shield does: an f that fails after its shields were
-// canceled counts as unread. Shield does not block, is safe for concurrent use and panics
-// if f is nil. asyncio: shield.
+// Shield returns a future with the outcome of f whose cancellation leaves f alone: it settles
+// the shield only. Canceling f cancels the shield. Shield does not count as reading a failure
+// of f, reading the shield does: an f that fails after its shields were canceled counts as
+// unread. Shield does not block, is safe for concurrent use and panics if f is nil. asyncio:
+// shield.
 func Shield[T any](f *Future[T]) *Future[T] {
 	if f == nil {
 		panic("future: Shield: nil future")
@@ -65,11 +64,11 @@ func Shield[T any](f *Future[T]) *Future[T] {
 	return shield
 }
 
-// After returns a future of the time at which d has passed. If d is 0 or less, the future
-// has succeeded when After returns, even if ctx has ended. If ctx ends first, the future
-// is canceled, or has failed if a deadline passed, and the timer is stopped, as it is when
-// the future is canceled. After does not block and is safe for concurrent use. It panics
-// if ctx is nil. asyncio: sleep.
+// After returns a future of the time at which d has passed. If d is 0 or less, the future has
+// succeeded when After returns, even if ctx has ended. If ctx ends first, the future is
+// canceled, or has failed if a deadline passed, and the timer is stopped, as it is when the
+// future is canceled. After does not block and is safe for concurrent use. It panics if ctx is
+// nil. asyncio: sleep.
 func After(ctx context.Context, d time.Duration) *Future[time.Time] {
 	if ctx == nil {
 		panic("future: After: nil context")
@@ -84,26 +83,18 @@ func After(ctx context.Context, d time.Duration) *Future[time.Time] {
 		alarm.c.fail(endedBy(ctx))
 		return alarm
 	}
-	timer := time.AfterFunc(d, func() {
-		e := succeed(&alarm.c, time.Now())
+	settled := func(e effects) {
 		b.release()
 		e.run(unplaced)
-	})
-	var stop func() bool
-	if ctx.Done() != nil {
-		stop = context.AfterFunc(ctx, func() {
-			e := alarm.c.fail(endedBy(ctx))
-			b.release()
-			e.run(unplaced)
-		})
 	}
-	b.keep(timer, stop)
+	timer := time.AfterFunc(d, func() { settled(succeed(&alarm.c, time.Now())) })
+	b.keep(timer, context.AfterFunc(ctx, func() { settled(alarm.c.fail(endedBy(ctx))) }))
 	return alarm
 }
 
-// A bound is the part of a future that takes over the outcome of one source, unless a
-// timer or a context ends that first, which does not depend on types. The future follows
-// in the same allocation.
+// A bound is the part of a future that takes over the outcome of one source, unless a timer or
+// a context ends that first, which does not depend on types. The future follows in the same
+// allocation.
 type bound struct {
 	registration        // on src
 	src          source // nil once its outcome was taken over or it was canceled; guarded by mu
@@ -141,8 +132,8 @@ var (
 	}
 )
 
-// follow registers b on its source. It reports false if the source has settled, and then
-// so has the future of b.
+// follow registers b on its source. It reports false if the source has settled, and then so has
+// the future of b.
 func (b *bound) follow(k *kind, flag uint32) bool {
 	src := b.src.base()
 	b.kind = k
@@ -188,8 +179,8 @@ func (b *bound) contextEnded(ctx context.Context) effects {
 	return b.cut(cause, s, fl)
 }
 
-// cut cancels the source for cause and settles the future as given, unless the source
-// turns out to be done: then its outcome counts.
+// cut cancels the source for cause and settles the future as given, unless the source turns out
+// to be done: then its outcome counts.
 func (b *bound) cut(cause error, s uint32, fl *failure) effects {
 	c := b.cell()
 	if !c.lockPending(0) {
@@ -230,8 +221,8 @@ func (b *bound) drop() {
 	b.releaseLocked()
 }
 
-// detach is called when the future was canceled. It returns the source if it has taken
-// the registration off.
+// detach is called when the future was canceled. It returns the source if it has taken the
+// registration off.
 func (b *bound) detach() *cell {
 	b.release()
 	c := b.cell()

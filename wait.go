@@ -1,16 +1,14 @@
 package future
 
-// Unsafe is used in this file to hash the address of a cell. Objects do not move, and the
-// address is not turned back into a pointer.
-
 import (
 	"context"
 	"fmt"
-	"unsafe"
+
+	"github.com/channel-native/future/internal/pointers"
 )
 
-// When is the condition that [Wait] waits for. The zero When is [WhenAllCompleted].
-// asyncio: return_when.
+// When is the condition that [Wait] waits for. The zero When is [WhenAllCompleted]. asyncio:
+// return_when.
 type When uint8
 
 const (
@@ -38,10 +36,10 @@ func (w When) String() string {
 // changes none of them, and does not read their failures, which are in the futures only.
 // Futures of several types can be waited for as Wait[future.Awaitable].
 //
-// If ctx ends first, the error Is ctx.Err() and Is context.Cause(ctx), and the lists are
-// as they are then. If the condition is satisfied, the end of ctx does not matter. Of no
-// futures the error is [ErrNoFutures]. Wait is safe for concurrent use. It panics if ctx
-// or one of futs is nil, or if when is not one of the constants. asyncio: wait.
+// If ctx ends first, the error Is ctx.Err() and Is context.Cause(ctx), and the lists are as
+// they are then. If the condition is satisfied, the end of ctx does not matter. Of no futures
+// the error is [ErrNoFutures]. Wait is safe for concurrent use. It panics if ctx or one of futs
+// is nil, or if when is not one of the constants. asyncio: wait.
 func Wait[F Awaitable](ctx context.Context, when When, futs ...F) (done, pending []F, err error) {
 	if ctx == nil {
 		panic("future: Wait: nil context")
@@ -84,8 +82,8 @@ func Wait[F Awaitable](ctx context.Context, when When, futs ...F) (done, pending
 	return done, pending, err
 }
 
-// satisfied reports whether the condition is satisfied if so many of all futures are done
-// and so many of these have failed.
+// satisfied reports whether the condition is satisfied if so many of all futures are done and
+// so many of these have failed.
 func (w When) satisfied(done, failures, all int) bool {
 	switch w {
 	case WhenFirstCompleted:
@@ -156,12 +154,12 @@ func distinct[F Awaitable](futs []F) []F {
 	if len(futs) == 1 {
 		return futs
 	}
-	seen := newCellTable(len(futs))
+	seen := pointers.NewSet[cell](len(futs))
 	for i, f := range futs {
-		if !addCell(seen, f.base()) {
+		if !seen.Add(f.base()) {
 			once := append([]F(nil), futs[:i]...)
 			for _, f := range futs[i+1:] {
-				if addCell(seen, f.base()) {
+				if seen.Add(f.base()) {
 					once = append(once, f)
 				}
 			}
@@ -169,30 +167,4 @@ func distinct[F Awaitable](futs []F) []F {
 		}
 	}
 	return futs
-}
-
-// newCellTable returns an open hash table for n cells.
-func newCellTable(n int) []*cell {
-	size := 4
-	for size < 2*n {
-		size *= 2
-	}
-	return make([]*cell, size)
-}
-
-// addCell adds c to table, and reports whether it was not there yet. Futures that were
-// made one after the other mostly lie one after the other, and the hash keeps them so:
-// with a better hash, a million of them would be a million cache misses.
-func addCell(table []*cell, c *cell) bool {
-	mask := uintptr(len(table) - 1)
-	p := uintptr(unsafe.Pointer(c)) / 16
-	for i, step := (p^p>>12)&mask, uintptr(1); ; i, step = (i+step)&mask, step+1 {
-		switch table[i] {
-		case nil:
-			table[i] = c
-			return true
-		case c:
-			return false
-		}
-	}
 }

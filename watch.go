@@ -2,45 +2,45 @@ package future
 
 import "unsafe"
 
-// A registration is a watcher of one future, in the list of that future. It is used
-// once. It is the first field of what watches: a [Callback], a [stage], an [input] ….
+// A registration is a watcher of one future, in the list of that future. It is used once. It is
+// the first field of what watches: a [Callback], a [stage], an [input] ….
 //
-// A registration is also how a pending cell knows its producer. A producer without a
-// single source, such as a [fan], has one that is in no list.
+// A registration is also how a pending cell knows its producer. A producer without a single
+// source, such as a [fan], has one that is in no list.
 type registration struct {
 	kind *kind
 	// next and prev are guarded by the mutex of the source while that is pending. The
-	// registration is in the list if they are set. Once the source has settled they
-	// belong to the goroutine that was given the list.
+	// registration is in the list if they are set. Once the source has settled they belong to
+	// the goroutine that was given the list.
 	next, prev *registration
 }
 
-// A kind is what registrations of one sort have in common. It is a table of functions
-// and not an interface, so that a registration is small and that its methods are compiled
-// once, whatever the type of the future that it belongs to.
+// A kind is what registrations of one sort have in common. It is a table of functions and not
+// an interface, so that a registration is small and that its methods are compiled once,
+// whatever the type of the future that it belongs to.
 type kind struct {
-	// notify is called once, on any goroutine, when the source of r has settled and r was
-	// still registered there. It runs code of this package only. Nil of a producer that
-	// watches nothing itself.
+	// notify is called once, on any goroutine, when the source of r has settled and r was still
+	// registered there. It runs code of this package only. Nil of a producer that watches
+	// nothing itself.
 	notify func(r *registration) effects
 
-	// cancel is called when the future that r produces was canceled for cause. If the
-	// future is unyielding, cancel settles it; else it has settled, and its producer stops:
-	// it deregisters. The results are the sources to be canceled in turn: one, or none if
-	// src is nil, and more. Nil of a watcher that produces nothing.
+	// cancel is called when the future that r produces was canceled for cause. If the future is
+	// unyielding, cancel settles it; else it has settled, and its producer stops: it
+	// deregisters. The results are the sources to be canceled in turn: one, or none if src is
+	// nil, and more. Nil of a watcher that produces nothing.
 	cancel func(r *registration, cause error) (src *cell, more []*cell)
 
-	// link returns where r keeps the end of the links that its future follows. Nil of
-	// what does not follow another future. See completewith.go.
+	// link returns where r keeps the end of the links that its future follows. Nil of what does
+	// not follow another future. See completewith.go.
 	link func(r *registration) **cell
 
 	// wants are the outcomes of the source with which a stage runs its function.
 	wants uint32
 }
 
-// effects are what a settle leaves to be done when its lock is released. A settle calls
-// nobody: it returns the watchers to be notified, and so does a notification. So a chain
-// of any length is a loop, and no lock is held meanwhile.
+// effects are what a settle leaves to be done when its lock is released. A settle calls nobody:
+// it returns the watchers to be notified, and so does a notification. So a chain of any length
+// is a loop, and no lock is held meanwhile.
 type effects struct {
 	ready list // registrations whose source has settled, to be notified
 	work  list // stages whose function is to run
@@ -55,8 +55,8 @@ func (e *effects) add(more effects) {
 
 func (e *effects) isEmpty() bool { return *e == effects{} }
 
-// watch registers r on c, and adds flag to the state of c: takenOver, if a failure of c
-// is reported by the watcher if at all, or 0. It reports false if c has settled already.
+// watch registers r on c, and adds flag to the state of c: takenOver, if a failure of c is
+// reported by the watcher if at all, or 0. It reports false if c has settled already.
 func (c *cell) watch(r *registration, flag uint32) bool {
 	if !c.lockPending(0) {
 		if flag == takenOver {
@@ -89,8 +89,8 @@ func (c *cell) failureTakenOver() {
 	}
 }
 
-// unwatch takes r out of the list of c. It reports false if r is not in it. After a
-// successful watch that means that c has settled and that r is, or will be, notified.
+// unwatch takes r out of the list of c. It reports false if r is not in it. After a successful
+// watch that means that c has settled and that r is, or will be, notified.
 func (c *cell) unwatch(r *registration) bool {
 	if !c.lockPending(0) {
 		return false
@@ -103,8 +103,7 @@ func (c *cell) unwatch(r *registration) bool {
 	return ok
 }
 
-// A list is a circular doubly linked list of registrations, in order. The zero list is
-// empty.
+// A list is a circular doubly linked list of registrations, in order. The zero list is empty.
 type list struct{ first *registration }
 
 func (l *list) push(r *registration) {
@@ -150,12 +149,5 @@ func (l *list) concat(m list) {
 	}
 }
 
-// An aligned value does not compile unless T has a size that is a multiple of eight: then
-// a cell may follow it in an allocation.
-const (
-	_ = -(unsafe.Sizeof(scope{}) % 8)
-	_ = -(unsafe.Sizeof(stage{}) % 8)
-	_ = -(unsafe.Sizeof(bound{}) % 8)
-	_ = -(unsafe.Sizeof(fan{}) % 8)
-	_ = -(unsafe.Sizeof(hedge{}) % 8)
-)
+// This does not compile unless a cell can follow each of these without a gap.
+const _ = -((unsafe.Sizeof(scope{}) | unsafe.Sizeof(stage{}) | unsafe.Sizeof(bound{}) | unsafe.Sizeof(fan{}) | unsafe.Sizeof(hedge{})) % 8)

@@ -41,7 +41,7 @@ func (p *Pool) Execute(ctx context.Context, task future.Task) error {
 // awaitRoom waits until r, a request in p.submitters, is granted or refused, or ctx
 // ends.
 func (p *Pool) awaitRoom(ctx context.Context, r *request) error {
-	if s := lending.SlotOf(ctx); s != nil && ctx.Err() == nil && s.Lend() {
+	if s := lending.HolderOf(ctx); s != nil && ctx.Err() == nil && s.Lend() {
 		defer s.Reclaim()
 	}
 	select {

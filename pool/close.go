@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/goexit"
 )
 
 // Shutdown stops admission and blocks until all admitted tasks have returned, or
@@ -65,12 +66,13 @@ func (p *Pool) Close() error {
 // cancelAll cancels tasks with ErrClosed as the cause. It may call callbacks on the
 // calling goroutine, and these may call runtime.Goexit.
 func cancelAll(tasks []future.Task) {
-	runThroughGoexit(func() (done bool) {
-		for len(tasks) > 0 {
-			t := tasks[0]
-			tasks = tasks[1:]
-			t.CancelCause(ErrClosed)
+	goexit.Loop(func() (more bool) {
+		if len(tasks) == 0 {
+			return false
 		}
+		t := tasks[0]
+		tasks = tasks[1:]
+		t.CancelCause(ErrClosed)
 		return true
 	})
 }

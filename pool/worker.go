@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/goexit"
 )
 
 // A worker is a goroutine that runs tasks, one at a time. It has a slot from its
@@ -44,14 +45,15 @@ func (w *worker) start() {
 		w.wakeup <- true
 	default:
 		w.wakeup = make(chan bool, 1)
-		go runThroughGoexit(w.work)
+		go goexit.Loop(w.work)
 	}
 }
 
 // work runs tasks until the worker is dismissed, or a task panics or calls
 // runtime.Goexit: the slot stays with the worker then, and work is to be called
-// again. It reports whether the worker was dismissed.
-func (w *worker) work() (dismissed bool) {
+// again. It returns false if the worker was dismissed.
+func (w *worker) work() (more bool) {
+	more = true
 	defer func() {
 		// Tasks of package future do not panic. The panic of another task is
 		// reported as that of a TaskFunc.
@@ -62,7 +64,7 @@ func (w *worker) work() (dismissed bool) {
 	for {
 		t := w.next()
 		if t == nil {
-			return true
+			return false
 		}
 		if labels := w.pool.labels; labels != nil { // the task before may have set others
 			pprof.SetGoroutineLabels(labels)
