@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -13,10 +12,11 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 	"golang.org/x/sync/errgroup"
 )
 
-// adaptChan is one way to make a future of a channel of T.
+// adaptChan is a way to make a future of a channel of E.
 type adaptChan[E any] struct {
 	name string
 	wrap func(ctx context.Context, ch chan E) *future.Future[int]
@@ -69,12 +69,13 @@ func adaptEach[E any](t *testing.T, ways []adaptChan[E], test func(*testing.T, a
 	}
 }
 
-func TestD1_Identity(t *testing.T) {
+// Scenario D1
+func TestWrapFuture_Identity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		p := future.NewPromise[int]()
-		task := obedient(t.Context())
+		task := cooperative(t.Context())
 		done := future.FromResult(1)
 		failed := future.FromError[int](errE)
 		for _, ctx := range []context.Context{t.Context(), ended} {
@@ -94,16 +95,17 @@ func TestD1_Identity(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		wantPending(t, &p.Future)
+		futuretest.WantPending(t, &p.Future)
 		wantWatchers(t, 0, &p.Future)
 		task.wantUnasked(t)
-		wantValue(t, done, 1)
-		wantFailed(t, failed, errE)
+		futuretest.WantValue(t, done, 1)
+		futuretest.WantFailed(t, failed, errE)
 		task.Cancel()
 	})
 }
 
-func TestD2_IsFuture(t *testing.T) {
+// Scenario D2
+func TestIsFuture(t *testing.T) {
 	type likeness struct{ *future.Future[int] }
 	p := future.NewPromise[error]()
 	for _, c := range []struct {
@@ -129,14 +131,15 @@ func TestD2_IsFuture(t *testing.T) {
 			t.Errorf("IsFuture(%T) = %t; want %t", c.v, got, c.want)
 		}
 	}
-	// These must not panic; what they are is a matter of taste.
+	// The result for these is not specified; the calls must not panic.
 	future.IsFuture((*future.Future[int])(nil))
 	future.IsFuture((*future.Promise[int])(nil))
 	future.IsFuture(likeness{})
 	future.IsFuture(&likeness{})
 }
 
-func TestD3_EnsureFutureFunc(t *testing.T) {
+// Scenario D3
+func TestEnsureFuture_Func(t *testing.T) {
 	type key struct{}
 	for _, c := range []struct {
 		name string
@@ -169,10 +172,10 @@ func TestD3_EnsureFutureFunc(t *testing.T) {
 					return 42, nil
 				})
 				synctest.Wait()
-				wantPending(t, f)
+				futuretest.WantPending(t, f)
 				close(latch)
 				synctest.Wait()
-				wantValue(t, f, 42)
+				futuretest.WantValue(t, f, 42)
 				f.Await(ctx)
 				synctest.Wait()
 				if n := runs.Load(); n != 1 {
@@ -180,7 +183,7 @@ func TestD3_EnsureFutureFunc(t *testing.T) {
 				}
 
 				inline := c.wrap(future.WithExecutor(ctx, future.Inline), func(context.Context) (int, error) { return 0, errE1 })
-				wantFailed(t, inline, errE1)
+				futuretest.WantFailed(t, inline, errE1)
 
 				f = c.wrap(ctx, func(context.Context) (int, error) { panic(errE) })
 				synctest.Wait()
@@ -190,12 +193,12 @@ func TestD3_EnsureFutureFunc(t *testing.T) {
 				}
 				f = c.wrap(ctx, func(context.Context) (int, error) { runtime.Goexit(); return 0, nil })
 				synctest.Wait()
-				wantFailed(t, f, future.ErrGoexit)
+				futuretest.WantFailed(t, f, future.ErrGoexit)
 
 				ended, cancel := context.WithCancelCause(ctx)
 				cancel(errE2)
 				f = c.wrap(ended, func(context.Context) (int, error) { t.Error("ran in an ended context"); return 0, nil })
-				wantCancelled(t, f, errE2)
+				futuretest.WantCancelled(t, f, errE2)
 			})
 		})
 	}
@@ -217,7 +220,8 @@ func TestD3_EnsureFutureFunc(t *testing.T) {
 
 type adaptOdd struct{ n int }
 
-func TestD3_EnsureFutureUnsupported(t *testing.T) {
+// Scenario D3
+func TestEnsureFuture_Unsupported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ran := func() { t.Error("started") }
 		ch := make(chan string, 1)
@@ -253,33 +257,34 @@ func TestD3_EnsureFutureUnsupported(t *testing.T) {
 		}
 		synctest.Wait()
 		if len(ch) != 1 {
-			t.Error("something was taken from a channel of another type")
+			t.Error("a value was received from a channel of another type")
 		}
 	})
 }
 
-func TestD10_ChannelWithAValue(t *testing.T) {
+// Scenario D10
+func TestWrapFuture_ChannelWithAValue(t *testing.T) {
 	adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) {
 		ch := make(chan int, 2)
 		ch <- 1
 		ch <- 2
 		f := way.wrap(t.Context(), ch)
 		synctest.Wait()
-		wantValue(t, f, 1)
+		futuretest.WantValue(t, f, 1)
 		if len(ch) != 1 || <-ch != 2 {
-			t.Error("the second value is gone")
+			t.Error("the second value was received")
 		}
 
 		late := make(chan int)
 		f = way.wrap(t.Context(), late)
 		synctest.Wait()
-		wantPending(t, f)
+		futuretest.WantPending(t, f)
 		late <- 3
 		synctest.Wait()
-		wantValue(t, f, 3)
+		futuretest.WantValue(t, f, 3)
 		select {
 		case late <- 4:
-			t.Error("the adapter took a second value")
+			t.Error("the adapter received a second value")
 		default:
 		}
 
@@ -288,11 +293,12 @@ func TestD10_ChannelWithAValue(t *testing.T) {
 		close(last)
 		f = way.wrap(t.Context(), last)
 		synctest.Wait()
-		wantValue(t, f, 0)
+		futuretest.WantValue(t, f, 0)
 	})
 }
 
-func TestD10_ManyAdaptersOfOneChannel(t *testing.T) {
+// Scenario D10
+func TestWrapFuture_ManyAdaptersOfOneChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ch := make(chan int)
 		fs := make([]*future.Future[int], 10)
@@ -314,11 +320,12 @@ func TestD10_ManyAdaptersOfOneChannel(t *testing.T) {
 	})
 }
 
-func TestD11_ChannelClosedEmpty(t *testing.T) {
+// Scenario D11
+func TestWrapFuture_ChannelClosedEmpty(t *testing.T) {
 	check := func(t *testing.T, f *future.Future[int], shut func()) {
 		shut()
 		synctest.Wait()
-		wantFailed(t, f, future.ErrNoValue)
+		futuretest.WantFailed(t, f, future.ErrNoValue)
 		if v, _ := f.Result(); v != 0 {
 			t.Errorf("value %d", v)
 		}
@@ -336,28 +343,30 @@ func TestD11_ChannelClosedEmpty(t *testing.T) {
 	})
 }
 
-func TestD12_NilChannel(t *testing.T) {
+// Scenario D12
+func TestWrapFuture_NilChannel(t *testing.T) {
 	check := func(t *testing.T, f *future.Future[int]) {
 		synctest.Wait()
-		wantPending(t, f)
+		futuretest.WantPending(t, f)
 		if !f.CancelCause(errE) {
 			t.Error("CancelCause() = false")
 		}
 		synctest.Wait()
-		wantCancelled(t, f, errE)
+		futuretest.WantCancelled(t, f, errE)
 		if f.Cancel() {
 			t.Error("second Cancel() = true")
 		}
 	}
 	adaptEach(t, adaptChans, func(t *testing.T, way adaptChan[int]) {
-		check(t, way.wrap(context.Background(), nil)) // a bubble ends only when the adapter's goroutine does
+		check(t, way.wrap(context.Background(), nil)) // the bubble ends only when the goroutine of the adapter has ended
 	})
 	adaptEach(t, adaptOutcomeChans, func(t *testing.T, way adaptChan[future.Outcome[int]]) {
 		check(t, way.wrap(context.Background(), nil))
 	})
 }
 
-func TestD13_CancelAChannelAdapter(t *testing.T) {
+// Scenario D13
+func TestWrapFuture_CancelTakesNothing(t *testing.T) {
 	check := func(t *testing.T, way adaptChan[int], settle bool) {
 		for i := range 200 {
 			ch := make(chan int, 1)
@@ -370,9 +379,9 @@ func TestD13_CancelAChannelAdapter(t *testing.T) {
 			}
 			ch <- i
 			synctest.Wait()
-			wantCancelled(t, f)
+			futuretest.WantCancelled(t, f)
 			if len(ch) != 1 {
-				t.Fatalf("round %d: the cancelled adapter took the value", i)
+				t.Fatalf("round %d: the canceled adapter received the value", i)
 			}
 			if f.Cancel() {
 				t.Fatal("second Cancel() = true")
@@ -391,14 +400,14 @@ func TestD13_CancelAChannelAdapter(t *testing.T) {
 			ch := make(chan int, 1)
 			f := way.wrap(ctx, ch)
 			synctest.Wait()
-			wantPending(t, f)
+			futuretest.WantPending(t, f)
 			cancel(errE)
 			synctest.Wait()
 			ch <- 1
 			synctest.Wait()
-			wantCancelled(t, f, errE)
+			futuretest.WantCancelled(t, f, errE)
 			if len(ch) != 1 {
-				t.Error("the cancelled adapter took the value")
+				t.Error("the canceled adapter received the value")
 			}
 		})
 	})
@@ -422,16 +431,17 @@ func TestD13_CancelAChannelAdapter(t *testing.T) {
 			f.Cancel()
 			ch <- future.Outcome[int]{Value: 1}
 			synctest.Wait()
-			wantCancelled(t, f)
+			futuretest.WantCancelled(t, f)
 			if len(ch) != 1 {
-				t.Error("the cancelled adapter took the item")
+				t.Error("the canceled adapter received the item")
 			}
 		})
 	})
 }
 
-// However a cancel and a send meet, the value is in the future or in the channel.
-func TestD13_CancelRacesASend(t *testing.T) {
+// In every interleaving of a cancel and a send the value is in the future or in the channel.
+// Scenario D13
+func TestWrapFuture_CancelRacesASend(t *testing.T) {
 	for range 1000 {
 		ch := make(chan int, 1)
 		f := future.WrapFuture[int](context.Background(), ch)
@@ -445,17 +455,18 @@ func TestD13_CancelRacesASend(t *testing.T) {
 		<-f.Done()
 		switch f.State() {
 		case future.Succeeded:
-			wantValue(t, f, 1)
+			futuretest.WantValue(t, f, 1)
 		default:
-			wantCancelled(t, f)
+			futuretest.WantCancelled(t, f)
 			if len(ch) != 1 {
-				t.Fatal("the adapter was cancelled, and the value is lost")
+				t.Fatal("the adapter was canceled, and the value is lost")
 			}
 		}
 	}
 }
 
-func TestD14_ChannelOfOutcomes(t *testing.T) {
+// Scenario D14
+func TestWrapFuture_ChannelOfOutcomes(t *testing.T) {
 	adaptEach(t, adaptOutcomeChans, func(t *testing.T, way adaptChan[future.Outcome[int]]) {
 		ch := make(chan future.Outcome[int], 4)
 		ch <- future.Outcome[int]{Value: 7, Err: errE}
@@ -463,16 +474,16 @@ func TestD14_ChannelOfOutcomes(t *testing.T) {
 		ch <- future.Outcome[int]{}
 		f := way.wrap(t.Context(), ch)
 		synctest.Wait()
-		wantFailed(t, f, errE)
+		futuretest.WantFailed(t, f, errE)
 		if v, _ := f.Result(); v != 0 {
 			t.Errorf("the value %d came along with the error", v)
 		}
 		f = way.wrap(t.Context(), ch)
 		synctest.Wait()
-		wantValue(t, f, 8)
+		futuretest.WantValue(t, f, 8)
 		f = way.wrap(t.Context(), ch)
 		synctest.Wait()
-		wantValue(t, f, 0)
+		futuretest.WantValue(t, f, 0)
 		if len(ch) != 0 {
 			t.Errorf("%d items left; want none", len(ch))
 		}
@@ -483,63 +494,12 @@ func TestD14_ChannelOfOutcomes(t *testing.T) {
 		ch <- item{Value: 1, Err: errE}
 		f := future.WrapFuture[item](t.Context(), ch)
 		<-f.Done()
-		wantValue(t, f, item{Value: 1, Err: errE})
+		futuretest.WantValue(t, f, item{Value: 1, Err: errE})
 	})
 }
 
-func TestD15_Chan(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		settle func(*future.Promise[int])
-	}{
-		{"value", func(p *future.Promise[int]) { p.SetResult(42) }},
-		{"error", func(p *future.Promise[int]) { p.SetError(errE) }},
-		{"cancelled", func(p *future.Promise[int]) { p.CancelCause(errE2) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := future.NewPromise[int]()
-				later, other := future.Chan(&p.Future), future.Chan(&p.Future)
-				synctest.Wait()
-				select {
-				case o, ok := <-later:
-					t.Fatalf("received %v, %t from a pending future", o, ok)
-				default:
-				}
-				c.settle(p)
-				settled := future.Chan(&p.Future)
-				v, err := p.Result()
-				for _, ch := range []<-chan future.Outcome[int]{later, other, settled} {
-					if o, ok := <-ch; !ok || o.Value != v || o.Err != err {
-						t.Errorf("received %v, %t; want %v, %v", o, ok, v, err)
-					}
-					if o, ok := <-ch; ok {
-						t.Errorf("received a second outcome: %v", o)
-					}
-				}
-				future.Chan(&p.Future) // unread
-			})
-		})
-	}
-	t.Run("unread", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := future.NewPromise[int]()
-			future.Chan(&p.Future)
-			future.Chan(&future.NewPromise[int]().Future) // never settled
-			synctest.Wait()
-			p.SetResult(1)
-		})
-	})
-	t.Run("back and forth", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			f := future.WrapFuture[int](t.Context(), future.Chan(future.FromError[int](errE)))
-			synctest.Wait()
-			wantFailed(t, f, errE)
-		})
-	})
-}
-
-func TestD16_Errgroup(t *testing.T) {
+// Scenario D16
+func TestWrapFuture_Errgroup(t *testing.T) {
 	ways := map[string]func(ctx context.Context, g *errgroup.Group) *future.Future[int]{
 		"WrapFuture": func(ctx context.Context, g *errgroup.Group) *future.Future[int] {
 			return future.WrapFuture[int](ctx, g)
@@ -549,104 +509,25 @@ func TestD16_Errgroup(t *testing.T) {
 	for name, wrap := range ways {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				wantValue(t, adaptAwait(wrap(t.Context(), new(errgroup.Group))), 0)
+				futuretest.WantValue(t, awaited(wrap(t.Context(), new(errgroup.Group))), 0)
 
 				g, latch := new(errgroup.Group), make(chan struct{})
 				g.Go(func() error { <-latch; return nil })
 				f := wrap(t.Context(), g)
 				synctest.Wait()
-				wantPending(t, f)
+				futuretest.WantPending(t, f)
 				close(latch)
-				wantValue(t, adaptAwait(f), 0)
+				futuretest.WantValue(t, awaited(f), 0)
 
 				g, latch = new(errgroup.Group), make(chan struct{})
 				g.Go(func() error { return errE })
 				g.Go(func() error { <-latch; return errE2 })
 				f = wrap(t.Context(), g)
 				synctest.Wait()
-				wantPending(t, f) // the first error is there, and a function still runs
+				futuretest.WantPending(t, f) // the first error has occurred, and a function still runs
 				close(latch)
-				wantFailed(t, adaptAwait(f), errE)
+				futuretest.WantFailed(t, awaited(f), errE)
 			})
 		})
 	}
-}
-
-// adaptAwait gives f back when it is done.
-func adaptAwait[T any](f *future.Future[T]) *future.Future[T] {
-	<-f.Done()
-	return f
-}
-
-func TestD17_NoAutoFlatten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := future.NewPromise[int]()
-		task := future.Go(t.Context(), func(context.Context) (*future.Future[int], error) { return &p.Future, nil })
-		synctest.Wait()
-		wantValue(t, task, &p.Future)
-		wantPending(t, &p.Future)
-		wantWatchers(t, 0, &p.Future)
-
-		then := future.Then(t.Context(), task, func(context.Context, *future.Future[int]) (*future.Future[int], error) {
-			return &p.Future, nil
-		})
-		wrapped := future.WrapFuture[*future.Future[int]](t.Context(), func() (*future.Future[int], error) { return &p.Future, nil })
-		synctest.Wait()
-		wantValue(t, then, &p.Future)
-		wantValue(t, wrapped, &p.Future)
-		wantPending(t, &p.Future)
-	})
-}
-
-func TestD19_TasksAreNotSettable(t *testing.T) {
-	task := future.Go(t.Context(), func(context.Context) (int, error) { return 1, nil })
-	for _, f := range []any{task, future.FromResult(1), future.Gather(task), future.Shield(task)} {
-		typ := reflect.TypeOf(f)
-		for i := range typ.NumMethod() {
-			name := typ.Method(i).Name
-			if strings.HasPrefix(name, "Set") || strings.HasPrefix(name, "Complete") {
-				t.Errorf("%v has the method %s", typ, name)
-			}
-		}
-	}
-	// The control: it is by these names that a promise is settled.
-	typ := reflect.TypeFor[*future.Promise[int]]()
-	for _, name := range []string{"SetResult", "SetError", "Complete", "CompleteWith"} {
-		if _, ok := typ.MethodByName(name); !ok {
-			t.Errorf("%v has no method %s", typ, name)
-		}
-	}
-	<-task.Done()
-}
-
-func TestD21_ContextValuesIn(t *testing.T) {
-	type key struct{}
-	const n = 100
-	synctest.Test(t, func(t *testing.T) {
-		latch := make(chan struct{})
-		fs := make([]*future.Future[int], n)
-		wrapped := make([]*future.Future[int], n)
-		read := func(ctx context.Context) (int, error) {
-			<-latch // all of them run at once
-			v, _ := ctx.Value(key{}).(int)
-			return v, nil
-		}
-		for i := range n {
-			ctx := context.WithValue(t.Context(), key{}, i)
-			fs[i] = future.Go(ctx, read)
-			wrapped[i] = future.WrapFuture[int](ctx, read)
-		}
-		none := future.Go(t.Context(), func(ctx context.Context) (any, error) {
-			<-latch
-			return ctx.Value(key{}), nil
-		})
-		synctest.Wait()
-		close(latch)
-		synctest.Wait()
-		for i := range n {
-			wantValue(t, fs[i], i)
-			wantValue(t, wrapped[i], i)
-		}
-		wantValue(t, none, nil)
-	})
 }

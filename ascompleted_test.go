@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// yielded is what a loop over AsCompleted has seen.
+// yielded records a loop over AsCompleted.
 type yielded struct {
 	mu    sync.Mutex
 	pos   []int
@@ -21,7 +22,28 @@ type yielded struct {
 	ended bool
 }
 
-// rangeOver ranges over seq on a goroutine of its own, and calls body, if there is one, in every turn.
+// want asserts that the loop has yielded exactly the futures of these positions so far, and that it
+// has ended or not.
+func (y *yielded) want(t *testing.T, futs []*future.Future[int], ended bool, positions ...int) {
+	t.Helper()
+	synctest.Wait()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if !slices.Equal(y.pos, positions) {
+		t.Fatalf("yielded %v; want %v", y.pos, positions)
+	}
+	for i, pos := range y.pos {
+		if y.futs[i] != futs[pos] {
+			t.Fatalf("the future yielded with position %d is not the one passed in there", pos)
+		}
+	}
+	if y.ended != ended {
+		t.Fatalf("sequence ended: %t; want %t", y.ended, ended)
+	}
+}
+
+// rangeOver ranges over seq on a new goroutine, and calls body, if it is not nil, in each
+// iteration.
 func rangeOver(seq iter.Seq2[int, *future.Future[int]], body func(pos int)) *yielded {
 	y := new(yielded)
 	go func() {
@@ -41,30 +63,12 @@ func rangeOver(seq iter.Seq2[int, *future.Future[int]], body func(pos int)) *yie
 	return y
 }
 
-// want asserts that the loop has seen exactly these positions so far, with the right futures, and whether it has ended.
-func (y *yielded) want(t *testing.T, futs []*future.Future[int], ended bool, positions ...int) {
-	t.Helper()
-	synctest.Wait()
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if !slices.Equal(y.pos, positions) {
-		t.Fatalf("yielded %v; want %v", y.pos, positions)
-	}
-	for i, pos := range y.pos {
-		if y.futs[i] != futs[pos] {
-			t.Fatalf("the future yielded with position %d is not the one passed in there", pos)
-		}
-	}
-	if y.ended != ended {
-		t.Fatalf("sequence ended: %t; want %t", y.ended, ended)
-	}
-}
-
-func TestG1_CompletionOrder(t *testing.T) {
+// Scenario G1
+func TestAsCompleted_CompletionOrder(t *testing.T) {
 	order := []int{1, 4, 0, 2, 3}
 	t.Run("one by one", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(5)
+			ps, fs := promises(5)
 			y := rangeOver(future.AsCompleted(t.Context(), fs...), nil)
 			for i, pos := range order {
 				y.want(t, fs, false, order[:i]...)
@@ -76,10 +80,10 @@ func TestG1_CompletionOrder(t *testing.T) {
 	})
 	t.Run("while the loop is busy", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(5)
+			ps, fs := promises(5)
 			busy := make(chan struct{})
 			y := rangeOver(future.AsCompleted(t.Context(), fs...), func(int) { <-busy })
-			synctest.Wait() // the loop waits for the first
+			synctest.Wait() // the loop waits for the first future
 			for _, pos := range order {
 				ps[pos].SetResult(pos)
 				synctest.Wait()
@@ -91,7 +95,7 @@ func TestG1_CompletionOrder(t *testing.T) {
 	})
 	t.Run("done before", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(5)
+			ps, fs := promises(5)
 			ps[3].SetResult(3)
 			ps[1].SetResult(1)
 			y := rangeOver(future.AsCompleted(t.Context(), fs...), nil)
@@ -104,7 +108,7 @@ func TestG1_CompletionOrder(t *testing.T) {
 		})
 	})
 	t.Run("settled by the loop itself", func(t *testing.T) {
-		ps, fs := combPromises(4)
+		ps, fs := promises(4)
 		ps[3].SetResult(3)
 		var got []int
 		for pos := range future.AsCompleted(t.Context(), fs...) {
@@ -119,7 +123,7 @@ func TestG1_CompletionOrder(t *testing.T) {
 	})
 	t.Run("concurrently", func(t *testing.T) {
 		for range 200 {
-			ps, fs := combPromises(32)
+			ps, fs := promises(32)
 			seq := future.AsCompleted(t.Context(), fs...)
 			var wg sync.WaitGroup
 			for i, p := range ps {
@@ -128,7 +132,7 @@ func TestG1_CompletionOrder(t *testing.T) {
 			seen := make([]int, len(fs))
 			for pos, f := range seq {
 				seen[pos]++
-				wantValue(t, f, pos)
+				futuretest.WantValue(t, f, pos)
 			}
 			wg.Wait()
 			if slices.Min(seen) != 1 || slices.Max(seen) != 1 {
@@ -138,9 +142,10 @@ func TestG1_CompletionOrder(t *testing.T) {
 	})
 }
 
-func TestG2_FailuresAndCancellationsAreItems(t *testing.T) {
+// Scenario G2
+func TestAsCompleted_FailuresAndCancellationsAreItems(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(7)
+		ps, fs := promises(7)
 		ps[5].SetError(errE1)
 		ps[6].Cancel()
 		y := rangeOver(future.AsCompleted(t.Context(), fs...), nil)
@@ -157,13 +162,14 @@ func TestG2_FailuresAndCancellationsAreItems(t *testing.T) {
 			synctest.Wait()
 		}
 		y.want(t, fs, true, 5, 6, 4, 0, 2, 1, 3)
-		wantFailed(t, y.futs[2], errE)
-		wantCancelled(t, y.futs[4])
-		wantFailed(t, y.futs[0], errE1)
+		futuretest.WantFailed(t, y.futs[2], errE)
+		futuretest.WantCancelled(t, y.futs[4])
+		futuretest.WantFailed(t, y.futs[0], errE1)
 	})
 }
 
-func TestG3_SameObjects(t *testing.T) {
+// Scenario G3
+func TestAsCompleted_YieldsItsInputs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, s := future.NewPromise[int](), future.NewPromise[string]()
 		in := []future.Awaitable{&n.Future, &s.Future}
@@ -177,14 +183,15 @@ func TestG3_SameObjects(t *testing.T) {
 			i++
 		}
 		if i != 2 {
-			t.Errorf("%d turns; want 2", i)
+			t.Errorf("%d iterations; want 2", i)
 		}
 	})
 }
 
-func TestG3_DuplicatesAtTheirFirstPosition(t *testing.T) {
+// Scenario G3
+func TestAsCompleted_DuplicatesAtTheirFirstPosition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(3)
+		ps, fs := promises(3)
 		in := []*future.Future[int]{fs[1], fs[0], fs[1], fs[2], fs[0], fs[2]}
 		ps[2].SetResult(2)
 		y := rangeOver(future.AsCompleted(t.Context(), in...), nil)
@@ -197,25 +204,27 @@ func TestG3_DuplicatesAtTheirFirstPosition(t *testing.T) {
 	})
 }
 
-func TestG5_Empty(t *testing.T) {
+// Scenario G5
+func TestAsCompleted_Empty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range future.AsCompleted[*future.Future[int]](t.Context()) {
-			t.Error("something came of nothing")
+			t.Error("a sequence of no futures yielded")
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		for range future.AsCompleted[future.Awaitable](ended) {
-			t.Error("something came of nothing")
+			t.Error("a sequence of no futures yielded")
 		}
 	})
 }
 
-func TestG6_ContextEnd(t *testing.T) {
+// Scenario G6
+func TestAsCompleted_ContextEnds(t *testing.T) {
 	t.Run("while waiting", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			ps, fs := combPromises(4)
+			ps, fs := promises(4)
 			for i := range 3 {
 				ps[i].SetResult(i)
 			}
@@ -230,7 +239,7 @@ func TestG6_ContextEnd(t *testing.T) {
 			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				t.Errorf("ctx.Err() = %v", ctx.Err())
 			}
-			wantPending(t, fs[3])
+			futuretest.WantPending(t, fs[3])
 			wantWatchers(t, 0, fs[3])
 		})
 	})
@@ -238,13 +247,13 @@ func TestG6_ContextEnd(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			ps, fs := combPromises(4)
+			ps, fs := promises(4)
 			ps[3].SetResult(3)
 			ps[1].SetError(errE)
 			seq := future.AsCompleted(ctx, fs...)
 			rangeOver(seq, nil).want(t, fs, true, 1, 3)
-			wantPending(t, fs[0])
-			wantPending(t, fs[2])
+			futuretest.WantPending(t, fs[0])
+			futuretest.WantPending(t, fs[2])
 			wantWatchers(t, 0, fs...)
 			ps[2].SetResult(2) // a settled future beats an ended context
 			rangeOver(seq, nil).want(t, fs, true, 2)
@@ -254,7 +263,7 @@ func TestG6_ContextEnd(t *testing.T) {
 	t.Run("while the loop is busy", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			ps, fs := combPromises(4)
+			ps, fs := promises(4)
 			ps[0].SetResult(0)
 			busy := make(chan struct{})
 			y := rangeOver(future.AsCompleted(ctx, fs...), func(int) { <-busy })
@@ -265,18 +274,19 @@ func TestG6_ContextEnd(t *testing.T) {
 			synctest.Wait()
 			close(busy)
 			y.want(t, fs, true, 0, 2, 1)
-			wantPending(t, fs[3])
+			futuretest.WantPending(t, fs[3])
 			wantWatchers(t, 0, fs...)
 		})
 	})
 }
 
-func TestG7_UnusedTimeout(t *testing.T) {
+// Scenario G7
+func TestAsCompleted_UnusedTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		start := time.Now()
-		ps, fs := combPromises(2)
+		ps, fs := promises(2)
 		time.AfterFunc(time.Second, func() { ps[1].SetResult(1) })
 		time.AfterFunc(2*time.Second, func() { ps[0].SetResult(0) })
 		turns := 0
@@ -287,7 +297,7 @@ func TestG7_UnusedTimeout(t *testing.T) {
 			}
 		}
 		if turns != 2 || ctx.Err() != nil {
-			t.Errorf("%d turns, ctx.Err() = %v", turns, ctx.Err())
+			t.Errorf("%d iterations, ctx.Err() = %v", turns, ctx.Err())
 		}
 		wantWatchers(t, 0, fs...)
 	})
@@ -295,7 +305,7 @@ func TestG7_UnusedTimeout(t *testing.T) {
 
 func TestAsCompleted_RangingAgainGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(6)
+		ps, fs := promises(6)
 		for i := range 3 {
 			ps[i].SetResult(i)
 		}
@@ -324,7 +334,7 @@ func TestAsCompleted_RangingAgainGoesOn(t *testing.T) {
 	})
 }
 
-// A loop that its body leaves must leave nothing on the inputs that are still pending.
+// A loop that ends with break leaves no registration on the inputs that are still pending.
 func TestAsCompleted_BreakLeavesNothing(t *testing.T) {
 	never := future.NewPromise[int]()
 	for i := range 1000 {
@@ -341,7 +351,7 @@ func TestAsCompleted_BreakLeavesNothing(t *testing.T) {
 
 func TestAsCompleted_NestedRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(4)
+		ps, fs := promises(4)
 		for i, p := range ps {
 			p.SetResult(i)
 		}
@@ -363,7 +373,7 @@ func TestAsCompleted_NestedRange(t *testing.T) {
 }
 
 func TestAsCompleted_PanicInTheBody(t *testing.T) {
-	ps, fs := combPromises(3)
+	ps, fs := promises(3)
 	for i, p := range ps {
 		p.SetResult(i)
 	}
@@ -390,7 +400,7 @@ func TestAsCompleted_PanicInTheBody(t *testing.T) {
 func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 	t.Run("each input once", func(t *testing.T) {
 		const n, rangers = 200, 8
-		ps, fs := combPromises(n)
+		ps, fs := promises(n)
 		seq := future.AsCompleted(t.Context(), fs...)
 		var mu sync.Mutex
 		seen := make([]int, n)
@@ -417,7 +427,7 @@ func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 	})
 	t.Run("all of them end", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(2)
+			ps, fs := promises(2)
 			seq := future.AsCompleted(t.Context(), fs...)
 			ys := make([]*yielded, 5)
 			for i := range ys {
@@ -436,7 +446,7 @@ func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 			total := 0
 			for _, y := range ys {
 				if !y.ended {
-					t.Error("a range goes on, and nothing is left")
+					t.Error("a range goes on without a pending input")
 				}
 				total += len(y.pos)
 			}
@@ -448,7 +458,7 @@ func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 	})
 	t.Run("one that leaves takes nothing from the others", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			ps, fs := combPromises(3)
+			ps, fs := promises(3)
 			seq := future.AsCompleted(t.Context(), fs...)
 			y := rangeOver(seq, nil)
 			left := make(chan struct{})
@@ -468,7 +478,7 @@ func TestAsCompleted_SeveralGoroutinesShare(t *testing.T) {
 			synctest.Wait()
 			<-left
 			if !y.ended || len(y.pos) < 2 {
-				t.Errorf("the one that stayed: %v, ended %t", y.pos, y.ended)
+				t.Errorf("the other range: %v, ended %t", y.pos, y.ended)
 			}
 		})
 	})

@@ -10,13 +10,67 @@ import (
 	"github.com/channel-native/future"
 )
 
-// Each benchmark runs beside what an expert would write by hand, in one run:
+// Each benchmark runs next to the hand-written equivalent, in one run:
 //
 //	go test -run '^$' -bench . -benchmem -count 10 . | benchstat -col /by -
 //
-// bench/ has the other libraries.
+// The module bench compares the library with others.
 
-// A handCell is the hand-written future: a mutex, a lazily made channel, a slice of
+func BenchmarkAwaitSettled(b *testing.B) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	b.Run("by=future", func(b *testing.B) {
+		f := future.FromResult(1)
+		for b.Loop() {
+			v, _ := f.Await(ctx)
+			wantBench(b, v, 1)
+		}
+	})
+	b.Run("by=select", func(b *testing.B) {
+		ch := make(chan struct{})
+		close(ch)
+		v := 1
+		for b.Loop() {
+			select {
+			case <-ch:
+				wantBench(b, v, 1)
+			case <-ctx.Done():
+			}
+		}
+	})
+}
+
+func BenchmarkGatherSettled(b *testing.B) {
+	const n = 1000
+	futs := make([]*future.Future[int], n)
+	for i := range futs {
+		futs[i] = future.FromResult(i)
+	}
+	b.Run("by=future", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			vs, _ := future.Gather(futs...).Result()
+			wantBench(b, vs[n-1], n-1)
+		}
+	})
+	b.Run("by=loop", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			vs := make([]int, n)
+			for i, f := range futs {
+				v, err := f.Result()
+				if err != nil {
+					b.Fatal(err)
+				}
+				vs[i] = v
+			}
+			gathered = vs // keep the results on the heap
+			wantBench(b, vs[n-1], n-1)
+		}
+	})
+}
+
+// A handCell is the hand-written future: a mutex, a lazily created channel and a slice of
 // callbacks.
 type handCell struct {
 	mu   sync.Mutex
@@ -89,7 +143,8 @@ func BenchmarkCreateCompleteRead(b *testing.B) {
 	})
 }
 
-// Failing and reading the error: what the report of unread failures costs those that are read.
+// A future fails, and its error is read. This is the cost of the reports of unread failures to
+// futures that are read.
 func BenchmarkCreateFailRead(b *testing.B) {
 	b.Run("by=future", func(b *testing.B) {
 		b.ReportAllocs()
@@ -108,30 +163,6 @@ func BenchmarkCreateFailRead(b *testing.B) {
 			c.complete(0, errE)
 			if _, err := c.result(); err != errE {
 				b.Fatal("lost")
-			}
-		}
-	})
-}
-
-func BenchmarkAwaitOutcomesd(b *testing.B) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	b.Run("by=future", func(b *testing.B) {
-		f := future.FromResult(1)
-		for b.Loop() {
-			v, _ := f.Await(ctx)
-			wantBench(b, v, 1)
-		}
-	})
-	b.Run("by=select", func(b *testing.B) {
-		ch := make(chan struct{})
-		close(ch)
-		v := 1
-		for b.Loop() {
-			select {
-			case <-ch:
-				wantBench(b, v, 1)
-			case <-ctx.Done():
 			}
 		}
 	})
@@ -194,7 +225,7 @@ func BenchmarkCallbacks(b *testing.B) {
 	})
 }
 
-// A handle is what makes a hand-written registration one that can be told from others.
+// A handle identifies a hand-written registration.
 type handle struct {
 	i     int
 	calls *int
@@ -245,36 +276,6 @@ func BenchmarkChain(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/link")
 		})
 	}
-}
-
-func BenchmarkGatherOutcomesd(b *testing.B) {
-	const n = 1000
-	futs := make([]*future.Future[int], n)
-	for i := range futs {
-		futs[i] = future.FromResult(i)
-	}
-	b.Run("by=future", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			vs, _ := future.Gather(futs...).Result()
-			wantBench(b, vs[n-1], n-1)
-		}
-	})
-	b.Run("by=loop", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			vs := make([]int, n)
-			for i, f := range futs {
-				v, err := f.Result()
-				if err != nil {
-					b.Fatal(err)
-				}
-				vs[i] = v
-			}
-			gathered = vs // the results are for somebody: they are on the heap
-			wantBench(b, vs[n-1], n-1)
-		}
-	})
 }
 
 var gathered []int

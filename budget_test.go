@@ -7,9 +7,50 @@ import (
 	"testing"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// Where what is measured ends up, so that it is allocated as it is in programs: on the heap.
+func TestBudget_SettledReads(t *testing.T) {
+	budgetSkip(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	task := future.Go(ctx, func(context.Context) (int, error) { return 1, nil })
+	<-task.Done()
+	cancelled := future.NewPromise[int]()
+	cancelled.CancelCause(errE)
+	linked := future.NewPromise[int]()
+	linked.CompleteWith(future.FromResult(1))
+	for name, f := range map[string]*future.Future[int]{
+		"FromResult": future.FromResult(1),
+		"FromError":  future.FromError[int](errE),
+		"Cancelled":  &cancelled.Future,
+		"Task":       task,
+		"Linked":     &linked.Future,
+	} {
+		t.Run(name, func(t *testing.T) {
+			budgetWant(t, "Await", 0, func() { _, _ = f.Await(context.Background()) })
+			budgetWant(t, "Await with a context", 0, func() { _, _ = f.Await(ctx) })
+			budgetWant(t, "Await with an ended context", 0, func() { _, _ = f.Await(ended) })
+			budgetWant(t, "Result", 0, func() { _, _ = f.Result() })
+			budgetWant(t, "Err", 0, func() { _ = f.Err() })
+			budgetWant(t, "IsDone", 0, func() { _ = f.IsDone() })
+			budgetWant(t, "State", 0, func() { _ = f.State() })
+			budgetWant(t, "Cancelled", 0, func() { _ = f.Cancelled() })
+			budgetWant(t, "Done", 0, func() { <-f.Done() })
+			budgetWant(t, "Cancel", 0, func() { f.Cancel() })
+		})
+	}
+	// The first Done of a settled future allocates no channel.
+	fresh := testing.AllocsPerRun(1000, budgetFresh)
+	budgetWant(t, "a promise, completed, and its Done", fresh, func() {
+		budgetFresh()
+		budgetDone = budgetPromise.Done()
+	})
+}
+
+// These variables keep the measured values on the heap, where they are in programs.
 var (
 	budgetPromise  *future.Promise[int]
 	budgetCallback *future.Callback
@@ -21,12 +62,12 @@ var (
 )
 
 func budgetSkip(t *testing.T) {
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		t.Skip("the race detector allocates on its own account")
 	}
 }
 
-// budgetBytes returns the bytes that fn allocates per run.
+// budgetBytes returns the number of bytes that fn allocates per run.
 func budgetBytes(fn func()) float64 {
 	const runs = 10_000
 	fn()
@@ -79,46 +120,6 @@ func TestBudget_Promise(t *testing.T) {
 		if _, err := future.FromResult(1).Result(); err != nil {
 			panic(err)
 		}
-	})
-}
-
-func TestBudget_OutcomesdReads(t *testing.T) {
-	budgetSkip(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	task := future.Go(ctx, func(context.Context) (int, error) { return 1, nil })
-	<-task.Done()
-	cancelled := future.NewPromise[int]()
-	cancelled.CancelCause(errE)
-	linked := future.NewPromise[int]()
-	linked.CompleteWith(future.FromResult(1))
-	for name, f := range map[string]*future.Future[int]{
-		"FromResult": future.FromResult(1),
-		"FromError":  future.FromError[int](errE),
-		"Cancelled":  &cancelled.Future,
-		"Task":       task,
-		"Linked":     &linked.Future,
-	} {
-		t.Run(name, func(t *testing.T) {
-			budgetWant(t, "Await", 0, func() { _, _ = f.Await(context.Background()) })
-			budgetWant(t, "Await with a context", 0, func() { _, _ = f.Await(ctx) })
-			budgetWant(t, "Await with an ended context", 0, func() { _, _ = f.Await(ended) })
-			budgetWant(t, "Result", 0, func() { _, _ = f.Result() })
-			budgetWant(t, "Err", 0, func() { _ = f.Err() })
-			budgetWant(t, "IsDone", 0, func() { _ = f.IsDone() })
-			budgetWant(t, "State", 0, func() { _ = f.State() })
-			budgetWant(t, "Cancelled", 0, func() { _ = f.Cancelled() })
-			budgetWant(t, "Done", 0, func() { <-f.Done() })
-			budgetWant(t, "Cancel", 0, func() { f.Cancel() })
-		})
-	}
-	// Not even the first Done of a settled future makes a channel.
-	fresh := testing.AllocsPerRun(1000, budgetFresh)
-	budgetWant(t, "a promise, completed, and its Done", fresh, func() {
-		budgetFresh()
-		budgetDone = budgetPromise.Done()
 	})
 }
 

@@ -2,113 +2,111 @@ package future
 
 import (
 	"context"
+	"reflect"
 	"sync/atomic"
 	"unsafe"
 )
 
-// A Callback is the registration of a function by [Future.AddDoneCallback], and
-// made by nothing else: the zero Callback cannot be used.
+// A Callback is the registration of a function by [Future.AddDoneCallback]. The zero Callback
+// cannot be used.
 type Callback struct {
-	node
-	ctx   context.Context
-	place *placement
+	registration
+	src *cell // constant; Remove needs it
+
+	// Guarded by the mutex of src while that is pending, then owned by the goroutine that was
+	// given the callback. Nil once the function has run or was removed.
+	ctx context.Context
+	fn  function
 }
 
-// AddDoneCallback arranges for fn to be called once f is done, with ctx and f
-// itself, on the executor of ctx ([WithExecutor]; a goroutine by default). If f
-// is done already, fn is handed to the executor at once: with [Inline] it has
-// been called when AddDoneCallback returns.
+var callbackKind = kind{
+	notify: func(r *registration) (e effects) {
+		e.calls.push(r)
+		return e
+	},
+}
+
+// AddDoneCallback arranges for fn to be called once f is done, with ctx and f itself, on the
+// executor of ctx ([WithExecutor]; by default a goroutine). If f is done already, fn is handed
+// to the executor at once: with [Inline] it has run when AddDoneCallback returns.
 //
-// The callbacks that were registered before f was done run in the order of
-// their registration, one after the other where they share an executor; those
-// of others, and those registered later, do not wait for them. Whoever settles
-// f does not wait for any of them, and waiters and derived futures are served
-// first. Each runs exactly once, unless removed: if the executor refuses or
-// drops them they run on a goroutine of their own. A panic is reported to the
-// unhandled handler and the next one runs. The end of ctx does not keep fn from
-// being called.
+// The callbacks that were registered before f was done run in the order of their registration,
+// one after the other if they share an executor. Callbacks of other executors, and callbacks
+// that are registered later, do not wait for them. A goroutine that settles f waits for none of
+// them. Waiters and derived futures are served first. Each callback runs exactly once, unless
+// it is removed. If the executor refuses or drops callbacks, they run on a goroutine of their
+// own. A panic is reported to the unhandled handler, and the next callback runs. The end of ctx
+// does not prevent the call of fn.
 //
-// AddDoneCallback does not block and is safe for concurrent use. It panics if
-// ctx or fn is nil. It is not a reading of the failure of f (see
-// [SetUnhandledHandler]). asyncio: Future.add_done_callback.
+// AddDoneCallback does not block and is safe for concurrent use. It panics if ctx or fn is nil.
+// It does not read a failure of f (see [SetUnhandledHandler]). asyncio:
+// Future.add_done_callback.
 func (f *Future[T]) AddDoneCallback(ctx context.Context, fn func(context.Context, *Future[T])) *Callback {
-	if ctx == nil {
-		panic("future: AddDoneCallback: nil context")
-	}
-	if fn == nil {
-		panic("future: AddDoneCallback: nil function")
-	}
-	cb := &Callback{ctx: ctx, place: placementOf(ctx)}
-	cb.party, cb.src = callbackFunc[T](fn), &f.cell
-	if !cb.watch(0) {
-		cb.notify(&cb.node).run(nil)
+	checkArgs("AddDoneCallback", ctx, true, fn != nil)
+	return f.c.addCallback(ctx, callbackFunc[T](fn))
+}
+
+func (c *cell) addCallback(ctx context.Context, fn function) *Callback {
+	cb := &Callback{registration: registration{kind: &callbackKind}, src: c, ctx: ctx, fn: fn}
+	if !c.watch(&cb.registration, 0) {
+		callbackKind.notify(&cb.registration).run(nil)
 	}
 	return cb
 }
 
-// Remove takes the registration back. It reports true if the function will never be
-// called; false if it has been called or is about to be, or was removed before. It
-// takes constant time, does not block and is safe for concurrent use.
+// Remove removes the callback. It returns true if the function will never be called, and false
+// if the function has been called, is about to be called, or was removed before. It takes
+// constant time, does not block and is safe for concurrent use.
 //
 // It is asyncio's remove_done_callback, by registration instead of by function.
 func (cb *Callback) Remove() bool {
-	if !cb.unwatch(cb.src) {
+	if !cb.src.unwatch(&cb.registration) {
 		return false
 	}
 	cb.release()
 	return true
 }
 
-// release drops what cb refers to, except for its source, which Remove needs.
-func (cb *Callback) release() { cb.party, cb.ctx, cb.place = nil, nil, nil }
+// release drops what cb refers to, except for its source.
+func (cb *Callback) release() { cb.ctx, cb.fn = nil, nil }
 
-func (cb *Callback) caller() caller { return cb.party.(caller) }
-
-// run calls the function, on the executor on if that is not nil.
-func (cb *Callback) run(on *placement) {
-	if on != nil && on.lender != nil {
-		cb.runLent(on)
+// call runs the function. If on is an executor that lends, the function runs in the slot of the
+// batch, with a context that has that slot.
+func (cb *Callback) call(on *placement) {
+	if on != nil && on.ledger != nil {
+		cb.callInSlot(on)
 	} else {
-		cb.caller().call(cb.ctx, cb.src)
+		cb.fn.call(cb.ctx, cb.src, nil)
 	}
 	cb.release()
 }
 
-// runLent calls the function with a context that has the slot which the batch
-// holds.
-func (cb *Callback) runLent(on *placement) {
-	held := new(struct {
-		ctx  heldContext
+func (cb *Callback) callInSlot(on *placement) {
+	holder := new(struct {
+		ctx  slotContext
 		cell cell
 	})
-	held.ctx = heldContext{cb.ctx, seat{on, &held.cell}}
-	held.cell.slot.enter()
-	defer held.cell.slot.leave(on.lender)
-	cb.caller().call(&held.ctx, cb.src)
+	holder.ctx = slotContext{Context: cb.ctx, place: on, holder: &holder.cell}
+	holder.cell.slot.Enter()
+	defer holder.cell.slot.Leave(on.ledger)
+	cb.fn.call(&holder.ctx, cb.src, nil)
 }
 
-// callbackOf returns the callback whose registration n is: its first field.
-func callbackOf(n *node) *Callback { return (*Callback)(unsafe.Pointer(n)) }
+func (cb *Callback) place() *placement { return placementOf(cb.ctx) }
 
-// A callbackFunc is the function of a callback as a party. A function fits into the
-// interface as it is, so that a registration is one allocation.
+// origin returns the origin of a panic of the function.
+func (cb *Callback) origin() origin { return origin{reflect.TypeOf(cb.fn), codeOf(cb.fn)} }
+
+// callbackOf returns the callback of which r is the first field.
+func callbackOf(r *registration) *Callback { return (*Callback)(unsafe.Pointer(r)) }
+
+// A callbackFunc is the function of a callback.
 type callbackFunc[T any] func(context.Context, *Future[T])
 
-type caller interface {
-	call(ctx context.Context, src *cell)
-	origin() origin
+func (fn callbackFunc[T]) call(ctx context.Context, src, _ *cell) (e effects) {
+	fn(ctx, futureOf[T](src))
+	return e
 }
-
-func (fn callbackFunc[T]) notify(n *node) (td todo) {
-	td.calls.push(n)
-	return td
-}
-
-func (callbackFunc[T]) abandon(error) list { return list{} }
-
-func (fn callbackFunc[T]) call(ctx context.Context, src *cell) { fn(ctx, futureOf[T](src)) }
-
-func (fn callbackFunc[T]) origin() origin { return origin{originOf[T]().future, codeOf(fn)} }
 
 // A batch is the callbacks of one future that go to one executor, as one task.
 type batch struct {
@@ -117,85 +115,17 @@ type batch struct {
 	claimed atomic.Bool
 }
 
-// takeSpotCalls takes those of the callbacks that are ready which are called on the spot.
-func (r *runner) takeSpotCalls() {
-	calls := r.calls
-	r.calls = list{}
-	for n := calls.pop(); n != nil; n = calls.pop() {
-		if callbackOf(n).place.mode == onTheSpot {
-			r.spot.push(n)
-		} else {
-			r.calls.push(n)
-		}
-	}
-}
-
-// postCalls makes batches of the callbacks that are ready, and that are called
-// elsewhere, and hands them over. Those of one future are next to each other.
-func (r *runner) postCalls() {
-	var all []*batch
-	for r.calls.first != nil {
-		var batches []*batch     // of one future
-		var byKey map[any]*batch // made for the second
-		src := r.calls.first.src
-		for r.calls.first != nil && r.calls.first.src == src {
-			n := r.calls.pop()
-			place := callbackOf(n).place
-			var b *batch
-			if len(batches) > 0 && batches[0].place.same(place) {
-				b = batches[0]
-			} else {
-				b = byKey[place.key]
-			}
-			if b == nil {
-				b = &batch{place: place}
-				if len(batches) > 0 {
-					if byKey == nil {
-						byKey = make(map[any]*batch)
-					}
-					byKey[place.key] = b
-				}
-				batches = append(batches, b)
-			}
-			b.calls.push(n)
-		}
-		for _, b := range batches {
-			if b.place.onCaller {
-				r.lateCalls = append(r.lateCalls, b)
-			} else {
-				all = append(all, b)
-			}
-		}
-	}
-	postBatches(all)
-}
-
-// postBatches hands each of batches to its executor. If one of these calls
-// runtime.Goexit, the rest goes on elsewhere.
-func postBatches(batches []*batch) {
-	defer func() {
-		if len(batches) > 0 {
-			go postBatches(batches)
-		}
-	}()
-	for len(batches) > 0 {
-		b := batches[0]
-		batches = batches[1:]
-		b.place.post(b).run(nil)
-	}
-}
-
 // Run runs the callbacks, on the executor.
 func (b *batch) Run() { b.run(b.place) }
 
 func (b *batch) run(on *placement) {
 	if b.claimed.CompareAndSwap(false, true) {
-		r := runner{spot: b.calls, on: on}
+		r := runner{callbacks: b.calls, on: on}
 		r.run()
 	}
 }
 
-// CancelCause is called by an executor that drops the batch.
+// CancelCause is called by an executor that drops the batch. The callbacks run all the same.
 func (b *batch) CancelCause(error) bool {
 	dropped := !b.claimed.Load()
 	if dropped {
@@ -204,25 +134,20 @@ func (b *batch) CancelCause(error) bool {
 	return dropped
 }
 
-func (b *batch) refuse(error) (td todo) {
-	go b.run(nil)
-	return td
-}
-
-// admission is not bounded by the contexts of the callbacks: they run in any case.
-func (b *batch) admission() context.Context { return context.Background() }
-
-// placeOfAll returns where all nodes of l, not empty, are to be called, if they are
-// nothing but callbacks of one future for one executor; otherwise nil.
-func placeOfAll(l list) *placement {
-	if _, ok := l.first.party.(caller); !ok {
-		return nil
-	}
-	place, src := callbackOf(l.first).place, l.first.src
-	for n := l.first.next; n != l.first; n = n.next {
-		if _, ok := n.party.(caller); !ok || n.src != src || !callbackOf(n).place.same(place) {
-			return nil
+// batchesOf makes batches of the callbacks in calls, which are all of one future, for each of
+// their executors.
+func batchesOf(calls list) []*batch {
+	byKey := make(map[any]*batch)
+	var batches []*batch // in order
+	for r := calls.pop(); r != nil; r = calls.pop() {
+		place := callbackOf(r).place()
+		b := byKey[place.key]
+		if b == nil {
+			b = &batch{place: place}
+			byKey[place.key] = b
+			batches = append(batches, b)
 		}
+		b.calls.push(r)
 	}
-	return place
+	return batches
 }

@@ -11,61 +11,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// callbackLog is what callbacks append to.
-type callbackLog struct {
-	mu  sync.Mutex
-	got []int
-}
-
-func (l *callbackLog) note(n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.got = append(l.got, n)
-}
-
-// add returns a callback that notes n.
-func (l *callbackLog) add(n int) func(context.Context, *future.Future[int]) {
-	return func(context.Context, *future.Future[int]) { l.note(n) }
-}
-
-func (l *callbackLog) all() []int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.got)
-}
-
-// want asserts, inside a bubble, that exactly these callbacks ran, in this order.
-func (l *callbackLog) want(t *testing.T, want ...int) {
-	t.Helper()
-	synctest.Wait()
-	if got := l.all(); !slices.Equal(got, want) {
-		t.Fatalf("callbacks ran: %v; want %v", got, want)
-	}
-}
-
-type callbackKey struct{}
-
-// callbackLinear asserts that run, which does something 100,000 times, does not take time that grows with the square.
-// Linear work takes some ten milliseconds, or some hundred with the race detector; quadratic work, though each step
-// were no more than the look at a neighbour, many seconds. A machine that is busy with other things gets three chances.
-func callbackLinear(t *testing.T, run func(n int) time.Duration) {
-	t.Helper()
-	var took time.Duration
-	for range 3 {
-		if took = run(100_000); took < 2*time.Second {
-			return
-		}
-	}
-	t.Fatalf("took %v", took)
-}
-
-func TestB1_FIFOOnceAfterSettling(t *testing.T) {
-	for _, settle := range coreSettles {
+// Scenario B1
+func TestAddDoneCallback_RunsOnceInOrder(t *testing.T) {
+	for _, settle := range settlements {
 		t.Run(settle.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := future.NewPromise[int]()
@@ -133,8 +86,55 @@ func TestB1_FIFOOnceAfterSettling(t *testing.T) {
 	})
 }
 
-func TestB2_Argument(t *testing.T) {
-	for _, settle := range coreSettles {
+// Callbacks of one future are grouped by executor, and run in order on each executor.
+// Scenario B1
+func TestAddDoneCallback_SeveralExecutors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := &tagged{name: "one"}, &tagged{name: "two"}
+		var log []string
+		p := future.NewPromise[int]()
+		for i, ex := range []*tagged{one, one, two, one, two} {
+			p.AddDoneCallback(future.WithExecutor(t.Context(), ex), func(context.Context, *future.Future[int]) {
+				log = append(log, fmt.Sprintf("%s%d%v", ex.name, i, ex.running))
+			})
+		}
+		_ = p.SetResult(1)
+		one.runAll()
+		two.runAll()
+		if want := []string{"one0true", "one1true", "one3true", "two2true", "two4true"}; !slices.Equal(log, want) {
+			t.Errorf("%v; want %v", log, want)
+		}
+		if one.tasks != 1 || two.tasks != 1 {
+			t.Errorf("%d and %d tasks; want one for each executor", one.tasks, two.tasks)
+		}
+	})
+}
+
+// A tagged executor runs the tasks that it was given when the test calls runAll.
+type tagged struct {
+	name    string
+	queue   []future.Task
+	tasks   int
+	running bool
+}
+
+func (x *tagged) Execute(_ context.Context, t future.Task) error {
+	x.queue = append(x.queue, t)
+	x.tasks++
+	return nil
+}
+
+func (x *tagged) runAll() {
+	x.running = true
+	for _, t := range x.queue {
+		t.Run()
+	}
+	x.running = false
+}
+
+// Scenario B2
+func TestAddDoneCallback_Argument(t *testing.T) {
+	for _, settle := range settlements {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/late=%v", settle.name, late), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -151,9 +151,9 @@ func TestB2_Argument(t *testing.T) {
 						if !f.IsDone() || f.State() != settle.state || f.Cancelled() != (settle.state == future.Cancelled) {
 							t.Errorf("in the callback: %v", f)
 						}
-						coreWantClosed(t, f.Done())
+						futuretest.WantClosed(t, f.Done())
 						v, err := f.Await(ctx)
-						if got := coreOutcome(f); got != settle.want || v != got.Value || err != got.Err || f.Err() != got.Err {
+						if got := outcomeOf(f); got != settle.want || v != got.Value || err != got.Err || f.Err() != got.Err {
 							t.Errorf("in the callback: %v; want %v", got, settle.want)
 						}
 					})
@@ -170,8 +170,9 @@ func TestB2_Argument(t *testing.T) {
 	}
 }
 
-func TestB3_AddedAfterSettling(t *testing.T) {
-	for _, settle := range coreSettles {
+// Scenario B3
+func TestAddDoneCallback_AfterSettling(t *testing.T) {
+	for _, settle := range settlements {
 		t.Run(settle.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := future.NewPromise[int]()
@@ -211,8 +212,9 @@ func TestB3_AddedAfterSettling(t *testing.T) {
 	})
 }
 
-func TestB4_NoReentrancySurprise(t *testing.T) {
-	settles := append(coreSettles[:len(coreSettles):len(coreSettles)], struct {
+// Scenario B4
+func TestAddDoneCallback_NotOnTheCallersStack(t *testing.T) {
+	settles := append(settlements[:len(settlements):len(settlements)], struct {
 		name  string
 		do    func(*future.Promise[int]) error
 		state future.State
@@ -250,7 +252,7 @@ func TestB4_NoReentrancySurprise(t *testing.T) {
 			})
 		})
 	}
-	// The source settles on one stack, and the callbacks of what is linked to it run on another.
+	// The source settles on one stack, and the callbacks of the linked promise run on another.
 	t.Run("Linked", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p, q := future.NewPromise[int](), future.NewPromise[int]()
@@ -273,11 +275,12 @@ func TestB4_NoReentrancySurprise(t *testing.T) {
 	})
 }
 
-// Callbacks run under no lock of the future: with Inline they run in the middle of the settle, and may use every
-// method of the future that they are on.
-func TestB4_CallbackUsesItsFuture(t *testing.T) {
+// No lock of the future is held while a callback runs. With Inline, callbacks run in the middle of
+// the settle and may call every method of their future.
+// Scenario B4
+func TestAddDoneCallback_CallbackUsesItsFuture(t *testing.T) {
 	inline := future.WithExecutor(context.Background(), future.Inline)
-	for _, settle := range coreSettles {
+	for _, settle := range settlements {
 		t.Run(settle.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := future.NewPromise[int]()
@@ -301,7 +304,7 @@ func TestB4_CallbackUsesItsFuture(t *testing.T) {
 					_ = future.Watchers(f)
 					p.AddDoneCallback(inline, log.add(2))
 					if later.Remove() {
-						log.note(3) // taken out before its turn: it does not log 3 itself
+						log.note(3) // removed before its turn: the callback itself does not log 3
 					}
 					log.note(1)
 				})
@@ -318,7 +321,8 @@ func TestB4_CallbackUsesItsFuture(t *testing.T) {
 	}
 }
 
-func TestB6_RemoveIsPerRegistration(t *testing.T) {
+// Scenario B6
+func TestRemove_IsPerRegistration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
 		calls := 0
@@ -366,7 +370,8 @@ func TestB6_RemoveIsPerRegistration(t *testing.T) {
 	})
 }
 
-func TestB7_RemoveKeepsTheRestInOrder(t *testing.T) {
+// Scenario B7
+func TestRemove_KeepsTheRestInOrder(t *testing.T) {
 	for _, c := range []struct {
 		remove []int
 		want   []int
@@ -450,8 +455,10 @@ func TestB7_RemoveKeepsTheRestInOrder(t *testing.T) {
 	})
 }
 
-// Remove against the settle: a callback runs or was removed, never both and never neither.
-func TestB7_RemoveRace(t *testing.T) {
+// Remove races with the settle: each callback either runs or is removed, never both and never
+// neither.
+// Scenario B7
+func TestRemove_RacesTheSettle(t *testing.T) {
 	for range 1000 {
 		p := future.NewPromise[int]()
 		var ran, removed [8]atomic.Bool
@@ -476,7 +483,7 @@ func TestB7_RemoveRace(t *testing.T) {
 			}
 		})
 		wg.Wait()
-		calls.Wait() // hangs if a callback was lost, panics if one ran that was removed
+		calls.Wait() // hangs if a callback is lost, panics if a removed one runs
 		for i := range handles {
 			if ran[i].Load() == removed[i].Load() {
 				t.Fatalf("callback %d: ran %v, removed %v", i, ran[i].Load(), removed[i].Load())
@@ -485,10 +492,11 @@ func TestB7_RemoveRace(t *testing.T) {
 	}
 }
 
-func TestB10_PanickingCallback(t *testing.T) {
+// Scenario B10
+func TestAddDoneCallback_PanicIsContained(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		t.Run(fmt.Sprintf("late=%v", late), func(t *testing.T) {
-			r := catchReports(t)
+			r := futuretest.CatchReports(t)
 			boom := errors.New("boom")
 			synctest.Test(t, func(t *testing.T) {
 				p := future.NewPromise[int]()
@@ -504,9 +512,9 @@ func TestB10_PanickingCallback(t *testing.T) {
 					}
 				}
 				log.want(t, 2)
-				wantValue(t, &p.Future, 1)
+				futuretest.WantValue(t, &p.Future, 1)
 			})
-			got := coreReportsOf(r, boom)
+			got := r.Of(boom)
 			if len(got) != 1 {
 				t.Fatalf("reports %v; want exactly one that carries %v", got, boom)
 			}
@@ -517,7 +525,7 @@ func TestB10_PanickingCallback(t *testing.T) {
 		})
 	}
 	t.Run("Several", func(t *testing.T) {
-		r := catchReports(t)
+		r := futuretest.CatchReports(t)
 		boom1, boom2 := errors.New("boom 1"), errors.New("boom 2")
 		synctest.Test(t, func(t *testing.T) {
 			p := future.NewPromise[int]()
@@ -530,12 +538,12 @@ func TestB10_PanickingCallback(t *testing.T) {
 			p.SetResult(1)
 			log.want(t, 1, 2)
 		})
-		if len(coreReportsOf(r, boom1)) != 1 || len(coreReportsOf(r, boom2)) != 1 {
-			t.Fatalf("reports %v; want each panic once", r.all())
+		if len(r.Of(boom1)) != 1 || len(r.Of(boom2)) != 1 {
+			t.Fatalf("reports %v; want each panic once", r.All())
 		}
 	})
 	t.Run("Inline", func(t *testing.T) {
-		r := catchReports(t)
+		r := futuretest.CatchReports(t)
 		boom := errors.New("boom")
 		inline := future.WithExecutor(context.Background(), future.Inline)
 		p := future.NewPromise[int]()
@@ -549,8 +557,8 @@ func TestB10_PanickingCallback(t *testing.T) {
 		}
 		p.AddDoneCallback(inline, fail)
 		p.AddDoneCallback(inline, pass)
-		wantValue(t, &p.Future, 1)
-		if n := len(coreReportsOf(r, boom)); ran != 2 || n != 2 {
+		futuretest.WantValue(t, &p.Future, 1)
+		if n := len(r.Of(boom)); ran != 2 || n != 2 {
 			t.Fatalf("%d callbacks ran, %d reports; want 2 and 2", ran, n)
 		}
 	})
@@ -573,14 +581,15 @@ func TestB10_PanickingCallback(t *testing.T) {
 				got := log.all()
 				slices.Sort(got)
 				if !slices.Equal(got, []int{2, 4}) {
-					t.Fatalf("after a Goexit ran %v; want 2 and 4", got)
+					t.Fatalf("after a Goexit %v ran; want 2 and 4", got)
 				}
 			})
 		}
 	})
-	// A panic in one callback is no outcome of the future, and reads of the future do not silence its report.
+	// A panic in a callback is not an outcome of the future, and reading the future does not
+	// silence its report.
 	t.Run("AfterFailure", func(t *testing.T) {
-		r := catchReports(t)
+		r := futuretest.CatchReports(t)
 		boom := errors.New("boom")
 		synctest.Test(t, func(t *testing.T) {
 			p := future.NewPromise[int]()
@@ -590,15 +599,16 @@ func TestB10_PanickingCallback(t *testing.T) {
 			})
 			p.SetError(errE)
 			synctest.Wait()
-			wantFailed(t, &p.Future, errE)
+			futuretest.WantFailed(t, &p.Future, errE)
 		})
-		if got := coreReportsOf(r, boom); len(got) != 1 {
+		if got := r.Of(boom); len(got) != 1 {
 			t.Fatalf("reports %v; want one", got)
 		}
 	})
 }
 
-func TestB12_SlowCallback(t *testing.T) {
+// Scenario B12
+func TestAddDoneCallback_SlowOneDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, linked := future.NewPromise[int](), future.NewPromise[int]()
 		latch := make(chan struct{})
@@ -615,10 +625,10 @@ func TestB12_SlowCallback(t *testing.T) {
 		p.SetResult(1)
 		p.AddDoneCallback(t.Context(), log.add(3))
 		log.want(t, 3)
-		coreWantClosed(t, p.Done())
-		wantValue(t, &linked.Future, 1)
+		futuretest.WantClosed(t, p.Done())
+		futuretest.WantValue(t, &linked.Future, 1)
 		if awaited != 1 {
-			t.Fatal("the waiter was held up by a callback")
+			t.Fatal("the waiter waits for a callback")
 		}
 		p.AddDoneCallback(t.Context(), log.add(4))
 		log.want(t, 3, 4)
@@ -654,7 +664,78 @@ func TestB12_SlowCallback(t *testing.T) {
 	})
 }
 
-func TestB13_ContextPerCallback(t *testing.T) {
+// The callbacks of futures that settle together do not wait for each other, and each runs on its
+// own executor.
+// Scenario B12
+func TestAddDoneCallback_SlowOneOfAnotherFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		latch, ran := make(chan struct{}), make(chan struct{})
+		p := future.NewPromise[int]()
+		e := future.WithContext(t.Context(), &p.Future)
+		e.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { <-latch })
+		p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { close(ran) })
+		e.Cancel() // this cancels p too
+		synctest.Wait()
+		select {
+		case <-ran:
+		default:
+			t.Error("the callback of one future waits for that of another")
+		}
+		close(latch)
+	})
+}
+
+// Scenario B12
+func TestAddDoneCallback_SlowOneDelaysNoContinuation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := future.NewPromise[int]()
+		latch := make(chan struct{})
+		p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { <-latch })
+		derived := chainOf(t.Context(), &p.Future, 3)
+		p.SetResult(1)
+		synctest.Wait()
+		futuretest.WantValue(t, derived, 4)
+		close(latch)
+	})
+}
+
+// Work that runs inline, on any executor, comes after the work that is only submitted.
+// Scenario B12
+func TestAddDoneCallback_SlowOneOnInline(t *testing.T) {
+	for _, name := range []string{"Inline", "SerialOnInline", "FuncOnTheSpot"} {
+		for what, register := range map[string]func(ctx context.Context, p *future.Promise[int], wait func()){
+			"Callback": func(ctx context.Context, p *future.Promise[int], wait func()) {
+				p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { wait() })
+			},
+			"Then": func(ctx context.Context, p *future.Promise[int], wait func()) {
+				future.Then(ctx, &p.Future, func(context.Context, int) (int, error) { wait(); return 1, nil })
+			},
+		} {
+			t.Run(what+"/"+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					latch := make(chan struct{})
+					defer close(latch)
+					p := future.NewPromise[int]()
+					register(future.WithExecutor(t.Context(), executorKinds()[name]), p, func() { <-latch })
+					derived, shield := chainOf(t.Context(), &p.Future, 1), future.Shield(&p.Future)
+					var log callbackLog
+					p.AddDoneCallback(t.Context(), log.add(1))
+					shield.AddDoneCallback(t.Context(), log.add(2))
+					go p.SetResult(1)
+					synctest.Wait()
+					futuretest.WantValue(t, derived, 2)
+					futuretest.WantValue(t, shield, 1)
+					if got := slices.Sorted(slices.Values(log.all())); !slices.Equal(got, []int{1, 2}) {
+						t.Errorf("callbacks %v have run; want 1 and 2", got)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Scenario B13
+func TestAddDoneCallback_ContextPerCallback(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		t.Run(fmt.Sprintf("late=%v", late), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -664,14 +745,14 @@ func TestB13_ContextPerCallback(t *testing.T) {
 				}
 				var seen [3]any
 				for i := range seen {
-					ctx := context.WithValue(t.Context(), callbackKey{}, i)
+					ctx := context.WithValue(t.Context(), contextKey{}, i)
 					p.AddDoneCallback(ctx, func(ctx context.Context, _ *future.Future[int]) {
-						seen[i] = ctx.Value(callbackKey{})
+						seen[i] = ctx.Value(contextKey{})
 					})
 				}
 				if !late {
-					// The settler is a task with values of its own.
-					future.Go(context.WithValue(t.Context(), callbackKey{}, "settler"), func(context.Context) (int, error) {
+					// The settler is a task whose context has values of its own.
+					future.Go(context.WithValue(t.Context(), contextKey{}, "settler"), func(context.Context) (int, error) {
 						return 0, p.SetResult(1)
 					})
 				}
@@ -702,10 +783,11 @@ func TestB13_ContextPerCallback(t *testing.T) {
 			}
 		})
 	})
-	// The executor of the context is there for the work that the callback starts.
+	// The executor of the registration's context is also the executor of work that the callback
+	// starts.
 	t.Run("Executor", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			q := new(coreQueue)
+			q := new(futuretest.Queue)
 			p := future.NewPromise[int]()
 			var got future.Executor
 			p.AddDoneCallback(future.WithExecutor(t.Context(), q), func(ctx context.Context, _ *future.Future[int]) {
@@ -713,13 +795,14 @@ func TestB13_ContextPerCallback(t *testing.T) {
 			})
 			p.SetResult(1)
 			synctest.Wait()
-			q.run()
+			q.Run()
 			if got != q {
 				t.Fatalf("the callback's executor is %v; want %v", got, q)
 			}
 		})
 	})
-	// A context that has ended is a context: the registration asked for a call, not for its own end to be awaited.
+	// A callback whose context has ended is still called: the end of the context does not cancel
+	// the registration.
 	t.Run("Ended", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -736,287 +819,20 @@ func TestB13_ContextPerCallback(t *testing.T) {
 	})
 }
 
-func TestB14_Scale(t *testing.T) {
-	coreShallow(t)
-	const n = 100_000
-	t.Run("Once", func(t *testing.T) {
-		for _, settle := range coreSettles[:3] {
-			p := future.NewPromise[int]()
-			var next, wrong atomic.Int32
-			var wg sync.WaitGroup
-			wg.Add(n)
-			for i := range n {
-				p.AddDoneCallback(context.Background(), func(_ context.Context, f *future.Future[int]) {
-					defer wg.Done() // a second call of one of them would make it panic
-					if next.Add(1) != int32(i+1) || f.Err() != settle.want.Err {
-						wrong.Add(1)
-					}
-				})
-			}
-			settle.do(p)
-			wg.Wait()
-			if wrong.Load() != 0 {
-				t.Fatalf("%s: %d callbacks ran out of order or saw another outcome", settle.name, wrong.Load())
-			}
-		}
-	})
-	t.Run("Linear", func(t *testing.T) {
-		callbackLinear(t, func(n int) time.Duration {
-			p := future.NewPromise[int]()
-			var wg sync.WaitGroup
-			fn := func(context.Context, *future.Future[int]) { wg.Done() }
-			wg.Add(n)
-			start := time.Now()
-			for range n {
-				p.AddDoneCallback(context.Background(), fn)
-			}
-			p.SetResult(1)
-			wg.Wait()
-			return time.Since(start)
-		})
-	})
-	t.Run("Linked", func(t *testing.T) {
-		q := future.NewPromise[int]()
-		linked := make([]future.Promise[int], n)
-		for i := range linked {
-			if err := linked[i].CompleteWith(&q.Future); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if w := future.Watchers(q); w != n {
-			t.Fatalf("Watchers = %d; want %d", w, n)
-		}
-		q.SetError(errE)
-		for i := range linked {
-			<-linked[i].Done()
-			if err := linked[i].Err(); err != errE {
-				t.Fatalf("linked promise %d has %v; want exactly E", i, err)
-			}
-		}
-		wantFailed(t, &q.Future, errE)
-		if w := future.Watchers(q); w != 0 {
-			t.Fatalf("%d registrations left", w)
-		}
-	})
-	t.Run("Goroutines", func(t *testing.T) {
-		p := future.NewPromise[int]()
-		before := runtime.NumGoroutine()
-		for range 1000 {
-			p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) {})
-		}
-		if grown := runtime.NumGoroutine() - before; grown > 100 {
-			t.Fatalf("%d goroutines for 1000 registrations", grown)
-		}
-	})
-}
-
-func TestB16_NoRetention(t *testing.T) {
-	fn := func(context.Context, *future.Future[int]) { panic("a removed callback ran") }
-	check := func(t *testing.T, p *future.Promise[int], live int) {
-		t.Helper()
-		if n := future.Watchers(p); n != live {
-			t.Fatalf("%d registrations; want %d", n, live)
-		}
-	}
-	t.Run("AddRemove", func(t *testing.T) {
-		p := future.NewPromise[int]()
-		coreWantFlat(t, 1<<20, func() {
-			for range 1_000_000 {
-				if !p.AddDoneCallback(context.Background(), fn).Remove() {
-					t.Fatal("Remove returned false")
-				}
-			}
-		})
-		check(t, p, 0)
-	})
-	// Others that stay must not keep the slots of those that went: not one registered before them, not a window of
-	// them that moves on.
-	t.Run("BehindOneThatStays", func(t *testing.T) {
-		p := future.NewPromise[int]()
-		first := p.AddDoneCallback(context.Background(), fn)
-		coreWantFlat(t, 1<<20, func() {
-			for range 200_000 {
-				p.AddDoneCallback(context.Background(), fn).Remove()
-			}
-		})
-		check(t, p, 1)
-		first.Remove()
-	})
-	t.Run("Window", func(t *testing.T) {
-		p := future.NewPromise[int]()
-		var window [100]*future.Callback
-		for i := range window {
-			window[i] = p.AddDoneCallback(context.Background(), fn)
-		}
-		coreWantFlat(t, 1<<20, func() {
-			for i := range 200_000 {
-				c := &window[i%len(window)]
-				if !(*c).Remove() {
-					t.Fatal("Remove returned false")
-				}
-				*c = p.AddDoneCallback(context.Background(), fn)
-			}
-		})
-		check(t, p, len(window))
-		for _, c := range window {
-			c.Remove()
-		}
-		check(t, p, 0)
-	})
-	t.Run("Linked", func(t *testing.T) {
-		// The task outlives its cancellation, and so do not the registrations of the promises that were linked to it.
-		gate := make(chan struct{})
-		f := future.Go(context.Background(), func(context.Context) (int, error) {
-			<-gate
-			return 1, nil
-		})
-		coreWantFlat(t, 1<<20, func() {
-			for range 100_000 {
-				p := future.NewPromise[int]()
-				if err := p.CompleteWith(f); err != nil {
-					t.Fatal(err)
-				}
-				p.Cancel()
-			}
-		})
-		if n := future.Watchers(f); n != 0 {
-			t.Fatalf("%d registrations; want 0", n)
-		}
-		close(gate)
-		<-f.Done()
-	})
-	t.Run("RemoveIsConstantTime", func(t *testing.T) {
-		callbackLinear(t, func(n int) time.Duration {
-			p := future.NewPromise[int]()
-			handles := make([]*future.Callback, n)
-			for i := range handles {
-				handles[i] = p.AddDoneCallback(context.Background(), fn)
-			}
-			rand.Shuffle(n, func(i, j int) { handles[i], handles[j] = handles[j], handles[i] })
-			start := time.Now()
-			for _, c := range handles {
-				c.Remove()
-			}
-			return time.Since(start)
-		})
-	})
-	// What a removed callback captured, and what a callback that has run captured, is let go, although the future
-	// and the handle live on.
-	t.Run("Captures", func(t *testing.T) {
-		p := future.NewPromise[int]()
-		var collected atomic.Int32
-		add := func() *future.Callback {
-			big := new([1 << 10]byte)
-			runtime.AddCleanup(big, func(struct{}) { collected.Add(1) }, struct{}{})
-			return p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) { big[0]++ })
-		}
-		removed, stays := add(), add()
-		removed.Remove()
-		if !collect(func() bool { return collected.Load() == 1 }) {
-			t.Fatal("the captures of a removed callback were kept")
-		}
-		p.SetResult(1)
-		if !collect(func() bool { return collected.Load() == 2 }) {
-			t.Fatal("the captures of a callback that has run were kept")
-		}
-		late := add()
-		if !collect(func() bool { return collected.Load() == 3 }) {
-			t.Fatal("the captures of a late callback were kept")
-		}
-		r := catchReports(t)
-		panics := func() *future.Callback {
-			big := new([1 << 10]byte)
-			runtime.AddCleanup(big, func(struct{}) { collected.Add(1) }, struct{}{})
-			return p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) { panic(fmt.Errorf("%v: %w", big[0], errE1)) })
-		}()
-		if !collect(func() bool { return collected.Load() == 4 && len(coreReportsOf(r, errE1)) > 0 }) {
-			t.Fatal("the captures of a callback that panicked were kept")
-		}
-		runtime.KeepAlive(panics)
-		runtime.KeepAlive(removed)
-		runtime.KeepAlive(stays)
-		runtime.KeepAlive(late)
-		runtime.KeepAlive(p)
-	})
-}
-
-func TestB17_NilCallback(t *testing.T) {
+// Scenario B17
+func TestAddDoneCallback_Nil(t *testing.T) {
 	p := future.NewPromise[int]()
-	wantPanic(t, "future: AddDoneCallback: ", func() { p.AddDoneCallback(context.Background(), nil) })
-	wantPanic(t, "future: AddDoneCallback: ", func() {
-		p.AddDoneCallback(coreNilCtx, func(context.Context, *future.Future[int]) {})
+	futuretest.WantPanic(t, "future: AddDoneCallback: ", func() { p.AddDoneCallback(context.Background(), nil) })
+	futuretest.WantPanic(t, "future: AddDoneCallback: ", func() {
+		p.AddDoneCallback(nilCtx, func(context.Context, *future.Future[int]) {})
 	})
 	if n := future.Watchers(p); n != 0 {
 		t.Fatalf("%d registrations after two that were rejected", n)
 	}
 	p.SetResult(1)
-	wantPanic(t, "future: AddDoneCallback: ", func() { p.AddDoneCallback(context.Background(), nil) })
-	wantPanic(t, "future: AddDoneCallback: ", func() {
-		p.AddDoneCallback(coreNilCtx, func(context.Context, *future.Future[int]) {})
+	futuretest.WantPanic(t, "future: AddDoneCallback: ", func() { p.AddDoneCallback(context.Background(), nil) })
+	futuretest.WantPanic(t, "future: AddDoneCallback: ", func() {
+		p.AddDoneCallback(nilCtx, func(context.Context, *future.Future[int]) {})
 	})
-	wantValue(t, &p.Future, 1)
-}
-
-// The callbacks of futures that settle together do not wait for each other either, and each runs on its own executor.
-func TestB12_SlowCallbackOfAnotherFuture(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		latch, ran := make(chan struct{}), make(chan struct{})
-		p := future.NewPromise[int]()
-		e := future.WithContext(t.Context(), &p.Future)
-		e.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { <-latch })
-		p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { close(ran) })
-		e.Cancel() // which cancels p too
-		synctest.Wait()
-		select {
-		case <-ran:
-		default:
-			t.Error("the callback of one future waits for that of another")
-		}
-		close(latch)
-	})
-}
-
-// Callbacks of one future for several executors are sorted among these, each in order.
-func TestB1_SeveralExecutors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		one, two := &tagged{name: "one"}, &tagged{name: "two"}
-		var log []string
-		p := future.NewPromise[int]()
-		for i, ex := range []*tagged{one, one, two, one, two} {
-			p.AddDoneCallback(future.WithExecutor(t.Context(), ex), func(context.Context, *future.Future[int]) {
-				log = append(log, fmt.Sprintf("%s%d%v", ex.name, i, ex.running))
-			})
-		}
-		_ = p.SetResult(1)
-		one.runAll()
-		two.runAll()
-		if want := []string{"one0true", "one1true", "one3true", "two2true", "two4true"}; !slices.Equal(log, want) {
-			t.Errorf("%v; want %v", log, want)
-		}
-		if one.tasks != 1 || two.tasks != 1 {
-			t.Errorf("%d and %d tasks; want one for each executor", one.tasks, two.tasks)
-		}
-	})
-}
-
-// A tagged executor runs what it was handed when it is told to.
-type tagged struct {
-	name    string
-	queue   []future.Task
-	tasks   int
-	running bool
-}
-
-func (x *tagged) Execute(_ context.Context, t future.Task) error {
-	x.queue = append(x.queue, t)
-	x.tasks++
-	return nil
-}
-
-func (x *tagged) runAll() {
-	x.running = true
-	for _, t := range x.queue {
-		t.Run()
-	}
-	x.running = false
+	futuretest.WantValue(t, &p.Future, 1)
 }

@@ -3,17 +3,17 @@ package future_test
 import (
 	"context"
 	"errors"
-	"runtime"
-	"slices"
-	"sync/atomic"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-func TestC11_DownTheChain(t *testing.T) {
+// Scenario C11
+func TestThenFuture_CancelReachesTheInner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := future.NewPromise[int]()
 		release := make(chan struct{})
@@ -30,21 +30,21 @@ func TestC11_DownTheChain(t *testing.T) {
 		})
 		source.SetResult(1)
 		synctest.Wait()
-		wantPending(t, derived)
+		futuretest.WantPending(t, derived)
 		if !derived.CancelCause(errE) {
 			t.Fatal("CancelCause returned false")
 		}
-		wantCancelled(t, derived, errE)
+		futuretest.WantCancelled(t, derived, errE)
 		synctest.Wait()
-		coreWantClosed(t, inside.Done())
+		futuretest.WantClosed(t, inside.Done())
 		if got := context.Cause(inside); got != errE {
 			t.Fatalf("context.Cause = %v; want E", got)
 		}
-		wantPending(t, inner)
+		futuretest.WantPending(t, inner)
 		close(release)
 		synctest.Wait()
-		wantCancelled(t, inner, errE)
-		wantValue(t, &source.Future, 1)
+		futuretest.WantCancelled(t, inner, errE)
+		futuretest.WantValue(t, &source.Future, 1)
 	})
 	t.Run("AwaitDoesNotPropagate", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -61,17 +61,17 @@ func TestC11_DownTheChain(t *testing.T) {
 			synctest.Wait()
 			outer.Cancel()
 			<-outer.Done()
-			wantCancelled(t, outer)
+			futuretest.WantCancelled(t, outer)
 			synctest.Wait()
-			wantPending(t, inner)
+			futuretest.WantPending(t, inner)
 			close(gate)
 			<-inner.Done()
-			wantValue(t, inner, 1)
+			futuretest.WantValue(t, inner, 1)
 		})
 	})
 }
 
-// chainOf derives n futures, one from the other, and returns the last.
+// chainOf derives n futures, each from the one before, and returns the last.
 func chainOf(ctx context.Context, f *future.Future[int], n int) *future.Future[int] {
 	for range n {
 		f = future.Then(ctx, f, func(_ context.Context, v int) (int, error) { return v + 1, nil })
@@ -79,18 +79,19 @@ func chainOf(ctx context.Context, f *future.Future[int], n int) *future.Future[i
 	return f
 }
 
-func TestC14_LinksOfThen(t *testing.T) {
+// Scenario C14
+func TestThen_CancelTravelsBothWays(t *testing.T) {
 	const n = 100_000
-	coreShallow(t)
+	limitStack(t)
 	t.Run("CancelLast", func(t *testing.T) {
 		p := future.NewPromise[int]()
 		last := chainOf(context.Background(), &p.Future, n)
 		if !last.CancelCause(errE) {
 			t.Fatal("CancelCause returned false")
 		}
-		wantCancelled(t, last, errE)
+		futuretest.WantCancelled(t, last, errE)
 		<-p.Done()
-		wantCancelled(t, &p.Future, errE)
+		futuretest.WantCancelled(t, &p.Future, errE)
 		if w := future.Watchers(p); w != 0 {
 			t.Fatalf("%d registrations left on the source", w)
 		}
@@ -100,239 +101,321 @@ func TestC14_LinksOfThen(t *testing.T) {
 		last := chainOf(context.Background(), &p.Future, n)
 		p.CancelCause(errE)
 		<-last.Done()
-		wantCancelled(t, last, errE)
+		futuretest.WantCancelled(t, last, errE)
 	})
 }
 
-func TestC12_BothEndsOfThen(t *testing.T) {
-	for range 500 {
+// Scenario K9
+func TestChain_CancelWhileTheSourceIsPending(t *testing.T) {
+	eachVerbButFinally(t, func(t *testing.T, v chainVerb) {
 		p := future.NewPromise[int]()
-		last := chainOf(context.Background(), &p.Future, 3)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			p.Cancel()
-		}()
-		last.Cancel()
-		<-done
-		<-p.Done()
-		wantCancelled(t, last)
-		wantCancelled(t, &p.Future)
-	}
+		d := v.attach(t.Context(), &p.Future, mustNotRun(t))
+		next := attachThen(t.Context(), d, mustNotRun(t))
+		if !d.CancelCause(errE) {
+			t.Fatal("CancelCause of a pending derived future = false")
+		}
+		futuretest.WantCancelled(t, d, errE)
+		futuretest.WantCancelled(t, &p.Future, errE)
+		if d.Cancel() {
+			t.Error("Cancel of a done future = true")
+		}
+		synctest.Wait()
+		futuretest.WantCancelled(t, next, errE)
+		if n := future.Watchers(&p.Future); n != 0 {
+			t.Errorf("%d registrations left on the source", n)
+		}
+	})
 }
 
-func TestC21_CancelOfFinishedChild(t *testing.T) {
+// Scenario K9
+func TestChain_CancelWithAShieldedSource(t *testing.T) {
+	eachVerbButFinally(t, func(t *testing.T, v chainVerb) {
+		p := future.NewPromise[int]()
+		d := v.attach(t.Context(), future.Shield(&p.Future), mustNotRun(t))
+		d.Cancel()
+		futuretest.WantCancelled(t, d)
+		futuretest.WantPending(t, p)
+		if n := future.Watchers(&p.Future); n != 0 {
+			t.Errorf("%d registrations left on the source", n)
+		}
+		wantNoError(t, v.call(p))
+		synctest.Wait()
+	})
+}
+
+// A running source is asked to stop, and the derived future does not wait for it.
+// Scenario K9
+func TestChain_CancelWithARunningSource(t *testing.T) {
+	eachVerbButFinally(t, func(t *testing.T, v chainVerb) {
+		cleanup := make(chan struct{})
+		src := future.Go(t.Context(), func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			<-cleanup
+			return 7, context.Cause(ctx)
+		})
+		synctest.Wait()
+		d := v.attach(t.Context(), src, mustNotRun(t))
+		if !d.CancelCause(errE) {
+			t.Fatal("CancelCause of a pending derived future = false")
+		}
+		futuretest.WantCancelled(t, d, errE)
+		futuretest.WantPending(t, src)
+		if n := future.Watchers(src); n != 0 {
+			t.Errorf("%d registrations left on the source", n)
+		}
+		close(cleanup)
+		synctest.Wait()
+		if !src.IsDone() || !errors.Is(src.Err(), errE) {
+			t.Fatalf("the source: %v; want it ended with the cause", src)
+		}
+	})
+}
+
+// Canceling a derived future cancels its source, and with it all other futures derived from that
+// source. Canceling a link in the middle cancels both its upstream and its downstream links.
+// Scenario K9
+func TestChain_CancelInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
-		child := chainOf(t.Context(), &p.Future, 1)
-		cancelled := true
-		child.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) {
-			cancelled = child.Cancel() || p.Cancel()
-		})
-		p.SetResult(1)
-		synctest.Wait()
-		if cancelled {
-			t.Fatal("Cancel of a done future returned true")
+		links := []*future.Future[int]{&p.Future}
+		for i := range 10 {
+			links = append(links, attachThen(t.Context(), links[i], mustNotRun(t)))
 		}
-		wantValue(t, child, 2)
-		wantValue(t, &p.Future, 1)
+		branch := attachThen(t.Context(), links[3], mustNotRun(t))
+		links[5].CancelCause(errE)
+		synctest.Wait()
+		for _, d := range append(links, branch) {
+			futuretest.WantCancelled(t, d, errE)
+		}
 	})
 }
 
-func TestB14_ScaleOfThen(t *testing.T) {
-	const n = 100_000
-	coreShallow(t)
-	derive := func(p *future.Promise[int], calls *atomic.Int32) []*future.Future[int] {
-		all := make([]*future.Future[int], n)
-		for i := range all {
-			all[i] = future.Then(context.Background(), &p.Future, func(_ context.Context, v int) (int, error) {
-				calls.Add(1)
-				return v + i, nil
-			})
-		}
-		return all
-	}
-	t.Run("Values", func(t *testing.T) {
+// Scenario K9
+func TestChain_CancelLeavesADoneSourceAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := future.FromResult(1), future.NewPromise[int]()
+		d := future.Combine(t.Context(), a, &b.Future, func(context.Context, int, int) (int, error) { return 0, nil })
+		d.CancelCause(errE)
+		futuretest.WantValue(t, a, 1)
+		futuretest.WantCancelled(t, &b.Future, errE)
+	})
+}
+
+// The context of fn is canceled with the derived future, and the derived future does not wait for
+// fn.
+func TestChain_CancelWhileTheFunctionRuns(t *testing.T) {
+	eachVerbButFinally(t, func(t *testing.T, v chainVerb) {
 		p := future.NewPromise[int]()
-		var calls atomic.Int32
-		all := derive(p, &calls)
-		p.SetResult(1)
-		for i, f := range all {
-			<-f.Done()
-			wantValue(t, f, 1+i)
+		cleanup := make(chan struct{})
+		var cause error
+		d := v.attach(t.Context(), &p.Future, func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			<-cleanup
+			return 7, nil
+		})
+		next := attachHandle(t.Context(), d, returnSeven)
+		wantNoError(t, v.call(p))
+		outcome := p.Err()
+		synctest.Wait()
+		if !d.CancelCause(errE) {
+			t.Fatal("CancelCause while fn runs = false")
 		}
-		if calls.Load() != n {
-			t.Fatalf("%d calls for %d derived futures", calls.Load(), n)
+		futuretest.WantCancelled(t, d, errE)
+		synctest.Wait()
+		if !errors.Is(cause, errE) {
+			t.Errorf("fn's context has the cause %v; want E", cause)
+		}
+		futuretest.WantValue(t, next, 7)
+		if d.Cancel() {
+			t.Error("Cancel of a done derived future = true")
+		}
+		close(cleanup)
+		synctest.Wait()
+		futuretest.WantCancelled(t, d, errE)
+		if p.Err() != outcome {
+			t.Errorf("the source: %v", &p.Future)
 		}
 	})
-	t.Run("Error", func(t *testing.T) {
+}
+
+// Contexts derived from the context of fn end with it, and so does work started with it.
+func TestChain_CancelReachesDerivedContexts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := attachThen(t.Context(), future.FromResult(1), func(ctx context.Context) (int, error) {
+			ctx, cancel := context.WithTimeout(ctx, time.Hour)
+			defer cancel()
+			return future.Go(ctx, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				if !errors.Is(context.Cause(ctx), errE) {
+					t.Errorf("cause %v; want E", context.Cause(ctx))
+				}
+				return 0, ctx.Err()
+			}).Await(context.WithoutCancel(ctx))
+		})
+		synctest.Wait()
+		d.CancelCause(errE)
+		synctest.Wait()
+		futuretest.WantCancelled(t, d, errE)
+	})
+}
+
+// A function that returns the error of its ended parent was canceled, as in Go. ThenFuture takes
+// the state of its inner future, and an error of the function of Finally is a clean-up error.
+func TestChain_ParentEndsWhileTheFunctionRuns(t *testing.T) {
+	eachVerb(t, func(t *testing.T, v chainVerb) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
 		p := future.NewPromise[int]()
-		var calls atomic.Int32
-		all := derive(p, &calls)
-		p.SetError(errE)
-		for _, f := range all {
-			<-f.Done()
-			if f.Err() != errE {
-				t.Fatalf("a derived future has %v; want exactly E", f.Err())
+		var cause error
+		d := v.attach(ctx, &p.Future, func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			return 0, ctx.Err()
+		})
+		wantNoError(t, v.call(p))
+		synctest.Wait()
+		cancel(errE)
+		synctest.Wait()
+		if !errors.Is(cause, errE) {
+			t.Errorf("fn's context has the cause %v; want E", cause)
+		}
+		if v.name == "ThenFuture" || v.name == "Finally" {
+			if !d.IsDone() {
+				t.Errorf("%v; want it done", d)
 			}
+			return
 		}
-		if calls.Load() != 0 {
-			t.Fatalf("%d calls after a failure", calls.Load())
+		futuretest.WantCancelled(t, d, errE)
+	})
+}
+
+// The work of ThenFuture goes on after its function has returned: until the derived future settles,
+// the end of its context reaches the work started with it.
+func TestThenFuture_ParentEndsWhileTheInnerIsPending(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			start := make(chan struct{})
+			d := future.ThenFuture(ctx, future.FromResult(1), func(ctx context.Context, _ int) *future.Future[int] {
+				if early {
+					_ = ctx.Done()
+				}
+				return future.Go(ctx, func(ctx context.Context) (int, error) {
+					<-start
+					<-ctx.Done()
+					return 0, ctx.Err()
+				})
+			})
+			synctest.Wait()
+			close(start)
+			synctest.Wait()
+			cancel(errE)
+			synctest.Wait()
+			if !d.IsDone() {
+				d.Cancel()
+				t.Fatalf("the context has ended, and the inner task runs on (asked for Done early: %v)", early)
+			}
+			futuretest.WantCancelled(t, d, errE)
+		})
+	}
+}
+
+// No future stays pending under an ended context.
+func TestChain_EndedContext(t *testing.T) {
+	eachVerb(t, func(t *testing.T, v chainVerb) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		p := future.NewPromise[int]()
+		d := v.attach(ctx, &p.Future, func(ctx context.Context) (int, error) { return 7, ctx.Err() })
+		_ = v.call(p)
+		synctest.Wait()
+		if !d.IsDone() {
+			t.Fatalf("%v; want it done", d)
 		}
 	})
-	t.Run("Linear", func(t *testing.T) {
-		callbackLinear(t, func(n int) time.Duration {
+}
+
+// The links of a running chain are canceled one by one, although they share a goroutine.
+func TestChain_CancelReachesTheRunningLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := future.NewPromise[int]()
+		first := attachThen(t.Context(), &p.Future, returnSeven)
+		second := attachThen(t.Context(), first, func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		third := attachThen(t.Context(), second, mustNotRun(t))
+		wantNoError(t, p.SetResult(1))
+		synctest.Wait()
+		futuretest.WantValue(t, first, 7)
+		if first.Cancel() {
+			t.Error("Cancel of the first link, which is done, = true")
+		}
+		synctest.Wait()
+		futuretest.WantPending(t, second)
+		third.CancelCause(errE)
+		synctest.Wait()
+		futuretest.WantCancelled(t, second, errE)
+		futuretest.WantCancelled(t, third, errE)
+	})
+}
+
+// A chain is one task to its executor. A stop request to that task must reach the link that is
+// running, or Close of the executor would wait forever.
+func TestChain_ExecutorStopsTheRunningLink(t *testing.T) {
+	tests := []struct {
+		name   string
+		source func(ctx context.Context) (src *future.Future[int], start func())
+	}{
+		{"promise", func(context.Context) (*future.Future[int], func()) {
 			p := future.NewPromise[int]()
-			all := make([]*future.Future[int], n)
-			start := time.Now()
-			for i := range all {
-				all[i] = chainOf(context.Background(), &p.Future, 1)
-			}
-			p.SetError(errE)
-			for _, f := range all {
-				<-f.Done()
-				_ = f.Err()
-			}
-			return time.Since(start)
-		})
-	})
-}
-
-func TestB16_NoRetentionOfThen(t *testing.T) {
-	// A shield keeps the source from being cancelled with the derived future, so that it can live on.
-	p := future.NewPromise[int]()
-	n := 1_000_000
-	if raceEnabled {
-		n = 200_000
+			return &p.Future, func() { p.SetResult(0) }
+		}},
+		{"task", func(ctx context.Context) (*future.Future[int], func()) { return future.Go(ctx, returnSeven), func() {} }},
 	}
-	coreWantFlat(t, 1<<20, func() {
-		for range n {
-			chainOf(context.Background(), future.Shield(&p.Future), 1).Cancel()
-		}
-	})
-	if w := future.Watchers(p); w != 0 {
-		t.Fatalf("%d registrations left", w)
-	}
-	wantPending(t, p)
-}
-
-func TestB12_SlowCallbackAndThen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := future.NewPromise[int]()
-		latch := make(chan struct{})
-		p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { <-latch })
-		derived := chainOf(t.Context(), &p.Future, 3)
-		p.SetResult(1)
-		synctest.Wait()
-		wantValue(t, derived, 4)
-		close(latch)
-	})
-}
-
-func TestM5_WaitIsNotReading(t *testing.T) {
-	for name, observe := range map[string]func(t *testing.T, p *future.Promise[int]){
-		"Wait": func(t *testing.T, p *future.Promise[int]) {
-			done, _, err := future.Wait(context.Background(), future.WhenAllCompleted, &p.Future)
-			if err != nil || len(done) != 1 {
-				t.Errorf("Wait = %v, %v", done, err)
-			}
-		},
-		"WaitFirstFailed": func(t *testing.T, p *future.Promise[int]) {
-			done, _, err := future.Wait[future.Awaitable](context.Background(), future.WhenFirstFailed, p)
-			if err != nil || len(done) != 1 {
-				t.Errorf("Wait = %v, %v", done, err)
-			}
-		},
-		"AsCompleted": func(_ *testing.T, p *future.Promise[int]) {
-			for range future.AsCompleted(context.Background(), &p.Future) {
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := catchReports(t)
-			err := errors.New("nobody reads this")
-			unhandledDrop(func() {
-				p := future.NewPromise[int]()
-				p.SetError(err)
-				observe(t, p)
-			})
-			unhandledWant(t, r, err, 1)
-		})
-	}
-}
-
-// What is handed to a chain is read; what the chain ends in has to be.
-func TestM3_HandedToAChain(t *testing.T) {
-	err := errors.New("through the chain")
-	r := catchReports(t)
-	var last *future.Future[int]
-	unhandledDrop(func() {
-		p := future.NewPromise[int]()
-		last = chainOf(context.Background(), &p.Future, 3)
-		p.SetError(err)
-		<-last.Done()
-	})
-	unhandledWant(t, r, err, 0)
-	runtime.KeepAlive(last)
-	last = nil
-	unhandledWant(t, r, err, 1)
-
-	unhandledDrop(func() {
-		p := future.NewPromise[int]()
-		p.SetError(err)
-		_, _ = chainOf(context.Background(), &p.Future, 3).Await(context.Background())
-	})
-	unhandledWant(t, r, err, 1)
-}
-
-// Links onto every place of a long chain do not walk it each time.
-func TestCompleteWith_AlongAChain(t *testing.T) {
-	callbackLinear(t, func(n int) time.Duration {
-		chain := make([]*future.Promise[int], n)
-		for i := range chain {
-			chain[i] = future.NewPromise[int]()
-			if i > 0 {
-				_ = chain[i-1].CompleteWith(&chain[i].Future)
-			}
-		}
-		start := time.Now()
-		for _, p := range chain {
-			_ = future.NewPromise[int]().CompleteWith(&p.Future)
-		}
-		took := time.Since(start)
-		_ = chain[n-1].SetResult(1)
-		return took
-	})
-}
-
-// What runs on the spot, on an executor of whatever kind, comes after what is only handed over.
-func TestB12_SlowOnTheSpot(t *testing.T) {
-	for _, name := range []string{"Inline", "SerialOnInline", "FuncOnTheSpot"} {
-		for what, register := range map[string]func(ctx context.Context, p *future.Promise[int], wait func()){
-			"Callback": func(ctx context.Context, p *future.Promise[int], wait func()) {
-				p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { wait() })
-			},
-			"Then": func(ctx context.Context, p *future.Promise[int], wait func()) {
-				future.Then(ctx, &p.Future, func(context.Context, int) (int, error) { wait(); return 1, nil })
-			},
-		} {
-			t.Run(what+"/"+name, func(t *testing.T) {
+	for _, test := range tests {
+		for links := range 3 {
+			t.Run(fmt.Sprintf("%s/%d links before", test.name, links), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					latch := make(chan struct{})
-					defer close(latch)
-					p := future.NewPromise[int]()
-					register(future.WithExecutor(t.Context(), executorKinds()[name]), p, func() { <-latch })
-					derived, shield := chainOf(t.Context(), &p.Future, 1), future.Shield(&p.Future)
-					var log callbackLog
-					p.AddDoneCallback(t.Context(), log.add(1))
-					shield.AddDoneCallback(t.Context(), log.add(2))
-					go p.SetResult(1)
-					synctest.Wait()
-					wantValue(t, derived, 2)
-					wantValue(t, shield, 1)
-					if got := slices.Sorted(slices.Values(log.all())); !slices.Equal(got, []int{1, 2}) {
-						t.Errorf("callbacks %v have run; want 1 and 2", got)
+					q := new(futuretest.Queue)
+					ctx := future.WithExecutor(t.Context(), q)
+					d, start := test.source(ctx)
+					for range links {
+						d = attachThen(ctx, d, returnSeven)
 					}
+					var cause error
+					d = attachThen(ctx, d, func(ctx context.Context) (int, error) {
+						<-ctx.Done()
+						cause = context.Cause(ctx)
+						return 0, ctx.Err()
+					})
+					next := attachThen(ctx, d, mustNotRun(t))
+					start()
+					synctest.Wait()
+					var tasks []future.Task
+					stopped := make(chan struct{})
+					go func() {
+						defer close(stopped)
+						for task := q.Pop(); task != nil; task = q.Pop() {
+							tasks = append(tasks, task)
+							task.Run()
+						}
+					}()
+					synctest.Wait()
+					futuretest.WantPending(t, d)
+					if !tasks[len(tasks)-1].CancelCause(errE) {
+						t.Error("CancelCause of the task that runs = false")
+					}
+					synctest.Wait()
+					if !errors.Is(cause, errE) {
+						t.Errorf("the link's context has the cause %v; want E", cause)
+						d.Cancel()
+					}
+					<-stopped
+					futuretest.WantCancelled(t, d)
+					futuretest.WantCancelled(t, next)
 				})
 			})
 		}

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// cancelStopping starts a task that acknowledges its cancellation only when release is closed. It returns when the
-// task is running. Only for use inside a bubble.
-func cancelStopping(ctx context.Context, release <-chan struct{}) (f *future.Future[int], inside *context.Context) {
+// stoppingTask starts a task that acknowledges its cancellation only when release is closed, and
+// returns when the task is running. It must be called inside a bubble.
+func stoppingTask(ctx context.Context, release <-chan struct{}) (f *future.Future[int], inside *context.Context) {
 	inside = new(context.Context)
 	f = future.Go(ctx, func(ctx context.Context) (int, error) {
 		*inside = ctx
@@ -27,7 +28,8 @@ func cancelStopping(ctx context.Context, release <-chan struct{}) (f *future.Fut
 	return f, inside
 }
 
-func TestC1_PlainFuture(t *testing.T) {
+// Scenario C1
+func TestCancel_Promise(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
 		var log callbackLog
@@ -35,13 +37,13 @@ func TestC1_PlainFuture(t *testing.T) {
 		if !p.Cancel() {
 			t.Fatal("Cancel returned false")
 		}
-		wantCancelled(t, &p.Future)
-		coreWantClosed(t, p.Done())
+		futuretest.WantCancelled(t, &p.Future)
+		futuretest.WantClosed(t, p.Done())
 		if p.Cancel() || p.CancelCause(errE) {
 			t.Fatal("the second Cancel returned true")
 		}
 		log.want(t, 1)
-		wantCancelled(t, &p.Future)
+		futuretest.WantCancelled(t, &p.Future)
 		if errors.Is(p.Err(), errE) {
 			t.Fatal("a refused Cancel left its cause")
 		}
@@ -52,7 +54,7 @@ func TestC1_PlainFuture(t *testing.T) {
 		if !f.Cancel() {
 			t.Fatal("Cancel returned false")
 		}
-		wantCancelled(t, &p.Future)
+		futuretest.WantCancelled(t, &p.Future)
 		if err := p.SetResult(1); !errors.Is(err, future.ErrInvalidState) {
 			t.Fatalf("SetResult: %v; want ErrInvalidState", err)
 		}
@@ -77,9 +79,10 @@ func TestC1_PlainFuture(t *testing.T) {
 	})
 }
 
-func TestC2_CauseTravels(t *testing.T) {
+// Scenario C2
+func TestCancel_CauseTravels(t *testing.T) {
 	message := errors.New("shutting down")
-	custom := &cancelCause{code: 7}
+	custom := &codeError{code: 7}
 	for _, cause := range []error{message, custom, nil} {
 		name := fmt.Sprint(cause)
 		cancel := func(f future.Awaitable) bool {
@@ -96,7 +99,7 @@ func TestC2_CauseTravels(t *testing.T) {
 			if cause != nil && !errors.Is(err, cause) {
 				t.Fatalf("error %v; want the cause %v", err, cause)
 			}
-			var c *cancelCause
+			var c *codeError
 			if errors.As(err, &c) != (cause == custom) {
 				t.Fatalf("error %v yields the cause %v", err, c)
 			}
@@ -111,7 +114,7 @@ func TestC2_CauseTravels(t *testing.T) {
 					t.Fatal("Cancel returned false")
 				}
 				synctest.Wait()
-				wantCancelled(t, &p.Future)
+				futuretest.WantCancelled(t, &p.Future)
 				check(t, waited)
 				check(t, p.Err())
 				if waited != p.Err() {
@@ -135,7 +138,7 @@ func TestC2_CauseTravels(t *testing.T) {
 					t.Fatal("Cancel returned false")
 				}
 				_, err := f.Await(context.Background())
-				wantCancelled(t, f)
+				futuretest.WantCancelled(t, f)
 				check(t, err)
 				if cause != nil && inside != cause {
 					t.Fatalf("context.Cause = %v; want %v", inside, cause)
@@ -155,7 +158,7 @@ func TestC2_CauseTravels(t *testing.T) {
 	t.Run("FirstWins", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			release := make(chan struct{})
-			f, inside := cancelStopping(t.Context(), release)
+			f, inside := stoppingTask(t.Context(), release)
 			if !f.CancelCause(errE1) || !f.CancelCause(errE2) {
 				t.Fatal("CancelCause returned false")
 			}
@@ -165,13 +168,13 @@ func TestC2_CauseTravels(t *testing.T) {
 			}
 			close(release)
 			<-f.Done()
-			wantCancelled(t, f, errE1)
+			futuretest.WantCancelled(t, f, errE1)
 			if errors.Is(f.Err(), errE2) {
 				t.Fatalf("error %v is the second cause too", f.Err())
 			}
 		})
 	})
-	// What fn returns is often the cause itself, or an error around the context's.
+	// fn often returns the cause itself, or an error that wraps the error of the context.
 	t.Run("ReturnedErrors", func(t *testing.T) {
 		for name, returned := range map[string]func(context.Context) error{
 			"Err":       func(ctx context.Context) error { return ctx.Err() },
@@ -187,9 +190,9 @@ func TestC2_CauseTravels(t *testing.T) {
 					synctest.Wait()
 					f.CancelCause(errE)
 					<-f.Done()
-					wantCancelled(t, f, errE)
+					futuretest.WantCancelled(t, f, errE)
 					if v, _ := f.Result(); v != 0 {
-						t.Fatalf("a cancelled future holds the value %v", v)
+						t.Fatalf("a canceled future holds the value %v", v)
 					}
 				})
 			})
@@ -197,13 +200,37 @@ func TestC2_CauseTravels(t *testing.T) {
 	})
 }
 
-type cancelCause struct{ code int }
+type codeError struct{ code int }
 
-func (c *cancelCause) Error() string { return fmt.Sprint("code ", c.code) }
+func (c *codeError) Error() string { return fmt.Sprint("code ", c.code) }
 
-func TestC3_BeforeStart(t *testing.T) {
-	queued := func(t *testing.T) (*coreQueue, *future.Future[int], *bool) {
-		q, ran := new(coreQueue), new(bool)
+// The context of the task has exactly the cause for which the context of WithContext has ended.
+// Scenario C2
+func TestCancel_CauseOfWithContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		var cause error
+		f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			return 0, ctx.Err()
+		})
+		d := future.WithContext(ctx, f)
+		synctest.Wait()
+		cancel(errE)
+		synctest.Wait()
+		if cause != errE {
+			t.Errorf("the cause is %#v; want E itself", cause)
+		}
+		futuretest.WantCancelled(t, d, errE)
+		futuretest.WantCancelled(t, f, errE)
+	})
+}
+
+// Scenario C3
+func TestCancel_BeforeStart(t *testing.T) {
+	queued := func(t *testing.T) (*futuretest.Queue, *future.Future[int], *bool) {
+		q, ran := new(futuretest.Queue), new(bool)
 		ctx := future.WithExecutor(t.Context(), future.ExecutorFunc(q.Execute))
 		return q, future.Go(ctx, func(context.Context) (int, error) {
 			*ran = true
@@ -215,20 +242,20 @@ func TestC3_BeforeStart(t *testing.T) {
 			q, f, ran := queued(t)
 			var log callbackLog
 			f.AddDoneCallback(t.Context(), log.add(1))
-			wantPending(t, f)
+			futuretest.WantPending(t, f)
 			if !f.CancelCause(errE) {
 				t.Fatal("CancelCause returned false")
 			}
-			wantCancelled(t, f, errE)
-			coreWantClosed(t, f.Done())
+			futuretest.WantCancelled(t, f, errE)
+			futuretest.WantClosed(t, f.Done())
 			log.want(t, 1)
-			if n := q.run(); n != 1 {
+			if n := q.Run(); n != 1 {
 				t.Fatalf("the executor had %d tasks", n)
 			}
 			if *ran {
-				t.Fatal("a task that was cancelled before its start ran")
+				t.Fatal("a task that was canceled before its start ran")
 			}
-			wantCancelled(t, f, errE)
+			futuretest.WantCancelled(t, f, errE)
 			if f.Cancel() {
 				t.Fatal("Cancel of a done future returned true")
 			}
@@ -240,15 +267,16 @@ func TestC3_BeforeStart(t *testing.T) {
 		if *ran {
 			t.Fatal("ran before the executor ran it")
 		}
-		q.run()
-		wantValue(t, f, 1)
+		q.Run()
+		futuretest.WantValue(t, f, 1)
 	})
-	// A cancel against the start of the same task: it ran, or it was cancelled without.
+	// A cancel races with the start of the task: either the task runs, or it is canceled without
+	// having run.
 	t.Run("Race", func(t *testing.T) {
 		for range 1000 {
 			q, f, ran := queued(t)
 			var wg sync.WaitGroup
-			wg.Go(func() { q.run() })
+			wg.Go(func() { q.Run() })
 			wg.Go(func() { f.Cancel() })
 			wg.Wait()
 			if !f.IsDone() {
@@ -259,28 +287,30 @@ func TestC3_BeforeStart(t *testing.T) {
 			}
 		}
 	})
-	// The function and what it captured are of no more use once the task is cancelled, however long it stays queued.
+	// The function and its captures are released once the task is canceled, even while it stays
+	// queued.
 	t.Run("FunctionDropped", func(t *testing.T) {
-		q := new(coreQueue)
+		q := new(futuretest.Queue)
 		gone := make(chan struct{})
 		f := func() *future.Future[int] {
 			big := new([1 << 10]byte)
-			coreCleanup(big, gone)
+			closeWhenCollected(big, gone)
 			return future.Go(future.WithExecutor(t.Context(), q), func(context.Context) (int, error) { return int(big[0]), nil })
 		}()
 		f.Cancel()
-		if !collect(func() bool { return coreClosed(gone) }) {
-			t.Fatal("a cancelled task keeps its function")
+		if !futuretest.Collect(func() bool { return futuretest.Closed(gone) }) {
+			t.Fatal("a canceled task keeps its function")
 		}
-		q.run()
-		wantCancelled(t, f)
+		q.Run()
+		futuretest.WantCancelled(t, f)
 	})
 }
 
-func TestC4_RunningTask(t *testing.T) {
+// Scenario C4
+func TestCancel_RunningTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		f, inside := cancelStopping(t.Context(), release)
+		f, inside := stoppingTask(t.Context(), release)
 		woken := 0
 		go func() {
 			f.Await(context.Background())
@@ -295,11 +325,11 @@ func TestC4_RunningTask(t *testing.T) {
 			t.Fatal("Cancel returned false")
 		}
 		synctest.Wait()
-		coreWantClosed(t, (*inside).Done())
+		futuretest.WantClosed(t, (*inside).Done())
 		if err := (*inside).Err(); err != context.Canceled {
 			t.Fatalf("ctx.Err() = %v; want context.Canceled", err)
 		}
-		wantPending(t, f)
+		futuretest.WantPending(t, f)
 		log.want(t)
 		if woken != 0 {
 			t.Fatal("a waiter woke before the function returned")
@@ -309,17 +339,35 @@ func TestC4_RunningTask(t *testing.T) {
 		}
 		close(release)
 		log.want(t, 1)
-		wantCancelled(t, f)
+		futuretest.WantCancelled(t, f)
 		if woken != 1 {
 			t.Fatal("the waiter did not wake")
 		}
 		if f.Cancel() {
-			t.Fatal("Cancel of a cancelled future returned true")
+			t.Fatal("Cancel of a canceled future returned true")
 		}
 	})
 }
 
-func TestC5_RepeatedRequest(t *testing.T) {
+// Scenario C4
+func TestCancel_TaskReturnsTheCause(t *testing.T) {
+	cause := errors.New("cause")
+	started := make(chan struct{})
+	f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
+		close(started)
+		<-ctx.Done()
+		return 0, context.Cause(ctx)
+	})
+	<-started
+	if !f.CancelCause(cause) {
+		t.Fatal("CancelCause of a running task reported false")
+	}
+	<-f.Done()
+	futuretest.WantCancelled(t, f, cause)
+}
+
+// Scenario C5
+func TestCancel_Repeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		stops, cleanups := 0, 0
@@ -340,19 +388,20 @@ func TestC5_RepeatedRequest(t *testing.T) {
 				t.Fatal("Cancel of a task that is stopping returned false")
 			}
 			synctest.Wait()
-			coreWantClosed(t, inside.Done())
-			wantPending(t, f)
+			futuretest.WantClosed(t, inside.Done())
+			futuretest.WantPending(t, f)
 		}
 		close(release)
 		log.want(t, 1)
-		wantCancelled(t, f)
+		futuretest.WantCancelled(t, f)
 		if stops != 1 || cleanups != 1 {
 			t.Fatalf("%d stops and %d clean-ups; want one each", stops, cleanups)
 		}
 	})
 }
 
-func TestC6_SwallowedCancellation(t *testing.T) {
+// Scenario C6
+func TestCancel_IgnoredByTheTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := future.Go(t.Context(), func(ctx context.Context) (int, error) {
 			<-ctx.Done()
@@ -365,7 +414,7 @@ func TestC6_SwallowedCancellation(t *testing.T) {
 		if v, err := f.Await(context.Background()); v != 42 || err != nil {
 			t.Fatalf("Await() = %v, %v; want 42, <nil>", v, err)
 		}
-		wantValue(t, f, 42)
+		futuretest.WantValue(t, f, 42)
 		if f.Cancelled() {
 			t.Fatal("Cancelled() = true")
 		}
@@ -380,7 +429,7 @@ func TestC6_SwallowedCancellation(t *testing.T) {
 			synctest.Wait()
 			f.Cancel()
 			<-f.Done()
-			wantFailed(t, f, errE)
+			futuretest.WantFailed(t, f, errE)
 		})
 	})
 	t.Run("CleanUpPanics", func(t *testing.T) {
@@ -410,12 +459,13 @@ func TestC6_SwallowedCancellation(t *testing.T) {
 			synctest.Wait()
 			f.Cancel()
 			<-f.Done()
-			wantFailed(t, f, context.DeadlineExceeded)
+			futuretest.WantFailed(t, f, context.DeadlineExceeded)
 		})
 	})
 }
 
-func TestC7_SwallowAndKeepWorking(t *testing.T) {
+// Scenario C7
+func TestCancel_TaskKeepsWorking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
 		var reused error
@@ -429,19 +479,20 @@ func TestC7_SwallowAndKeepWorking(t *testing.T) {
 			t.Fatal("CancelCause returned false")
 		}
 		synctest.Wait()
-		wantPending(t, f)
-		wantPending(t, p)
+		futuretest.WantPending(t, f)
+		futuretest.WantPending(t, p)
 		if !errors.Is(reused, context.Canceled) || !errors.Is(reused, errE) {
 			t.Fatalf("Await on the ended context: %v; want context.Canceled and its cause", reused)
 		}
 		p.SetResult(42)
 		<-f.Done()
-		wantValue(t, f, 42)
-		wantValue(t, &p.Future, 42)
+		futuretest.WantValue(t, f, 42)
+		futuretest.WantValue(t, &p.Future, 42)
 	})
 }
 
-func TestC9_UnaskedCancellation(t *testing.T) {
+// Scenario C9
+func TestCancel_TaskReturnsAnUnaskedCancellation(t *testing.T) {
 	t.Run("PrivateContext", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := future.Go(t.Context(), func(ctx context.Context) (int, error) {
@@ -450,7 +501,7 @@ func TestC9_UnaskedCancellation(t *testing.T) {
 				return 0, ctx.Err()
 			})
 			<-f.Done()
-			wantFailed(t, f, context.Canceled)
+			futuretest.WantFailed(t, f, context.Canceled)
 		})
 	})
 	t.Run("FutureCancelledByOthers", func(t *testing.T) {
@@ -460,7 +511,7 @@ func TestC9_UnaskedCancellation(t *testing.T) {
 			synctest.Wait()
 			p.CancelCause(errE)
 			<-f.Done()
-			wantCancelled(t, f, errE)
+			futuretest.WantCancelled(t, f, errE)
 		})
 	})
 	t.Run("Wrapped", func(t *testing.T) {
@@ -469,7 +520,7 @@ func TestC9_UnaskedCancellation(t *testing.T) {
 				return 0, fmt.Errorf("giving up: %w", future.ErrCancelled)
 			})
 			<-f.Done()
-			wantCancelled(t, f)
+			futuretest.WantCancelled(t, f)
 		})
 	})
 	t.Run("Deadline", func(t *testing.T) {
@@ -481,10 +532,10 @@ func TestC9_UnaskedCancellation(t *testing.T) {
 				return 0, ctx.Err()
 			})
 			<-f.Done()
-			wantFailed(t, f, context.DeadlineExceeded)
+			futuretest.WantFailed(t, f, context.DeadlineExceeded)
 		})
 	})
-	// A panic is a failure, whatever its value.
+	// A panic is a failure for every panic value.
 	t.Run("Panic", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := future.Go(t.Context(), func(context.Context) (int, error) { panic(future.ErrCancelled) })
@@ -496,7 +547,8 @@ func TestC9_UnaskedCancellation(t *testing.T) {
 	})
 }
 
-func TestC10_SelfCancel(t *testing.T) {
+// Scenario C10
+func TestCancel_FromWithinTheTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f *future.Future[int]
 		start := make(chan struct{})
@@ -508,14 +560,15 @@ func TestC10_SelfCancel(t *testing.T) {
 		})
 		close(start)
 		<-f.Done()
-		wantValue(t, f, 12)
+		futuretest.WantValue(t, f, 12)
 		if !accepted {
 			t.Fatal("Cancel from within the running task returned false")
 		}
 	})
 }
 
-func TestC12_BothEnds(t *testing.T) {
+// Scenario C12
+func TestCancel_BothEnds(t *testing.T) {
 	for _, first := range []string{"source", "task"} {
 		t.Run(first, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -533,8 +586,8 @@ func TestC12_BothEnds(t *testing.T) {
 					p.Cancel()
 				}
 				log.want(t, 1, 1)
-				wantCancelled(t, f)
-				wantCancelled(t, &p.Future)
+				futuretest.WantCancelled(t, f)
+				futuretest.WantCancelled(t, &p.Future)
 			})
 		})
 	}
@@ -547,416 +600,32 @@ func TestC12_BothEnds(t *testing.T) {
 			wg.Go(func() { f.Cancel() })
 			wg.Wait()
 			<-f.Done()
-			wantCancelled(t, f)
-			wantCancelled(t, &p.Future)
+			futuretest.WantCancelled(t, f)
+			futuretest.WantCancelled(t, &p.Future)
 		}
 	})
 }
 
-func TestC14_Links(t *testing.T) {
-	t.Run("Down", func(t *testing.T) {
-		p, q := future.NewPromise[int](), future.NewPromise[int]()
-		p.CompleteWith(&q.Future)
-		if !p.CancelCause(errE) {
-			t.Fatal("CancelCause returned false")
-		}
-		wantCancelled(t, &p.Future, errE)
-		wantCancelled(t, &q.Future, errE)
-		if p.Cancel() || q.Cancel() {
-			t.Fatal("Cancel of a cancelled future returned true")
-		}
-	})
-	t.Run("Up", func(t *testing.T) {
-		p, q := future.NewPromise[int](), future.NewPromise[int]()
-		p.CompleteWith(&q.Future)
-		if !q.CancelCause(errE) {
-			t.Fatal("CancelCause returned false")
-		}
-		<-p.Done()
-		wantCancelled(t, &p.Future, errE)
-	})
-	// The linked promise is a derived future: it settles at once, and the running task is only asked to stop.
-	t.Run("Task", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			release := make(chan struct{})
-			f, inside := cancelStopping(t.Context(), release)
-			p := future.NewPromise[int]()
-			p.CompleteWith(f)
-			if !p.CancelCause(errE) {
-				t.Fatal("CancelCause returned false")
-			}
-			wantCancelled(t, &p.Future, errE)
-			synctest.Wait()
-			if got := context.Cause(*inside); got != errE {
-				t.Fatalf("context.Cause = %v; want E", got)
-			}
-			wantPending(t, f)
-			if n := future.Watchers(f); n != 0 {
-				t.Fatalf("%d registrations left on the task", n)
-			}
-			close(release)
-			synctest.Wait()
-			wantCancelled(t, f, errE)
-		})
-	})
-	t.Run("OfManyOnOne", func(t *testing.T) {
-		p1, p2, q := future.NewPromise[int](), future.NewPromise[int](), future.NewPromise[int]()
-		p1.CompleteWith(&q.Future)
-		p2.CompleteWith(&q.Future)
-		p1.Cancel()
-		<-p2.Done()
-		for _, p := range []*future.Promise[int]{p1, p2, q} {
-			wantCancelled(t, &p.Future)
-		}
-	})
-	const n = 100_000
-	build := map[string]func(chain []future.Promise[int], i int) int{
-		"OutsideIn": func(_ []future.Promise[int], i int) int { return i },
-		"InsideOut": func(chain []future.Promise[int], i int) int { return len(chain) - 2 - i },
-	}
-	for name, order := range build {
-		link := func(t *testing.T) []future.Promise[int] {
-			chain := make([]future.Promise[int], n)
-			for i := range n - 1 {
-				i = order(chain, i)
-				if err := chain[i].CompleteWith(&chain[i+1].Future); err != nil {
-					t.Fatal(err)
-				}
-			}
-			return chain
-		}
-		t.Run("Chain/"+name+"/Cancel", func(t *testing.T) {
-			coreShallow(t)
-			chain := link(t)
-			if !chain[0].CancelCause(errE) {
-				t.Fatal("CancelCause returned false")
-			}
-			wantCancelled(t, &chain[n-1].Future, errE)
-			for i := range chain {
-				wantCancelled(t, &chain[i].Future, errE)
-			}
-		})
-		t.Run("Chain/"+name+"/CancelInnermost", func(t *testing.T) {
-			coreShallow(t)
-			chain := link(t)
-			chain[n-1].CancelCause(errE)
-			<-chain[0].Done()
-			for i := range chain {
-				wantCancelled(t, &chain[i].Future, errE)
-			}
-		})
-		t.Run("Chain/"+name+"/CancelMiddle", func(t *testing.T) {
-			coreShallow(t)
-			chain := link(t)
-			chain[n/2].Cancel()
-			<-chain[0].Done()
-			<-chain[n-1].Done()
-			wantCancelled(t, &chain[0].Future)
-			wantCancelled(t, &chain[n-1].Future)
-		})
-		t.Run("Chain/"+name+"/Outcomes", func(t *testing.T) {
-			coreShallow(t)
-			chain := link(t)
-			chain[n-1].SetResult(5)
-			<-chain[0].Done()
-			for i := range chain {
-				wantValue(t, &chain[i].Future, 5)
-			}
-		})
-	}
-	t.Run("Cycle", func(t *testing.T) {
+// Scenario C12
+func TestCancel_BothEndsOfThen(t *testing.T) {
+	for range 500 {
 		p := future.NewPromise[int]()
-		if err := p.CompleteWith(&p.Future); !errors.Is(err, future.ErrCycle) {
-			t.Fatalf("CompleteWith(itself): %v; want ErrCycle", err)
-		}
-		wantPending(t, p)
-		if n := future.Watchers(p); n != 0 {
-			t.Fatalf("%d registrations left", n)
-		}
-		if err := p.SetResult(1); err != nil {
-			t.Fatalf("SetResult after the refused link: %v", err)
-		}
-		wantValue(t, &p.Future, 1)
-	})
-	// Two cancels and a settle from three ends of one link.
-	t.Run("Race", func(t *testing.T) {
-		for range 500 {
-			p, q := future.NewPromise[int](), future.NewPromise[int]()
-			var wg sync.WaitGroup
-			wg.Go(func() { p.CompleteWith(&q.Future) })
-			wg.Go(func() { p.Cancel() })
-			wg.Go(func() { q.SetResult(1) })
-			wg.Wait()
-			<-p.Done()
-			<-q.Done()
-			if n := future.Watchers(q); n != 0 {
-				t.Fatalf("%d registrations left", n)
-			}
-		}
-	})
-}
-
-func TestC15_LateLink(t *testing.T) {
-	p, q := future.NewPromise[int](), future.NewPromise[int]()
-	p.CancelCause(errE)
-	if err := p.CompleteWith(&q.Future); !errors.Is(err, future.ErrInvalidState) {
-		t.Fatalf("CompleteWith on a cancelled promise: %v; want ErrInvalidState", err)
-	}
-	wantCancelled(t, &q.Future, errE)
-	t.Run("Task", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := future.NewPromise[int]()
+		last := chainOf(context.Background(), &p.Future, 3)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
 			p.Cancel()
-			f := future.Go(t.Context(), func(ctx context.Context) (int, error) {
-				<-ctx.Done()
-				return 0, ctx.Err()
-			})
-			synctest.Wait()
-			if p.CompleteWith(f) == nil {
-				t.Fatal("CompleteWith on a cancelled promise was accepted")
-			}
-			synctest.Wait()
-			wantCancelled(t, f)
-		})
-	})
-	t.Run("DoneSource", func(t *testing.T) {
-		p, f := future.NewPromise[int](), future.FromResult(1)
-		p.Cancel()
-		if p.CompleteWith(f) == nil {
-			t.Fatal("CompleteWith on a cancelled promise was accepted")
-		}
-		wantValue(t, f, 1)
-		wantCancelled(t, &p.Future)
-	})
-	// Nobody asked for a cancellation here.
-	t.Run("SettledOtherwise", func(t *testing.T) {
-		for _, settle := range coreSettles {
-			if settle.state == future.Cancelled {
-				continue
-			}
-			p, q := future.NewPromise[int](), future.NewPromise[int]()
-			settle.do(p)
-			if p.CompleteWith(&q.Future) == nil {
-				t.Fatalf("CompleteWith on a settled promise was accepted")
-			}
-			wantPending(t, q)
-			if n := future.Watchers(q); n != 0 {
-				t.Fatalf("%d registrations left on the refused source", n)
-			}
-		}
-	})
-	t.Run("Itself", func(t *testing.T) {
-		p := future.NewPromise[int]()
-		p.Cancel()
-		if p.CompleteWith(&p.Future) == nil {
-			t.Fatal("CompleteWith on a cancelled promise was accepted")
-		}
-		wantCancelled(t, &p.Future)
-	})
-}
-
-func TestC17_ParentContext(t *testing.T) {
-	t.Run("Cancelled", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			parent, cancel := context.WithCancelCause(t.Context())
-			var inside error
-			f := future.Go(parent, func(ctx context.Context) (int, error) {
-				<-ctx.Done()
-				inside = context.Cause(ctx)
-				return 0, ctx.Err()
-			})
-			synctest.Wait()
-			cancel(errE)
-			<-f.Done()
-			wantCancelled(t, f, errE)
-			if inside != errE {
-				t.Fatalf("context.Cause = %v; want E", inside)
-			}
-			if f.Cancel() {
-				t.Fatal("Cancel of a cancelled task returned true")
-			}
-		})
-	})
-	// The task never asked for Done: what it returns is the parent's error all the same.
-	t.Run("CancelledWithoutDone", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			parent, cancel := context.WithCancelCause(t.Context())
-			gate := make(chan struct{})
-			f := future.Go(parent, func(ctx context.Context) (int, error) {
-				<-gate
-				return 0, ctx.Err()
-			})
-			synctest.Wait()
-			cancel(errE)
-			close(gate)
-			<-f.Done()
-			wantCancelled(t, f, errE)
-		})
-	})
-	t.Run("Deadline", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			parent, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			start := time.Now()
-			f := future.Go(parent, func(ctx context.Context) (int, error) {
-				<-ctx.Done()
-				return 0, ctx.Err()
-			})
-			<-f.Done()
-			if time.Since(start) != time.Second {
-				t.Fatalf("settled after %v; want 1s", time.Since(start))
-			}
-			if f.State() != future.Failed || !errors.Is(f.Err(), context.DeadlineExceeded) || errors.Is(f.Err(), future.ErrCancelled) {
-				t.Fatalf("%v: %v; want failed with DeadlineExceeded", f, f.Err())
-			}
-		})
-	})
-	t.Run("Swallowed", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			parent, cancel := context.WithCancel(t.Context())
-			f := future.Go(parent, func(ctx context.Context) (int, error) {
-				<-ctx.Done()
-				return 42, nil
-			})
-			synctest.Wait()
-			cancel()
-			<-f.Done()
-			wantValue(t, f, 42)
-		})
-	})
-	t.Run("CleanUpFails", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			parent, cancel := context.WithCancel(t.Context())
-			f := future.Go(parent, func(ctx context.Context) (int, error) {
-				<-ctx.Done()
-				return 42, errE
-			})
-			synctest.Wait()
-			cancel()
-			<-f.Done()
-			wantFailed(t, f, errE)
-		})
-	})
-	t.Run("ChildFirst", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			parent, cancel := context.WithCancel(t.Context())
-			f := future.Go(parent, func(ctx context.Context) (int, error) {
-				ctx.Done()
-				return 1, nil
-			})
-			<-f.Done()
-			cancel()
-			synctest.Wait()
-			wantValue(t, f, 1)
-		})
-	})
-	t.Run("ParentIsATask", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var inner *future.Future[int]
-			outer := future.Go(t.Context(), func(ctx context.Context) (int, error) {
-				inner = future.Go(ctx, func(ctx context.Context) (int, error) {
-					<-ctx.Done()
-					return 0, ctx.Err()
-				})
-				return inner.Await(context.WithoutCancel(ctx))
-			})
-			synctest.Wait()
-			outer.CancelCause(errE)
-			<-outer.Done()
-			wantCancelled(t, inner, errE)
-			wantCancelled(t, outer, errE)
-		})
-	})
-	t.Run("ParentFirstThenCancel", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			parent, cancel := context.WithCancelCause(t.Context())
-			release := make(chan struct{})
-			f, inside := cancelStopping(parent, release)
-			cancel(errE1)
-			synctest.Wait()
-			if !f.CancelCause(errE2) {
-				t.Fatal("CancelCause of a task that is stopping returned false")
-			}
-			if got := context.Cause(*inside); got != errE1 {
-				t.Fatalf("context.Cause = %v; want the first cause E1", got)
-			}
-			close(release)
-			<-f.Done()
-			wantCancelled(t, f, errE1)
-		})
-	})
-	t.Run("EndsWhileQueued", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			for _, want := range []error{context.Canceled, context.DeadlineExceeded} {
-				parent, cancel := context.WithTimeout(t.Context(), time.Second)
-				q := new(coreQueue)
-				f := future.Go(future.WithExecutor(parent, q), func(context.Context) (int, error) {
-					t.Error("ran under an ended parent")
-					return 1, nil
-				})
-				if want == context.Canceled {
-					cancel()
-				}
-				<-parent.Done()
-				synctest.Wait()
-				q.run()
-				<-f.Done()
-				if !errors.Is(f.Err(), want) || f.Cancelled() != (want == context.Canceled) {
-					t.Fatalf("%v: %v; want %v", f, f.Err(), want)
-				}
-				cancel()
-			}
-		})
-	})
-}
-
-func TestC18_ParentAlreadyEnded(t *testing.T) {
-	cancelled := func() context.Context {
-		ctx, cancel := context.WithCancelCause(context.Background())
-		cancel(errE)
-		return ctx
-	}
-	late := func() context.Context {
-		ctx, cancel := context.WithDeadlineCause(context.Background(), time.Now().Add(-time.Second), errE)
-		defer cancel()
-		return ctx
-	}
-	for _, c := range []struct {
-		name  string
-		ctx   func() context.Context
-		state future.State
-		want  error
-	}{
-		{"Cancelled", cancelled, future.Cancelled, future.ErrCancelled},
-		{"Deadline", late, future.Failed, context.DeadlineExceeded},
-	} {
-		for _, ex := range []future.Executor{future.Goroutines, future.Inline, new(coreQueue)} {
-			t.Run(fmt.Sprintf("%s/%T", c.name, ex), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					f := future.Go(future.WithExecutor(c.ctx(), ex), func(context.Context) (int, error) {
-						t.Error("ran under an ended parent")
-						return 1, nil
-					})
-					coreWantClosed(t, f.Done())
-					if f.State() != c.state || !errors.Is(f.Err(), c.want) || !errors.Is(f.Err(), errE) {
-						t.Fatalf("%v: %v; want %v with %v and its cause", f, f.Err(), c.state, c.want)
-					}
-					var log callbackLog
-					f.AddDoneCallback(context.Background(), log.add(1))
-					log.want(t, 1)
-					if f.Cancel() {
-						t.Fatal("Cancel of a done future returned true")
-					}
-					if q, ok := ex.(*coreQueue); ok {
-						q.run()
-					}
-				})
-			})
-		}
+		}()
+		last.Cancel()
+		<-done
+		<-p.Done()
+		futuretest.WantCancelled(t, last)
+		futuretest.WantCancelled(t, &p.Future)
 	}
 }
 
-func TestC21_CancelFromCallback(t *testing.T) {
+// Scenario C21
+func TestCancel_FromACallback(t *testing.T) {
 	for _, ctx := range []context.Context{
 		context.Background(),
 		future.WithExecutor(context.Background(), future.Inline),
@@ -979,8 +648,8 @@ func TestC21_CancelFromCallback(t *testing.T) {
 				if len(results) != 3 {
 					t.Fatalf("results %v", results)
 				}
-				wantValue(t, &p.Future, 1)
-				wantValue(t, &child.Future, 1)
+				futuretest.WantValue(t, &p.Future, 1)
+				futuretest.WantValue(t, &child.Future, 1)
 			})
 		})
 	}
@@ -994,7 +663,7 @@ func TestC21_CancelFromCallback(t *testing.T) {
 			cancelled := true
 			f.AddDoneCallback(t.Context(), func(_ context.Context, f *future.Future[int]) { cancelled = f.Cancel() })
 			synctest.Wait()
-			wantValue(t, f, 1)
+			futuretest.WantValue(t, f, 1)
 			if cancelled || inside.Err() != nil {
 				t.Fatalf("Cancel returned %v, and the context's error is %v; want false and nil", cancelled, inside.Err())
 			}
@@ -1002,81 +671,49 @@ func TestC21_CancelFromCallback(t *testing.T) {
 	})
 }
 
-// The task hears of the very cause for which the context of WithContext has ended.
-func TestC2_CauseOfWithContext(t *testing.T) {
+// Scenario C21
+func TestCancel_OfAFinishedChild(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancelCause(context.Background())
-		var cause error
-		f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
-			<-ctx.Done()
-			cause = context.Cause(ctx)
-			return 0, ctx.Err()
+		p := future.NewPromise[int]()
+		child := chainOf(t.Context(), &p.Future, 1)
+		cancelled := true
+		child.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) {
+			cancelled = child.Cancel() || p.Cancel()
 		})
-		d := future.WithContext(ctx, f)
+		p.SetResult(1)
 		synctest.Wait()
-		cancel(errE)
-		synctest.Wait()
-		if cause != errE {
-			t.Errorf("the cause is %#v; want E itself", cause)
+		if cancelled {
+			t.Fatal("Cancel of a done future returned true")
 		}
-		wantCancelled(t, d, errE)
-		wantCancelled(t, f, errE)
+		futuretest.WantValue(t, child, 2)
+		futuretest.WantValue(t, &p.Future, 1)
 	})
 }
 
-func TestC4_AnswerWithTheCause(t *testing.T) {
-	cause := errors.New("cause")
-	started := make(chan struct{})
-	f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
-		close(started)
-		<-ctx.Done()
-		return 0, context.Cause(ctx)
-	})
-	<-started
-	if !f.CancelCause(cause) {
-		t.Fatal("CancelCause of a running task reported false")
-	}
-	<-f.Done()
-	wantCancelled(t, f, cause)
-}
+func TestCancelAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ps, fs := promises(3)
+		ps[1].SetResult(1)
+		if n := future.CancelAll(fs...); n != 2 {
+			t.Errorf("CancelAll = %d; want 2", n)
+		}
+		futuretest.WantCancelled(t, fs[0])
+		futuretest.WantValue(t, fs[1], 1)
+		futuretest.WantCancelled(t, fs[2])
+		if n := future.CancelAll(fs...); n != 0 {
+			t.Errorf("second CancelAll = %d; want 0", n)
+		}
+		if n := future.CancelAll[*future.Future[int]](); n != 0 {
+			t.Errorf("CancelAll of nothing = %d; want 0", n)
+		}
 
-// What is cancelled because it comes too late hears of the very cause, not of an error around it.
-func TestC15_CauseOfALateLink(t *testing.T) {
-	for name, hand := range map[string]func(ctx context.Context, late *future.Future[int]) func(){
-		"CompleteWith": func(_ context.Context, late *future.Future[int]) func() {
-			p := future.NewPromise[int]()
-			p.CancelCause(errE)
-			return func() { _ = p.CompleteWith(late) }
-		},
-		"ThenFuture": func(ctx context.Context, late *future.Future[int]) func() {
-			ret := make(chan struct{})
-			d := future.ThenFuture(ctx, future.FromResult(1), func(context.Context, int) *future.Future[int] {
-				<-ret
-				return late
-			})
-			synctest.Wait()
-			d.CancelCause(errE)
-			return func() { close(ret) }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var cause error
-				late := future.Go(t.Context(), func(ctx context.Context) (int, error) {
-					<-ctx.Done()
-					cause = context.Cause(ctx)
-					return 0, ctx.Err()
-				})
-				handOver := hand(t.Context(), late)
-				synctest.Wait()
-				wantPending(t, late)
-				handOver()
-				synctest.Wait()
-				if cause != errE {
-					t.Errorf("the cause is %#v; want E itself", cause)
-				}
-				wantCancelled(t, late, errE)
-			})
-		})
-	}
+		p, task := future.NewPromise[string](), cooperative(t.Context())
+		if n := future.CancelAll[future.Awaitable](&p.Future, task.Future, future.FromResult(1), &p.Future); n != 2 {
+			t.Errorf("CancelAll = %d; want 2", n)
+		}
+		synctest.Wait()
+		futuretest.WantCancelled(t, &p.Future)
+		futuretest.WantCancelled(t, task.Future)
+		task.wantAsked(t, nil)
+	})
 }

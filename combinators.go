@@ -1,30 +1,23 @@
 package future
 
-import (
-	"context"
-	"errors"
-	"sync/atomic"
-)
+import "context"
 
-// Gather returns the future of all values, in the order of futs, or of the
-// first failure: it fails as soon as one of futs does, with the very same
-// error, and the others run on. If one was cancelled it fails with an error
-// that Is [ErrCancelled]. Gather() is done, with an empty slice. asyncio:
-// gather.
+// Gather returns the future of all values, in the order of futs, or of the first failure: it
+// fails as soon as one of futs does, with the very same error, and the others run on. If one of
+// them was canceled, Gather fails with an error that Is [ErrCancelled]. Gather() is done, with
+// an empty slice. asyncio: gather.
 //
-// This and what follows holds for the other combinators of futures too. They do
-// not block, are safe for concurrent use and start no goroutine: they register
-// with those of futs that are pending, and deregister once these no longer
-// matter to them, in constant time each. If several of futs are done at the
-// call, the first in order counts; those that settle at nearly the same time, on
-// different goroutines, count in either order. Handing a future over counts as
-// reading its failure. Cancelling the derived future settles it at once and
-// cancels those of futs that are pending. They panic, before anything happens,
-// if one of futs is nil.
+// The following holds for the other combinators of futures too. They do not block, are safe for
+// concurrent use and start no goroutine: they register on the pending futures of futs, and take
+// off the registrations that no longer matter, in constant time each. If several of futs are
+// done at the call, the first in order counts. Futures that settle at nearly the same time, on
+// different goroutines, count in either order. A combinator counts as reading a failure of each
+// of futs. Canceling the derived future settles it at once and cancels the pending futures of
+// futs. The combinators panic, before anything happens, if one of futs is nil.
 func Gather[T any](futs ...*Future[T]) *Future[[]T] {
 	values := make([]T, len(futs))
 	for i, f := range futs {
-		if f == nil || f.state.Load() < succeeded {
+		if f == nil || f.c.state.Load() < succeeded {
 			return gatherPending(values, futs, i)
 		}
 		values[i] = f.v
@@ -32,201 +25,211 @@ func Gather[T any](futs ...*Future[T]) *Future[[]T] {
 	return FromResult(values)
 }
 
-type gather[T any] struct{ fanIn[[]T] }
-
 // gatherPending goes on where futs[i] has not succeeded.
 func gatherPending[T any](values []T, futs []*Future[T], i int) *Future[[]T] {
 	checkFutures("Gather", futs[i:])
-	g := new(gather[T])
-	g.partial = values
-	td := watchAll(&g.fanIn, g, futs[i:])
-	td.add(g.countdown())
-	td.run(nil)
-	return &g.Future
+	f, derived := newFan[[]T](&gatherKind, gatherFunc[T]{}, len(futs)-i)
+	setInputs(f, futs[i:])
+	derived.v = values
+	f.gather()
+	return derived
 }
 
-func (g *gather[T]) notify(n *node) todo {
-	if n.src.state.Load() < succeeded {
-		return g.lose(failed, inputFailure(n.src, originOf[[]T]()))
-	}
-	return g.countdown()
+func (f *fan) gather() {
+	e := f.watch()
+	e.add(f.collectIfLast())
+	e.run(nil)
 }
 
-func (g *gather[T]) countdown() todo {
-	if !g.last() {
-		return todo{}
+// collectIfLast counts one input, and after the last settles the future with the values.
+func (f *fan) collectIfLast() (e effects) {
+	if f.countDown() {
+		return f.fn.call(nil, nil, f.cell())
 	}
-	g.v = g.partial
-	nodes := g.takeLocked()
-	rest := g.v[len(g.v)-len(nodes):]
-	for i := range nodes {
-		rest[i] = futureOf[T](nodes[i].src).v
-	}
-	return g.publish(succeeded)
+	return e
 }
 
-// Outcomes returns the future of every outcome, in the order of futs. It waits
-// for all of them and never fails, though it can be cancelled. One of futs that
-// was cancelled is an outcome whose Err Is [ErrCancelled]. Outcomes() is done,
-// with an empty slice. See [Gather] for the rest. asyncio:
+var gatherKind = kind{
+	notify: func(r *registration) effects {
+		in := inputOf(r)
+		if in.src.hasSucceeded() {
+			return in.fan.collectIfLast()
+		}
+		e := in.fan.failWith(in.src)
+		e.add(in.fan.fn.call(nil, nil, in.fan.cell())) // drops the values
+		return e
+	},
+	cancel: func(r *registration, cause error) (*cell, []*cell) {
+		fan := fanOf(r)
+		fan.fn.call(nil, nil, fan.cell()) // drops the values
+		return cancelFan(r, cause)
+	},
+}
+
+// A gatherFunc fills in the values of a Gather, whose future has the values of the inputs that
+// had succeeded before. If the future has settled, it drops these.
+type gatherFunc[T any] struct{}
+
+func (gatherFunc[T]) call(_ context.Context, _, dst *cell) effects {
+	f := futureOf[[]T](dst)
+	dst.mu.Lock()
+	if s := dst.state.Load(); s >= settled {
+		if s < succeeded {
+			f.v = nil
+		}
+		dst.mu.Unlock()
+		return effects{}
+	}
+	inputs := fanBefore(dst).takeLocked()
+	rest := f.v[len(f.v)-len(inputs):]
+	for i := range inputs {
+		rest[i] = futureOf[T](inputs[i].src).v
+	}
+	return dst.settle(succeeded)
+}
+
+// Outcomes returns the future of every outcome, in the order of futs. It waits for all of them
+// and never fails, though it can be canceled. The Err of a future that was canceled Is
+// [ErrCancelled]. Outcomes() is done, with an empty slice. See [Gather] for the rest. asyncio:
 // gather(return_exceptions=True).
 func Outcomes[T any](futs ...*Future[T]) *Future[[]Outcome[T]] {
 	checkFutures("Outcomes", futs)
-	s := new(settling[T])
-	td := watchAll(&s.fanIn, s, futs)
-	td.add(s.notify(nil))
-	td.run(nil)
-	return &s.Future
+	f, derived := newFan[[]Outcome[T]](&outcomesKind, outcomesFunc[T]{}, len(futs))
+	setInputs(f, futs)
+	f.gather()
+	return derived
 }
 
-type settling[T any] struct{ fanIn[[]Outcome[T]] }
-
-func (s *settling[T]) notify(*node) todo {
-	if !s.last() {
-		return todo{}
-	}
-	nodes := s.takeLocked()
-	outcomes := make([]Outcome[T], len(nodes))
-	for i := range nodes {
-		f := futureOf[T](nodes[i].src)
-		outcomes[i].Value, outcomes[i].Err = f.v, f.cell.err()
-	}
-	s.v = outcomes
-	return s.publish(succeeded)
+var outcomesKind = kind{
+	notify: func(r *registration) effects { return inputOf(r).fan.collectIfLast() },
+	cancel: cancelFan,
 }
 
-// FirstCompleted returns a future of the outcome of the first of futs to be
-// done, whatever it is. The others run on. Of no futures it fails with
-// [ErrNoFutures]; if the first was cancelled it fails with an error that Is
-// [ErrCancelled]. See [Gather] for the rest. asyncio:
+// An outcomesFunc makes the value of an Outcomes.
+type outcomesFunc[T any] struct{}
+
+func (outcomesFunc[T]) call(_ context.Context, _, dst *cell) effects {
+	inputs := fanBefore(dst).take()
+	outcomes := make([]Outcome[T], len(inputs))
+	for i := range inputs {
+		f := futureOf[T](inputs[i].src)
+		outcomes[i] = Outcome[T]{f.v, f.c.err()}
+	}
+	return succeed(dst, outcomes)
+}
+
+// FirstCompleted returns a future with the outcome of the first of futs to be done, whatever it
+// is. The others run on. Of no futures it fails with [ErrNoFutures]. If the first was canceled,
+// it fails with an error that Is [ErrCancelled]. See [Gather] for the rest. asyncio:
 // wait(return_when=FIRST_COMPLETED), of one result.
 func FirstCompleted[T any](futs ...*Future[T]) *Future[T] {
-	return first("FirstCompleted", futs, false)
+	return first("FirstCompleted", futs, &firstKind)
 }
 
-// Race is [FirstCompleted], and cancels the others when the first is done. It
-// does not wait for them to stop. Of no futures it fails with [ErrNoFutures].
-func Race[T any](futs ...*Future[T]) *Future[T] { return first("Race", futs, true) }
+// Race is [FirstCompleted], and cancels the others when the first is done. It does not wait for
+// them to stop. Of no futures it fails with [ErrNoFutures].
+func Race[T any](futs ...*Future[T]) *Future[T] { return first("Race", futs, &raceKind) }
 
-type race[T any] struct{ fanIn[T] }
+var firstKind, raceKind = newFirstKind(), newFirstKind()
 
-func first[T any](name string, futs []*Future[T], cancels bool) *Future[T] {
+func newFirstKind() kind {
+	return kind{
+		notify: func(r *registration) effects {
+			in := inputOf(r)
+			return in.fan.settleAs(in.src)
+		},
+		cancel: cancelFan,
+	}
+}
+
+func first[T any](name string, futs []*Future[T], k *kind) *Future[T] {
 	checkFutures(name, futs)
-	r := new(race[T])
-	r.cancels = cancels
 	if len(futs) == 0 {
-		r.fail(failed, newFailure(ErrNoFutures, originOf[T]()))
-		return &r.Future
+		return FromError[T](ErrNoFutures)
 	}
 	for _, f := range futs { // before any is registered: the first in order wins
-		if f.isSettled() {
-			heedAll(futs)
-			td := r.won(f)
-			if cancels {
-				td.add(cancelAll(futs))
-			}
-			td.run(nil)
-			return &r.Future
+		if f.c.isSettled() {
+			return firstSettled(f, futs, k)
 		}
 	}
-	watchAll(&r.fanIn, r, futs).run(nil)
-	return &r.Future
+	f, derived := newFan[T](k, (*Future[T])(nil), len(futs))
+	f.cancels = k == &raceKind
+	setInputs(f, futs)
+	f.watch().run(nil)
+	return derived
 }
 
-func cancelAll[T any](futs []*Future[T]) (td todo) {
+// firstSettled returns a future with the outcome of won, one of futs, which has settled.
+func firstSettled[T any](won *Future[T], futs []*Future[T], k *kind) *Future[T] {
 	for _, f := range futs {
-		_, more := f.cell.cancel(nil)
-		td.add(more)
+		f.c.takeOver()
 	}
-	return td
+	f, derived := newFan[T](k, (*Future[T])(nil), 0)
+	f.settleAs(&won.c) // there is nobody yet to be notified
+	if k == &raceKind {
+		CancelAll(futs...)
+	}
+	return derived
 }
 
-func (r *race[T]) notify(n *node) todo { return r.won(futureOf[T](n.src)) }
-
-func (r *race[T]) won(f *Future[T]) todo {
-	if f.state.Load() >= succeeded {
-		return r.win(f.v)
-	}
-	return r.lose(failed, inputFailure(&f.cell, originOf[T]()))
-}
-
-// FirstSucceeded returns a future of the value of the first of futs to succeed.
-// The others run on: [Hedge] with a delay of 0 is the form that cancels them.
-// If none succeeds, it fails when the last has, with the errors of all, joined
-// in the order of futs (see [errors.Join]; of one future with the very same
-// error). One that was cancelled counts as one that failed. Of no futures it
-// fails with [ErrNoFutures]. See [Gather] for the rest.
+// FirstSucceeded returns a future with the value of the first of futs to succeed. The others
+// run on: [Hedge] with a delay of 0 is the form that cancels them. If none succeeds, it fails
+// when the last one is done, with the errors of all, joined in the order of futs (see
+// [errors.Join]; of one future with the very same error). A future that was canceled counts as
+// failed. Of no futures FirstSucceeded fails with [ErrNoFutures]. See [Gather] for the rest.
 func FirstSucceeded[T any](futs ...*Future[T]) *Future[T] {
 	checkFutures("FirstSucceeded", futs)
-	s := new(successor[T])
 	if len(futs) == 0 {
-		s.fail(failed, newFailure(ErrNoFutures, originOf[T]()))
-		return &s.Future
+		return FromError[T](ErrNoFutures)
 	}
 	for _, f := range futs {
-		if f.state.Load() >= succeeded {
-			heedAll(futs)
-			return FromResult(f.v)
+		if f.c.hasSucceeded() {
+			return firstSettled(f, futs, &firstSucceededKind)
 		}
 	}
-	td := watchAll(&s.fanIn, s, futs)
-	td.add(s.countdown())
-	td.run(nil)
-	return &s.Future
+	f, derived := newFan[T](&firstSucceededKind, (*Future[T])(nil), len(futs))
+	setInputs(f, futs)
+	e := f.watch()
+	e.add(f.failIfLast())
+	e.run(nil)
+	return derived
 }
 
-type successor[T any] struct{ fanIn[T] }
-
-func (s *successor[T]) notify(n *node) todo {
-	if n.src.state.Load() >= succeeded {
-		return s.win(futureOf[T](n.src).v)
-	}
-	return s.countdown()
+var firstSucceededKind = kind{
+	notify: func(r *registration) effects {
+		in := inputOf(r)
+		if in.src.hasSucceeded() {
+			return in.fan.settleAs(in.src)
+		}
+		return in.fan.failIfLast()
+	},
+	cancel: cancelFan,
 }
 
-func (s *successor[T]) countdown() todo {
-	if !s.last() {
-		return todo{}
+// failIfLast counts one input, and after the last settles the future with the errors of all.
+func (f *fan) failIfLast() (e effects) {
+	c := f.cell()
+	if !f.countDown() || !c.lockPending(0) {
+		return e
 	}
-	nodes := s.takeLocked()
-	errs := make([]error, len(nodes))
-	news := echo // that all inputs were cancelled is none
-	for i := range nodes {
-		src := nodes[i].src
+	inputs := f.takeLocked()
+	errs := make([]error, len(inputs))
+	allCancelled := true
+	for i := range inputs {
+		src := inputs[i].src
 		errs[i] = src.failure().err
-		if src.state.Load() >= failed {
-			news = newFailure
-		}
+		allCancelled = allCancelled && src.state.Load() < failed
 	}
-	return s.publishFailure(failed, news(joined(errs), originOf[T]()))
+	fl := newFailure(joined(errs), originOfFunc(f.fn))
+	if allCancelled {
+		fl = newEcho(fl.err)
+	}
+	return c.settleFailed(failed, fl)
 }
 
-// joined is errors.Join, but leaves one error as it is.
-func joined(errs []error) error {
-	if len(errs) == 1 {
-		return errs[0]
-	}
-	return errors.Join(errs...)
-}
-
-// all returns a future that succeeds when all of srcs have, and fails with the
-// first failure.
-func all(srcs ...*cell) *Future[struct{}] {
-	b := new(barrier[struct{}])
-	b.prepare(b, len(srcs))
-	var td todo
-	for i, src := range srcs {
-		td.add(b.watchOne(&b.nodes[i], src))
-	}
-	td.add(b.open())
-	td.add(b.countdown())
-	td.run(nil)
-	return &b.Future
-}
-
-// CancelAll cancels each of futs, as their Cancel does, and returns how many of
-// these calls reported true. It does not wait for work to stop, and is safe for
-// concurrent use. It panics, before it cancels any, if one of futs is nil.
+// CancelAll calls Cancel of each of futs, and returns how many of these calls returned true. It
+// does not wait for work to stop, and is safe for concurrent use. It panics, before it cancels
+// any, if one of futs is nil.
 func CancelAll[F Awaitable](futs ...F) int {
 	checkAwaitables("CancelAll", futs)
 	n := 0
@@ -236,6 +239,15 @@ func CancelAll[F Awaitable](futs ...F) int {
 		}
 	}
 	return n
+}
+
+// checkFutures panics if one of futs is nil.
+func checkFutures[T any](name string, futs []*Future[T]) {
+	for _, f := range futs {
+		if f == nil {
+			panic("future: " + name + ": nil future")
+		}
+	}
 }
 
 // checkAwaitables panics if one of futs is nil.
@@ -248,127 +260,4 @@ func checkAwaitables[F Awaitable](name string, futs []F) {
 	for _, f := range futs {
 		f.base() // which panics, also if f embeds a future by a nil pointer
 	}
-}
-
-// Map calls fn with each of items, no more than limit at a time, and returns
-// the future of the results, in the order of items. The next call starts as one
-// ends.
-//
-// The calls run on the executor of ctx, by limit tasks or fewer that take the
-// items in order; never on the caller's goroutine, unless that executor is
-// [Inline]. If the executor refuses some of the tasks, the others do the work; if
-// it refuses all, the future fails with the executor's error. As soon as a call
-// fails, so does the future, with the very same error; the contexts of the running calls are cancelled, and those that have not
-// started never start. A call that returns [ErrCancelled] makes the future fail
-// as well, not be cancelled. Cancelling the future stops the calls in the same
-// way, and so does the end of ctx, though the future then settles only when one
-// of the running calls has returned: it is cancelled, or has failed if it was a
-// deadline that passed.
-//
-// One failure is the end of all; for partial results, fn returns Outcome[B]{Err: err},
-// nil, and never fails.
-//
-// The items must not be changed before the calls have returned. After a failure
-// or a cancellation that may be later than the future is done; to wait for the
-// calls, run them in a [Group].
-//
-// Map of no items is done, with an empty slice. It does not block and is safe for
-// concurrent use. It panics if ctx or fn is nil or limit is below 1.
-func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Context, A) (B, error)) *Future[[]B] {
-	switch {
-	case ctx == nil:
-		panic("future: Map: nil context")
-	case fn == nil:
-		panic("future: Map: nil function")
-	case limit < 1:
-		panic("future: Map: limit below 1")
-	}
-	results := make([]B, len(items))
-	if len(items) == 0 {
-		return FromResult(results)
-	}
-	m := &mapping[B]{ctx: ctx}
-	m.partial, m.cancels = results, true
-	var next atomic.Int64
-	take := func(ctx context.Context) (struct{}, error) {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= len(items) || m.isSettled() {
-				return struct{}{}, nil
-			}
-			if ctx.Err() != nil {
-				return struct{}{}, contextError(ctx)
-			}
-			v, err := fn(ctx, items[i])
-			if err != nil {
-				m.failed.Store(true)
-				next.Store(int64(len(items))) // m has not settled yet
-				return struct{}{}, err
-			}
-			results[i] = v
-			m.finished.Add(1)
-		}
-	}
-	hands := make([]*task[struct{}], min(limit, len(items)))
-	tasks := make([]*Future[struct{}], len(hands))
-	for i := range hands {
-		hands[i] = newTask(ctx, take)
-		tasks[i] = &hands[i].Future
-	}
-	watchAll(&m.fanIn, m, tasks).run(nil)
-	for _, t := range hands {
-		t.post()
-	}
-	return &m.Future
-}
-
-// A mapping is the future of Map. Its inputs are the tasks that take the items.
-type mapping[B any] struct {
-	fanIn[[]B]
-	ctx      context.Context // guarded by mu; nil once settled
-	finished atomic.Int64    // calls that have returned, and have not failed
-	failed   atomic.Bool     // a call has returned an error
-}
-
-func (m *mapping[B]) notify(n *node) (td todo) {
-	if !m.lockPending(0) {
-		return todo{}
-	}
-	ctx, results := m.ctx, m.partial
-	m.mu.Unlock()
-	left := m.left.Add(-1) - 1
-	switch state := stateOf(n.src.state.Load()); {
-	case m.finished.Load() == int64(len(results)): // whatever a task without work does
-		td = m.win(results)
-	case state == Succeeded, left > 0 && m.isRefusal(n.src): // others do the work
-	case state == Cancelled && ctx.Err() != nil:
-		td = m.lose(endedBy(ctx, originOf[[]B]()))
-	default:
-		td = m.lose(failed, inputFailure(n.src, originOf[[]B]()))
-	}
-	if m.isSettled() {
-		m.forget()
-	}
-	return td
-}
-
-// isRefusal reports whether the task of c has failed because the executor refused it.
-func (m *mapping[B]) isRefusal(c *cell) bool {
-	if stateOf(c.state.Load()) != Failed || m.failed.Load() {
-		return false
-	}
-	err := c.failure().err
-	_, panicked := err.(*PanicError)
-	return !panicked && err != ErrGoexit
-}
-
-func (m *mapping[B]) forget() {
-	m.mu.Lock()
-	m.ctx = nil
-	m.mu.Unlock()
-}
-
-func (m *mapping[B]) abandon(cause error) list {
-	m.forget()
-	return m.fanIn.abandon(cause)
 }

@@ -2,312 +2,253 @@ package future
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
+	"unsafe"
+
+	"github.com/channel-native/future/internal/lending"
 )
 
-// WithExecutor returns a context whose executor is ex: what Go,
-// AddDoneCallback, Then and their kin run with that context, and with contexts
-// derived from it, runs there. It neither starts nor closes ex. It panics if
-// ctx or ex is nil.
-func WithExecutor(ctx context.Context, ex Executor) context.Context {
-	if ctx == nil {
-		panic("future: WithExecutor: nil context")
-	}
-	if ex == nil {
-		panic("future: WithExecutor: nil executor")
-	}
-	return newPlacement(ctx, ex)
-}
-
-// ExecutorFrom returns the executor of ctx: that of the nearest WithExecutor,
-// or [Goroutines]. It is never nil. It panics if ctx is nil. asyncio:
-// Future.get_loop, asyncio.get_running_loop.
-func ExecutorFrom(ctx context.Context) Executor {
-	if ctx == nil {
-		panic("future: ExecutorFrom: nil context")
-	}
-	return placementOf(ctx).executor
-}
-
-// WithTimeout returns a future of the outcome of f, or, if f is not done when d
-// has passed, of the error [ErrTimeout]. It then cancels f, with ErrTimeout as
-// the cause, and settles without waiting for f to stop: to wait until cancelled
-// work has stopped, await the task itself, or use a [Group].
-// WithTimeout(Shield(f), d) is the form that leaves the work running. d counts
-// from the call of WithTimeout, so that what f waits for before it starts, such as a
-// place in a pool, counts too; to bound the work alone, use context.WithTimeout in it.
+// A scope is the context that the function of a task or a stage gets.
 //
-// The outcome of an f that is done counts, also at the deadline, and for a d of
-// 0 or less. Cancelling the derived future cancels f. A state Cancelled is
-// passed on. The timer is stopped when it is no longer needed; there is one,
-// and no goroutine. Handing f over counts as reading its failure. WithTimeout
-// does not block, is safe for concurrent use and panics if f is nil. asyncio:
-// wait_for, timeout.
-func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
-	if f == nil {
-		panic("future: WithTimeout: nil future")
-	}
-	return limited(f, d)
+// It lies inside the future's own allocation and is only a view of its parent until somebody
+// asks for Done, derives a context that can be canceled from it, or cancels it. Only then it
+// gets a context of package context of its own, so that contexts that are derived from it, also
+// through values and foreign wrappers, attach without a goroutine, and context.Cause works.
+// That context hears of the end of the parent through context.AfterFunc and is not its child: a
+// child can be taken off its parent only by canceling it, and the return of the function must
+// take it off and not cancel it.
+//
+// The future that a scope lies in keeps the parent context alive, as a goroutine that still
+// holds the scope after the function has returned may read its values.
+type scope struct {
+	parent context.Context
+	place  *placement
+	live   atomic.Pointer[liveScope]
 }
 
-// WithDeadline is [WithTimeout] with a point in time; one that is in the past
-// is a d of 0. It panics if f is nil. asyncio: timeout_at.
-func WithDeadline[T any](f *Future[T], t time.Time) *Future[T] {
-	if f == nil {
-		panic("future: WithDeadline: nil future")
-	}
-	return limited(f, time.Until(t))
+// cell returns the cell of the future that s is the scope of: it follows s.
+func (s *scope) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(*s))) }
+
+// scopeOf returns the scope of the future of c, which is a task or a stage.
+func scopeOf(c *cell) *scope {
+	return (*scope)(unsafe.Add(unsafe.Pointer(c), -int(unsafe.Sizeof(scope{}))))
 }
 
-func limited[T any](f *Future[T], d time.Duration) *Future[T] {
-	l := new(limit[T])
+// A liveScope is the part of a scope that is made when it is first needed. As a context it
+// stands between own and the parent of the scope, which it embeds: package context takes it for
+// a foreign context with an AfterFunc method, since its Done channel is not that of the parent.
+// All fields are constant once the scope refers to the liveScope.
+type liveScope struct {
+	context.Context // the parent; nil if own needs no registration with it
+
+	own    context.Context // ends when the work is to stop; nil if only run was needed
+	cancel context.CancelCauseFunc
+	stop   func() bool // ends the registration with the parent; nil if there is none
+	hear   func()      // what that registration calls, once or more often
+	run    *run        // nil unless the scope is the root of a run with more than one stage
+}
+
+// never is polled and compared by package context, but nobody waits for it.
+var never = make(chan struct{})
+
+func (l *liveScope) Done() <-chan struct{} { return never }
+
+func (l *liveScope) AfterFunc(f func()) (stop func() bool) {
+	l.stop, l.hear = context.AfterFunc(l.Context, f), f
+	return l.stop
+}
+
+// Deadline is the deadline of the parent, while the end of the parent is passed on.
+func (s *scope) Deadline() (deadline time.Time, ok bool) {
+	if s.returned() && s.Err() == nil {
+		return deadline, false
+	}
+	return s.parent.Deadline()
+}
+
+func (s *scope) Done() <-chan struct{} {
+	l := s.open()
+	s.catchUp(l)
+	return l.own.Done()
+}
+
+func (s *scope) Err() error {
+	l := s.opened()
+	if l == nil {
+		if s.returned() || s.parentErr() == nil {
+			return nil // once the function has returned the parent's end is no longer passed on
+		}
+		l = s.open() // for good: the error must not be nil again when the function has returned
+	}
+	s.catchUp(l)
+	return l.own.Err()
+}
+
+// catchUp ends l, the live scope of s, if the parent has ended. Package context does so from a
+// goroutine, which may come later than a caller of Err.
+func (s *scope) catchUp(l *liveScope) {
+	if l.hear != nil && l.own.Err() == nil && !s.returned() && s.parentErr() != nil {
+		l.hear()
+	}
+}
+
+// parentErr is s.parent.Err(), without a recursion where scopes lie in scopes.
+func (s *scope) parentErr() error {
+	for {
+		p, ok := s.parent.(*scope)
+		if !ok {
+			return s.parent.Err()
+		}
+		if l := p.opened(); l != nil {
+			if err := l.own.Err(); err != nil {
+				return err
+			}
+		}
+		if p.returned() {
+			return nil
+		}
+		s = p
+	}
+}
+
+var scopeKey byte // its address is the key of the scope, or the slotContext, of a context
+
+func (s *scope) Value(key any) any {
+	switch key {
+	case &scopeKey, lending.HolderKey{}:
+		return s
+	case &placementKey:
+		return s.place
+	}
+	if l := s.opened(); l != nil {
+		return l.own.Value(key)
+	}
+	return s.parent.Value(key)
+}
+
+func (s *scope) String() string { return "future.task" }
+
+// opened returns the live scope of s if it has a context of its own, else nil.
+func (s *scope) opened() *liveScope {
+	if l := s.live.Load(); l != nil && l.own != nil {
+		return l
+	}
+	return nil
+}
+
+// open returns the live scope of s, with a context of its own.
+func (s *scope) open() *liveScope {
+	for {
+		old := s.live.Load()
+		if old != nil && old.own != nil {
+			return old
+		}
+		l := newLiveScope(s.parent, s.returned())
+		if old != nil {
+			l.run = old.run
+		}
+		if !s.live.CompareAndSwap(old, l) {
+			l.detach()
+			continue
+		}
+		if s.returned() {
+			l.detach() // end did not see l
+		}
+		return l
+	}
+}
+
+func newLiveScope(parent context.Context, returned bool) *liveScope {
+	l := new(liveScope)
 	switch {
-	case !l.follows(f, l, heeded):
-	case d <= 0:
-		l.cut(ErrTimeout, failed, newFailure(ErrTimeout, originOf[T]())).run(nil)
+	case returned:
+		l.own, l.cancel = context.WithCancelCause(context.WithoutCancel(parent))
+	case parent.Done() == nil || parent.Err() != nil:
+		l.own, l.cancel = context.WithCancelCause(parent)
 	default:
-		l.startTimer(d)
+		l.Context = parent
+		l.own, l.cancel = context.WithCancelCause(l)
 	}
-	return &l.Future
+	return l
 }
 
-// WithContext returns a future of the outcome of f that is cancelled, and f
-// with it, when ctx ends; if that was a deadline that passed, it has failed
-// with an error that Is [context.DeadlineExceeded]. In either case the error Is
-// context.Cause(ctx). The outcome of an f that is done counts, also if ctx has
-// ended before. A ctx that never ends costs nothing. See [WithTimeout] for the
-// rest. It panics if ctx or f is nil.
-func WithContext[T any](ctx context.Context, f *Future[T]) *Future[T] {
-	check("WithContext", ctx, f != nil, true)
-	b := new(bounded[T])
-	switch {
-	case !b.follows(f, b, heeded):
-	case ctx.Err() != nil:
-		b.end(ctx).run(nil)
-	case ctx.Done() != nil:
-		b.keep(context.AfterFunc(ctx, func() { b.end(ctx).run(unplaced) }))
-	}
-	return &b.Future
+// returned reports whether the function of s has returned, or will not run.
+func (s *scope) returned() bool {
+	state := s.cell().state.Load()
+	return state >= settled && state&cleaning == 0
 }
 
-// Shield returns a future of the outcome of f whose cancellation leaves f
-// alone: it settles the shield only. Cancelling f cancels the shield. Shielding
-// f is not reading its failure, reading the shield is: an f that fails after
-// its shields were cancelled counts as unread. Shield does not block, is safe
-// for concurrent use and panics if f is nil. asyncio: shield.
-func Shield[T any](f *Future[T]) *Future[T] {
-	if f == nil {
-		panic("future: Shield: nil future")
-	}
-	s := new(shield[T])
-	s.follows(f, s, 0)
-	return &s.Future
-}
-
-// After returns a future of the time at which d has passed. If d is 0 or less it has
-// succeeded on return, even if ctx has ended. If ctx ends first, the future is
-// cancelled, or has failed if it was a deadline that passed, and the timer stops, as
-// it does when the future is cancelled. After does not block and is safe for
-// concurrent use. It panics if ctx is nil. asyncio: sleep.
-func After(ctx context.Context, d time.Duration) *Future[time.Time] {
-	if ctx == nil {
-		panic("future: After: nil context")
-	}
-	if d <= 0 {
-		return FromResult(time.Now())
-	}
-	a := new(alarm)
-	a.party = a
-	a.Future.cell.role = &a.role
-	if ctx.Err() != nil {
-		a.fail(endedBy(ctx, originOf[time.Time]()))
-		return &a.Future
-	}
-	timer := time.AfterFunc(d, func() { a.succeed(time.Now()).run(unplaced) })
-	a.mu.Lock()
-	a.timer = timer
-	a.mu.Unlock()
-	return WithContext(ctx, &a.Future)
-}
-
-type alarm struct {
-	Future[time.Time]
-	role
-	timer *time.Timer // guarded by mu
-}
-
-func (a *alarm) notify(*node) todo { panic("unreachable") }
-
-func (a *alarm) abandon(error) list {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.timer.Stop()
-	return list{}
-}
-
-// A proxy is a future that takes over the outcome of one source.
-type proxy[T any] struct {
-	Future[T]
-	node // on the source; src, guarded by mu, is nil once it was taken over
-}
-
-// follows registers p, of which self is the party, on f. It reports false if p has
-// settled, because f has.
-func (p *proxy[T]) follows(f *Future[T], self party, flag uint32) bool {
-	p.party, p.src = self, &f.cell
-	p.Future.cell.role = &p.node.role
-	if p.watch(flag) {
-		return true
-	}
-	p.src = nil
-	p.follow(f)
-	return false
-}
-
-func (p *proxy[T]) notify(*node) todo {
-	p.mu.Lock()
-	return p.takeOverLocked()
-}
-
-// takeOverLocked settles p, unless it has settled, as its source has, and
-// unlocks it.
-func (p *proxy[T]) takeOverLocked() todo {
-	src := p.src
-	p.src = nil
-	if p.isSettled() {
-		p.mu.Unlock()
-		return todo{}
-	}
-	return p.followLocked(futureOf[T](src))
-}
-
-func (p *proxy[T]) abandon(error) (stop list) {
-	p.mu.Lock()
-	src := p.src
-	p.mu.Unlock()
-	p.takeOff(src, &p.Future.cell, &stop)
-	return stop
-}
-
-// cut cancels the source for cause and settles p as given, unless the source turns
-// out to be done: then its outcome is what counts.
-func (p *proxy[T]) cut(cause error, s uint32, fl *failure) todo {
-	if !p.lockPending(0) {
-		return todo{}
-	}
-	src := p.src
-	p.mu.Unlock()
-	if !p.unwatch(src) {
-		return todo{} // notify is about to settle p
-	}
-	stopped, td := src.cancel(cause)
-	if !stopped {
-		td.add(p.notify(&p.node))
-		return td
-	}
-	p.mu.Lock()
-	p.src = nil
-	if p.isSettled() {
-		p.mu.Unlock()
-	} else {
-		td.add(p.publishFailure(s, fl))
-	}
-	return td
-}
-
-// A limit is a proxy with a timer.
-type limit[T any] struct {
-	proxy[T]
-	timer *time.Timer // guarded by mu; nil once stopped
-}
-
-func (l *limit[T]) startTimer(d time.Duration) {
-	timer := time.AfterFunc(d, l.expire)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.isSettled() {
-		timer.Stop()
-	} else {
-		l.timer = timer
+func (l *liveScope) detach() {
+	if l.stop != nil {
+		l.stop()
 	}
 }
 
-func (l *limit[T]) stopTimerLocked() {
-	if l.timer != nil {
-		l.timer.Stop()
-		l.timer = nil
+// drop drops the parent of a scope that nobody has, and nobody will get.
+func (s *scope) drop() { s.parent, s.place = nil, nil }
+
+// end ends the registration with the parent. It is called when the function has returned,
+// before the future settles, and once more after that: open may have come in between.
+func (s *scope) end() {
+	if l := s.live.Load(); l != nil {
+		l.detach()
 	}
 }
 
-// expire is called by the timer, on a goroutine of its own.
-func (l *limit[T]) expire() {
-	l.cut(ErrTimeout, failed, newFailure(ErrTimeout, originOf[T]())).run(unplaced)
-}
-
-func (l *limit[T]) notify(*node) todo {
-	l.mu.Lock()
-	l.stopTimerLocked()
-	return l.takeOverLocked()
-}
-
-func (l *limit[T]) abandon(cause error) list {
-	l.mu.Lock()
-	l.stopTimerLocked()
-	l.mu.Unlock()
-	return l.proxy.abandon(cause)
-}
-
-// A bounded future is a proxy with a registration on a context.
-type bounded[T any] struct {
-	proxy[T]
-	stop func() bool // ends the registration. Guarded by mu; nil once called
-}
-
-func (b *bounded[T]) keep(stop func() bool) {
-	if b.lockPending(0) {
-		b.stop = stop
-		b.mu.Unlock()
-	} else {
-		stop()
+// cancel asks the code that works with the scope to stop. If the parent has ended before, its
+// cause counts.
+func (s *scope) cancel(cause error) {
+	if cause == nil {
+		cause = ErrCancelled
 	}
-}
-
-func (b *bounded[T]) release() {
-	b.mu.Lock()
-	stop := b.stop
-	b.stop = nil
-	b.mu.Unlock()
-	if stop != nil {
-		stop()
+	if s.parent.Err() != nil {
+		if !s.returned() {
+			return // it is being passed on
+		}
+		cause = context.Cause(s.parent)
 	}
+	s.open().cancel(cause)
 }
 
-func (b *bounded[T]) end(ctx context.Context) todo {
-	s, fl := endedBy(ctx, originOf[T]())
-	cause := context.Cause(ctx)
-	if cause == context.Canceled { // which says no more than that
-		cause = nil
+// verdict returns the outcome of a future whose function returned err, not nil.
+func (s *scope) verdict(err error, o origin) (uint32, *failure) {
+	if s.Err() == context.Canceled {
+		// Code that asks for the cause may answer with it, as net/http does.
+		cause := context.Cause(s)
+		if errors.Is(err, context.Canceled) || errors.Is(err, cause) {
+			return cancelled, newCancellation(cause, err)
+		}
 	}
-	td := b.cut(cause, s, fl)
-	b.release()
-	return td
+	if errors.Is(err, ErrCancelled) {
+		return cancelled, newFailure(err, o)
+	}
+	if ended := s.parent.Err(); ended != nil {
+		switch {
+		case errors.Is(err, ended):
+			return failed, newEcho(err)
+		case ended == context.DeadlineExceeded && errors.Is(err, context.Cause(s.parent)):
+			return failed, newEcho(&detailedError{ended, []error{err}})
+		}
+	}
+	return failed, newFailure(err, o)
 }
 
-func (b *bounded[T]) notify(n *node) todo {
-	td := b.proxy.notify(n) // first, or keep could come between
-	b.release()
-	return td
+// refusal returns the outcome of a future whose function will not run: err is the error of the
+// executor that refused it, or nil if the parent has ended.
+func (s *scope) refusal(err error, o origin) (uint32, *failure) {
+	if ended := s.parent.Err(); ended != nil && (err == nil || errors.Is(err, ended)) {
+		return endedBy(s.parent)
+	}
+	return failed, newFailure(err, o)
 }
 
-func (b *bounded[T]) abandon(cause error) list {
-	b.release()
-	return b.proxy.abandon(cause)
-}
-
-type shield[T any] struct{ proxy[T] }
-
-// abandon leaves the source alone.
-func (s *shield[T]) abandon(cause error) list {
-	s.proxy.abandon(cause)
-	return list{}
+// endedBy returns the outcome of a future that the end of ctx decides: it is canceled, or has
+// failed if a deadline passed.
+func endedBy(ctx context.Context) (state uint32, fl *failure) {
+	if ctx.Err() == context.Canceled {
+		return cancelled, newCancellation(context.Cause(ctx), nil)
+	}
+	return failed, newEcho(contextError(ctx))
 }

@@ -1,17 +1,13 @@
-// Package future provides results that may not be there yet.
+// Package future provides futures: results that may not be there yet.
 //
-// A [Future] is a value or an error that is set once. Any number of
-// goroutines may await it, select on it, cancel it, chain it and combine it.
-// It is asyncio's Future made safe for goroutines, and native to channels,
-// contexts and generics. The package is for services that fan requests out
-// and results in, and that want to select on a result next to their other
-// channels.
+// A [Future] is a value or an error that is set once. Any number of goroutines
+// may wait for it, select on it, cancel it, chain it and combine it with other
+// futures. The package is for services that fan out requests, fan in results,
+// and select on a result next to their other channels. It is the Future of
+// Python's asyncio, made safe for goroutines and native to channels, contexts
+// and generics.
 //
-// A future settles once: it gets a value or an error, or is cancelled, and from
-// then on it is done. Of errors, "Is" means errors.Is. An executor admits a task
-// that it accepts, and what that takes is room.
-//
-// # The thirty lines that a service needs
+// For example, this method of a service builds a page from three requests:
 //
 //	// page returns the two parts of what a user gets to see: the orders are needed,
 //	// the ads are not worth waiting for.
@@ -39,168 +35,326 @@
 //		}
 //	}
 //
-// That is: [Go] starts work, [Then] goes on with its value, [Gather] brings
-// values together, [WithTimeout] and [WithContext] bound them, and
-// [Future.Done] is a channel. A [Promise] is for results that come from
-// elsewhere: a connection, a queue, a callback of another library. Functions
-// that return only an error use struct{} for the value.
+// [Go] starts a task, and [Then] continues with its value. [Hedge] starts a
+// second attempt if the first one is slow. [WithTimeout] and [WithContext] limit
+// how long a result is waited for, [Recover] replaces a failure by a value, and
+// [Gather] collects values. [Future.Done] returns a channel for select.
 //
-// Every function that runs your code takes a context first. It says where the
-// code runs (see Which goroutine runs your code, below) and with what: its
-// values, its deadline, its end.
+// Every function that runs your code takes a [context.Context] as its first
+// parameter. The context determines where the code runs, and passes its values,
+// its deadline and its cancellation on to the code. [GoIn] uses the context of
+// its group.
 //
-// # What blocks
+// In this documentation, an error Is another one if [errors.Is] reports true for
+// the two.
 //
-// These do, until there is something to return or their context ends:
+// # States
 //
-//   - [Future.Await], [Wait], ranging over [AsCompleted], and receiving from
-//     [Future.Done] or [Chan], which have no context but fit into a select.
-//   - [Group.Wait], which has no context: to be impatient is to cancel the
-//     group.
-//   - [Go], and [WrapFuture] and [EnsureFuture] of a function, on an executor
-//     that makes its callers wait for room, as a pool does; never on the default
-//     one. The same holds for Go of package flight.
+// A future is pending until it settles. It settles once: it succeeds, fails, or
+// is canceled. From then on it is done, and never changes again.
+//
+//	State      Result returns
+//	Pending    the zero value and an error that Is ErrInvalidState
+//	Succeeded  the value and nil
+//	Failed     the zero value and the error
+//	Cancelled  the zero value and an error that Is ErrCancelled
+//
+// The documentation uses these terms:
+//
+//   - A task is a function that was started by [Go] or [GoIn].
+//   - A derived future is one that [Then], [Gather], [WithTimeout] or a similar
+//     function made from other futures, its inputs. A single input is also
+//     called the source.
+//   - A combinator is a function that takes several futures: [Gather],
+//     [Outcomes], [FirstCompleted], [FirstSucceeded] or [Race].
+//   - A continuation is the function of [Then], [ThenFuture], [Recover],
+//     [Handle], [Finally] or [Combine].
+//   - A callback is a function registered with [Future.AddDoneCallback].
+//
+// A Future must not be copied after first use. Pass pointers to futures; go vet
+// reports copies.
+//
+// # Who settles a future
+//
+// A future is settled by the code that produces its result:
+//
+//   - A [Promise] is settled by its owner, with [Promise.SetResult],
+//     [Promise.SetError] or [Promise.Complete]. [Promise.CompleteWith] gives it
+//     the outcome of another future.
+//   - A task is settled by its function, when the function returns, panics or
+//     calls [runtime.Goexit]. If the executor refuses the task, its future fails
+//     with the error of the executor.
+//   - A derived future is settled by its inputs, and by its function if it has
+//     one.
+//   - The future that [WrapFuture] returns for a channel is settled by the first
+//     value received, or when the channel is closed.
+//
+// Cancellation settles a future too. The first of these to settle a future wins,
+// and later ones change nothing: SetResult of a promise that is done returns an
+// error that Is [ErrInvalidState]. Waiting never changes a future.
+//
+// A Promise is the write side of a future, for results that come from elsewhere:
+// a connection, a queue, a callback of another library. The owner keeps the
+// promise and returns the Future in it, which is the read side:
+//
+//	// call sends a request and returns the future of its reply.
+//	call := func(request string) *future.Future[string] {
+//		p := future.NewPromise[string]()
+//		conn.send(request, func(reply string, err error) {
+//			_ = p.Complete(reply, err) // refused if p was canceled meanwhile
+//		})
+//		return &p.Future
+//	}
+//
+// Code that has only the read side can wait for the result and cancel the future,
+// but cannot set the result.
+//
+// A function that returns only an error has struct{} as the type of its value.
+//
+// # Blocking
+//
+// The following operations block until they have something to return, or until
+// their context ends:
+//
+//   - [Future.Await], [Wait], and ranging over [AsCompleted].
+//   - Receiving from [Future.Done] or from the channel that [Chan] returns. A
+//     receive has no context, but it can be one case of a select.
+//   - [Group.Wait]. It has no context: to stop waiting early, cancel the group.
+//   - [Go], and [WrapFuture] and [EnsureFuture] of a function, if the executor
+//     makes its callers wait for room, as a pool does. They never block on the
+//     default executor. The same holds for Go of package
+//     [github.com/channel-native/future/flight].
 //   - Execute, Shutdown and Close of package pool.
 //
-// Nothing else does: not SetResult, not Cancel, not [Then], not [Map] or [GoIn],
-// however full a pool may be. Only with [Inline] do these take as long as the
-// code that they run.
+// No other operation blocks, however full a pool is. In particular, SetResult,
+// Cancel, Then, Map and GoIn do not. With the executor [Inline] they take as long
+// as the code that they run.
 //
-// # What cancels what
+// Select on Done to wait for a future next to other channels:
 //
-// Cancelling goes to whoever does the work, and from there no further than
-// the name of a function says.
+//	select {
+//	case <-f.Done():
+//		return f.Result() // does not block
+//	case <-quit:
+//		return "", errors.New("shutting down")
+//	}
 //
-//	Cancel of                 does
-//	a promise                 settles it
-//	a task not yet started    settles it; the function is never called
-//	a running task            ends its context; it settles when the function returns
-//	a derived future          settles it, then cancels its inputs that are pending
-//	Shield(f)                 settles the shield; f goes on
-//	Finally(ctx, f, fn)       settles it and cancels f; fn runs when f is done
-//	a wrapped channel         stops the reader; nothing more is received
-//	a wrapped errgroup        nothing that the group would notice
-//	a future of flight        settles it; the last caller's ends the shared call
-//	a future that is done     nothing, and reports false
+// To wait for a future or for the end of a context, use Await. If the future is
+// done and the context has ended, Await returns the outcome of the future. A
+// select on Done and ctx.Done() would choose one of them at random.
 //
-// A derived future is what Then and its kin, Gather and its kin, Race, Hedge,
-// Map, WithTimeout and WithContext return. Cancelling one reaches through any
-// number of them. In the other direction, a future that stands for one source
-// is cancelled when that is; one of many inputs fails with an error that Is
-// [ErrCancelled].
+// # Cancellation
 //
-// What becomes of the others when a future settles before they do:
+// [Future.Cancel] asks the work behind a future to stop. It does not wait until
+// the work has stopped. It reports whether it settled the future or asked a
+// running task to stop. [Future.CancelCause] does the same and records a cause.
 //
-//	Gather, Combine, when one has failed       the others run on
-//	FirstCompleted, FirstSucceeded             the losers run on
-//	Race, Hedge                                the losers are cancelled
-//	Map, Group, when one has failed            the others are cancelled
-//	WithTimeout, WithContext, out of time      the source is cancelled
-//	Await, Wait, AsCompleted giving up         nothing is cancelled
+// Giving up a wait is not cancellation: an Await whose context ends returns, and
+// the future goes on.
 //
-// Hedge with a delay of 0 starts all attempts at once and, unlike
-// FirstSucceeded, cancels the losers.
+//	Cancel of                    Effect
+//	a promise                    It settles.
+//	a task that has not started  It settles. Its function is never called.
+//	a running task               Its context ends. It settles when its function returns.
+//	a derived future             It settles. Then its pending inputs are canceled.
+//	Shield(f)                    It settles. f goes on.
+//	Finally(ctx, f, fn)          It settles. f is canceled. fn runs when f is done.
+//	a wrapped channel            It settles. Nothing more is received.
+//	a wrapped errgroup           The group goes on. The future settles when the group ends.
+//	a future of package flight   It settles. The last caller's ends the shared call.
+//	a future that is done        Nothing. Cancel returns false.
 //
-// A running task that was asked to stop is cancelled if it then returns
-// ctx.Err() or context.Cause(ctx), and the error carries the cause. A task that
-// returns a value in spite of it all has succeeded, and one that returns
-// another error has failed. [Go] has the details.
+// The futures of [Hedge] and [Map] are like derived futures: the attempts and the
+// calls are their inputs. A wrapped channel or errgroup is one that was passed to
+// [WrapFuture] or [EnsureFuture]. Cancellation passes through any number of derived
+// futures, and [Shield] stops it.
+//
+// Cancel of a future that is done has no effect. A deferred call of Cancel, as in
+// the page method above, therefore stops the remaining work on every path, and
+// does not change a result.
+//
+// In the other direction, a future that follows a single source is canceled when
+// its source is. A future of several inputs is not: if a canceled input decides
+// its outcome, it fails with an error that Is [ErrCancelled].
+//
+// A derived future may be done before all of its inputs are. The function that
+// returned it determines whether the pending inputs are canceled:
+//
+//	Event                                        Pending inputs
+//	Gather, Combine: one input has failed        The others go on.
+//	FirstCompleted, FirstSucceeded: one has won  The others go on.
+//	Race, Hedge: one has won                     The others are canceled.
+//	Map, Group: one has failed                   The others are canceled.
+//	WithTimeout, WithDeadline: time is up        The source is canceled.
+//	WithContext: ctx has ended                   The source is canceled.
+//	Await, Wait, AsCompleted: ctx has ended      Nothing is canceled.
+//
+// Hedge with a delay of 0 starts all attempts at once. Unlike FirstSucceeded, it
+// cancels the attempts that are still running after the first success.
+//
+// A running task learns of its cancellation from its context. It may ignore the
+// request:
+//
+//   - If it then returns ctx.Err(), context.Cause(ctx) or an error that Is
+//     ErrCancelled, its future is canceled, and the error carries the cause.
+//   - If it returns a value and no error, its future has succeeded.
+//   - If it returns another error, its future has failed.
+//
+// A timeout cancels its source. With Shield, the source goes on:
+//
+//	optional := future.WithTimeout(first, 200*time.Millisecond)
+//	needed := future.WithTimeout(future.Shield(second), 200*time.Millisecond)
 //
 // # Which goroutine runs your code
 //
-// The one that the executor of the context says ([WithExecutor]):
+// The executor of the context runs your code. [WithExecutor] returns a context
+// with another executor. The executors are:
 //
-//   - [Goroutines], the default: one of its own for each task.
-//   - [NewSerial]: one task at a time, in order, on another executor. What
-//     only its tasks touch needs no lock.
-//   - A pool, to bound how much runs at once: package pool, or any other by
-//     way of [ExecutorFunc]. A task may wait for others of its own pool of
-//     package pool, if it does so with the context that its function was
-//     given.
-//   - [Inline]: the goroutine that hands the task over.
+//   - [Goroutines] is the default. It runs each task on a goroutine of its own.
+//   - [NewSerial] returns an executor that runs one task at a time, in order, on
+//     another executor. Data that only its tasks access needs no lock.
+//   - A pool of package [github.com/channel-native/future/pool] limits how many
+//     tasks run at once. A task may wait for other tasks of its pool, if it waits
+//     with the context that its function was given, or with one derived from it.
+//     The pool lends its slot to another task during the wait.
+//   - [ExecutorFunc] adapts a pool of another library. Tasks on such a pool must
+//     not wait for each other.
+//   - [Inline] runs each task on the goroutine that submits it. It is for short
+//     functions that take no lock which a caller of SetResult may hold.
 //
-// Your code never runs on the stack of SetResult, Cancel, AddDoneCallback or
-// Then, unless the executor is Inline, and never under a lock of this
-// package. Continuations (Then and its kin) that share an executor may go on
-// where their source ran, in a loop: a chain of 100,000 links needs neither
-// as many goroutines nor a deep stack.
+// For example:
 //
-// A panic in your code is contained, and so is runtime.Goexit: the future
-// fails with a [PanicError] or [ErrGoexit].
+//	p := pool.New(8) // at most 8 tasks at once
+//	defer p.Close()
+//	ctx = future.WithExecutor(ctx, p)
+//	text := future.Go(ctx, fetch)          // fetch runs on p
+//	html := future.Then(ctx, text, render) // and so does render
+//	return html.Await(ctx)
 //
-// # What is ordered
+// Your code never runs within a call of SetResult, Cancel, AddDoneCallback or
+// Then, unless the executor is Inline. It never runs while this package holds a
+// lock.
 //
-//   - Value and error before the state, that before Done is closed, and that
-//     before any callback: whoever sees a future done sees its result.
-//   - Waiters and derived futures before callbacks.
-//   - Callbacks that were registered before the future was done: among those
-//     of one executor, in the order of registration, one after the other.
-//   - The results of [Gather], [Outcomes], [Map] and [Wait], and joined errors:
-//     by the order of the inputs. Of several inputs that are done at the
-//     call, the first one counts.
-//   - A done future against an ended context or a timeout: the future counts.
-//     A select of Done and ctx.Done() tosses a coin; Await does not.
+// A continuation may run on the goroutine of its source, after the source has
+// returned, if both have the same executor. A chain of 100,000 continuations
+// therefore needs neither as many goroutines nor a deep stack.
 //
-// # What not to assume
+// A panic in your code is recovered, and its future fails with a [*PanicError].
+// A call of [runtime.Goexit] makes the future fail with [ErrGoexit]. A callback
+// has no future: its panic is reported at once (see [SetUnhandledHandler]).
 //
-//   - That cancelled work has stopped. Done on a task means that its function
-//     has returned; Done on what is derived from it does not. Await the task
-//     itself, or use a [Group].
-//   - That giving up in Await, Wait or AsCompleted cancels anything.
-//     WithTimeout and WithContext do.
-//   - That the deadline of an Await gives partial results: the Await fails as
-//     a whole. Give each input a [WithTimeout] and use [Outcomes].
-//   - That Finally has run its function once the derived future is done: if
-//     that was cancelled, the function may run later.
-//   - An order among continuations, among the callbacks of different
-//     executors, or between a callback and a goroutine that waits for the
-//     same future.
-//   - That the context of a task ends when its function returns. It does not,
-//     so that an *http.Response in the result can still be read; but then
-//     nothing cancels the reading ([Go] says what does).
-//   - That a timeout counts from when the work starts. WithTimeout counts from
-//     its call, and a pool may be busy.
-//   - That a future can be copied. Hand out pointers; go vet finds the
-//     copies.
+// # Ordering
+//
+// The following is guaranteed:
+//
+//   - The value and the error are written before the state, the state is written
+//     before Done is closed, and Done is closed before any callback runs. A
+//     goroutine that sees a future done sees its result.
+//   - Waiters are released and derived futures settle before callbacks run.
+//   - Callbacks that were registered before the future was done, and that share
+//     an executor, run in the order of registration, one after the other.
+//   - The results of [Gather], [Outcomes] and [Map], the lists of [Wait] and the
+//     joined errors of [FirstSucceeded] are in the order of the inputs. [Hedge]
+//     joins errors in the order of the attempts.
+//   - If several inputs are done when a combinator is called, the first one in
+//     the order of the arguments counts.
+//   - If a future is done and a context has ended, or a timeout has expired, the
+//     outcome of the future counts.
+//
+// # Errors
+//
+// A future that fails has the very error that its function returned or that
+// SetError was given. The error stays the same value through any number of
+// derived futures. Where several errors come together, as in FirstSucceeded,
+// they are joined (see [errors.Join]).
+//
+// The package defines these errors:
+//
+//	ErrCancelled      The future was canceled. Also Is context.Canceled and the cause.
+//	ErrTimeout        WithTimeout or WithDeadline expired. Also Is context.DeadlineExceeded.
+//	*PanicError       The function panicked.
+//	ErrGoexit         The function called runtime.Goexit.
+//	ErrInvalidState   Result of a pending future, or SetResult of a promise that is done.
+//	ErrNoFutures      FirstCompleted, FirstSucceeded, Race or Wait of no futures.
+//	ErrNoValue        A wrapped channel was closed without a value.
+//	ErrCycle          The future would wait for itself.
+//
+// A deadline of a context that passes makes a future fail, not be canceled: the
+// error Is context.DeadlineExceeded, and is not ErrTimeout. To find either, test
+// for context.DeadlineExceeded.
 //
 // # Failures that nobody reads
 //
-// A future that failed and was garbage collected without anybody having read
-// its error is reported, by default with slog at Error: see
-// [SetUnhandledHandler]. Reading is Result, Err or Await that returned the
-// error, or handing the future to a combinator, a chain, a timeout or Chan,
-// which passes on the duty to read. Selecting on Done, Wait, AsCompleted,
-// String, callbacks and Shield are not. Futures that were cancelled are not
-// reported.
+// If a future has failed and is garbage collected before anybody has read its
+// error, the failure is reported. By default it is logged with [log/slog] at
+// level Error; [SetUnhandledHandler] replaces this. Canceled futures are never
+// reported. These rules define reading:
 //
-// An Await that gave up has not read what comes later, and a deadline that
-// ends a task is a failure of the task. If you do not want to know, wait as
-// page does above, for WithContext(ctx, f) and no longer, or take the failure
-// over with Outcomes(f).
+//   - Result, Err, and an Await that returns the error, read the failure.
+//   - Passing the future to a combinator, a continuation, a timeout,
+//     [WithContext] or [Chan] also counts as reading. It passes the failure on to the
+//     derived future or the channel, where it is to be read.
+//   - Done, Wait, AsCompleted, String, callbacks and [Shield] do not count as reading.
 //
-// # A promise in a struct of your own
+// An Await that gives up has not read a failure that comes later. A task whose
+// function returns the error of an expired deadline has failed, and is reported
+// like any other. To prevent reports of failures that come after the wait, wait
+// for WithContext(ctx, f) instead of f, as the page method above does, or pass f
+// to Outcomes, whose future never fails.
 //
-// The zero Promise is ready to use, so a struct that describes a call can be
-// its own future, without an allocation for it:
+// # What not to assume
+//
+// A program must not rely on more than is written here. In particular:
+//
+//   - Canceled work may still be running when a derived future is done. The
+//     future of a running task is done only when its function has returned: to
+//     wait for the work, await the task itself or use a [Group].
+//   - Await, Wait and AsCompleted cancel nothing when they give up. WithTimeout
+//     and WithContext do.
+//   - An Await that gives up returns no partial results. Give each input a
+//     [WithTimeout], and collect them with [Outcomes].
+//   - The time of WithTimeout starts with its call, not with the work, which may
+//     have to wait for a pool. To limit the work alone, use [context.WithTimeout]
+//     in its function.
+//   - The function of Finally may run after the derived future is done, if that
+//     future was canceled.
+//   - Continuations run in no particular order. Neither do callbacks on different
+//     executors, nor a callback and a goroutine that waits for the same future.
+//   - The context of a task does not end when its function returns, so that an
+//     *http.Response in its result can still be read. But nothing cancels that
+//     reading (see [Go]).
+//
+// # Promises in structs
+//
+// The zero Promise is ready to use. A struct that describes a call can therefore
+// be its own future, without a further allocation:
 //
 //	type call struct {
 //		future.Promise[Reply]
 //		id uint64
 //	}
 //
-// All methods are promoted: a *call is an [Awaitable], so that Wait and
-// AsCompleted take and yield the struct itself. String is promoted too, and
-// is what fmt prints of a *call; write one of your own if that is not what
-// you want. So is SetResult: hand out &c.Future to those who must not settle
-// it.
+// The struct has all methods of the promise. A *call is an [Awaitable], and Wait
+// and AsCompleted accept and return the struct itself. String is among the
+// methods, so package fmt prints the state of the future; define String on the
+// struct to print something else. SetResult is among them too: pass &c.Future
+// to code that must not settle the call.
 //
 // # Testing
 //
-// Every wait is a channel operation, so programs that use this package can be
-// tested in bubbles of testing/synctest, where timeouts and hedges cost no
-// time and synctest.Wait says when all is settled or blocked. Make the
-// futures, and the pools, of a test inside of its bubble, and close the pools
-// there.
+// Every wait of this package is a channel operation, so code that uses it can be
+// tested in a bubble of [testing/synctest]. Timeouts and hedges take no real
+// time there, and synctest.Wait returns when everything is settled or blocked:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		f := future.WithTimeout(&future.NewPromise[int]().Future, time.Hour)
+//		if _, err := f.Await(t.Context()); !errors.Is(err, future.ErrTimeout) {
+//			t.Errorf("got %v, want a timeout", err)
+//		}
+//	})
+//
+// Create the futures and the pools of a test inside its bubble, and close the
+// pools there.
 //
 // # From asyncio
 //
@@ -230,27 +384,34 @@
 //	CancelledError                           ErrCancelled, also Is context.Canceled
 //	TimeoutError                             ErrTimeout, also Is DeadlineExceeded
 //
-// What differs: the write side is a type of its own. Callbacks are removed by
-// their registration, as functions have no identity in Go. There is no loop:
-// tasks, and callbacks of different futures, run side by side unless their
-// executor is a serial one. And a serial executor is no event loop: a task that
-// awaits does not let the next one run, and one that awaits a task behind it
-// waits until its context ends. It is for callbacks, and for short tasks that
-// share state; run tasks that wait on the default executor. WithTimeout does not wait for what it cancels to
-// stop, as wait_for does. Wait returns the error of a context that ends, where
-// wait(timeout) says nothing. To leave a group early is g.CancelCause(err) and then
-// g.Wait(), which async with does by itself.
+// The differences are:
+//
+//   - The write side is a type of its own.
+//   - A callback is removed by its registration, because functions have no
+//     identity in Go.
+//   - There is no event loop. Tasks, and callbacks of different futures, run in
+//     parallel unless their executor is a serial one.
+//   - A serial executor is not an event loop. A task that waits does not let the
+//     next one run, and a task that awaits a later one waits until its context
+//     ends. Use a serial executor for callbacks and for short tasks that share
+//     state, and run tasks that wait on the default executor.
+//   - WithTimeout does not wait until the canceled work has stopped, as wait_for
+//     does.
+//   - Wait returns an error if its context ends, where wait(timeout) returns
+//     normally.
+//   - To leave a group early, call g.CancelCause(err) and then g.Wait(). An async
+//     with statement does this by itself.
 //
 // # From channels and errgroup
 //
 //	ch := make(chan result, 1)
 //	go func() { ch <- work() }()             f := Go(ctx, work)
-//	r := <-ch, once, by one goroutine        f.Await(ctx), by any, as often as you like
+//	r := <-ch, once, in one goroutine        f.Await(ctx), any number of times, in any goroutine
 //	case r := <-ch:                          case <-f.Done(): r, err := f.Result()
-//	close(done) and a field                  p.SetResult(v)
-//	a channel that somebody else sends on    WrapFuture[T](ctx, ch)
-//	code that wants a channel                Chan(f)
-//	var wg sync.WaitGroup, a slice           Gather(futs...), Outcomes(futs...)
+//	close(done), with the value in a field   p.SetResult(v)
+//	a channel that other code sends on       WrapFuture[T](ctx, ch)
+//	code that needs a channel                Chan(f)
+//	a sync.WaitGroup and a slice             Gather(futs...), Outcomes(futs...)
 //	errgroup.WithContext(ctx)                g := NewGroup(ctx)
 //	g.Go(func() error)                       GoIn(g, func(ctx) (T, error))
 //	g.Wait()                                 g.Wait(): all errors, not only the first
@@ -258,6 +419,6 @@
 //	time.After in a select                   WithTimeout(f, d)
 //	singleflight.Group                       package flight
 //
-// Where one goroutine sends one value to another that is sure to receive it,
-// a channel is the simpler choice and the cheaper one.
+// If one goroutine sends one value to another, and that one is certain to
+// receive it, a channel is simpler and cheaper.
 package future

@@ -47,7 +47,7 @@ func (s *service) page(ctx context.Context, id int) ([]string, error) {
 	}
 }
 
-// A request of a service fans out, and its results come in through one select.
+// A service fans out its requests, and receives the results in one select.
 func Example() {
 	s := &service{
 		user: func(_ context.Context, id int) (string, error) {
@@ -71,7 +71,7 @@ func ExampleGo() {
 	// Output: 42 <nil>
 }
 
-// Functions that return only an error have struct{} as their value.
+// A function that returns only an error has struct{} as its value.
 func ExampleGo_errorOnly() {
 	ctx := context.Background()
 	save := func(context.Context) error { return errors.New("disk full") }
@@ -83,13 +83,13 @@ func ExampleGo_errorOnly() {
 	// Output: disk full
 }
 
-// The write side stays with whoever has the result; the read side can be selected
-// on next to other channels.
+// The write side stays with the producer of the result. The read side can be used in a select next
+// to other channels.
 func ExamplePromise() {
 	p := future.NewPromise[string]()
 	go func() { _ = p.SetResult("hello") }()
 
-	f := &p.Future // what to hand out
+	f := &p.Future // the read side
 	select {
 	case <-f.Done():
 		fmt.Println(f.Result())
@@ -102,8 +102,8 @@ func ExamplePromise() {
 	// future: invalid state: already succeeded
 }
 
-// A struct that describes a call can be its own future. It has all of the future's
-// methods, String among them.
+// A struct that describes a call can embed its future. It has all of the future's methods, String
+// among them.
 func ExamplePromise_embedded() {
 	type call struct {
 		future.Promise[int]
@@ -120,7 +120,7 @@ func ExamplePromise_embedded() {
 	// 3 <nil>
 }
 
-// While Await gives up with its context, the future goes on.
+// Await returns when its context ends, and the future stays pending.
 func ExampleFuture_Await() {
 	p := future.NewPromise[int]()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -135,8 +135,8 @@ func ExampleFuture_Await() {
 	// 1 <nil>
 }
 
-// Callbacks run in the order of their registration, on the executor of the context
-// they were registered with.
+// Callbacks run in the order of their registration, on the executor of the context given at
+// registration.
 func ExampleFuture_AddDoneCallback() {
 	ctx := context.Background()
 	called := make(chan struct{})
@@ -161,8 +161,8 @@ func ExampleFuture_AddDoneCallback() {
 	// third
 }
 
-// A running task is asked to stop through its context, and is cancelled once it
-// has returned the context's error.
+// A running task is asked to stop through its context, and is canceled once it has returned the
+// error of its context.
 func ExampleFuture_CancelCause() {
 	started := make(chan struct{})
 	f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
@@ -212,7 +212,7 @@ func ExampleRecover() {
 	// Output: a default, as there is no connection <nil>
 }
 
-// Handle sees every outcome, a cancellation too.
+// Handle sees every outcome, a cancellation included.
 func ExampleHandle() {
 	ctx := context.Background()
 	p := future.NewPromise[int]()
@@ -249,7 +249,7 @@ func ExampleCombine() {
 	// Output: 10 <nil>
 }
 
-// Gather has all values, in the order of its arguments, or the first failure.
+// Gather has all values in the order of its arguments, or the first failure.
 func ExampleGather() {
 	ctx := context.Background()
 	a, b := future.NewPromise[int](), future.NewPromise[int]()
@@ -287,7 +287,7 @@ func ExampleFirstCompleted() {
 	// Output: broken and the other is pending
 }
 
-// FirstSucceeded passes over failures, and lets the losers run.
+// FirstSucceeded skips failures, and does not cancel the losers.
 func ExampleFirstSucceeded() {
 	a, b, c := future.NewPromise[int](), future.NewPromise[int](), future.NewPromise[int]()
 	first := future.FirstSucceeded(&a.Future, &b.Future, &c.Future)
@@ -312,8 +312,8 @@ func ExampleRace() {
 	// the loser is cancelled
 }
 
-// Attempt 0 does not answer, so attempt 1 starts after 10 ms. It succeeds, and
-// attempt 0 is cancelled.
+// Attempt 0 does not answer, so attempt 1 starts after 10 ms. It succeeds, and attempt 0 is
+// canceled.
 func ExampleHedge() {
 	ctx := context.Background()
 	cancelled := make(chan struct{})
@@ -330,7 +330,7 @@ func ExampleHedge() {
 	// Output: from attempt 1 <nil>
 }
 
-// No more than two calls run at a time; the results are in the order of the items.
+// At most two calls run at a time. The results are in the order of the items.
 func ExampleMap() {
 	ctx := context.Background()
 	words := []string{"one", "three", "fifteen"}
@@ -341,8 +341,8 @@ func ExampleMap() {
 	// Output: [3 5 7] <nil>
 }
 
-// Futures of different types are waited for as Awaitable. The end of the context
-// ends the wait, and leaves the futures alone.
+// Wait takes futures of different types as Awaitables. The end of the context ends the wait, and
+// does not affect the futures.
 func ExampleWait() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -379,7 +379,7 @@ func ExampleCancelAll() {
 	// cancelled succeeded
 }
 
-// A future that does not settle in time is cancelled.
+// A future that does not settle in time is canceled.
 func ExampleWithTimeout() {
 	p := future.NewPromise[int]()
 	f := future.WithTimeout(&p.Future, time.Millisecond)
@@ -391,7 +391,7 @@ func ExampleWithTimeout() {
 	// what it waited for is cancelled
 }
 
-// What is behind a shield goes on.
+// A timeout of a shield does not cancel the shielded future.
 func ExampleShield() {
 	p := future.NewPromise[int]()
 	f := future.WithTimeout(future.Shield(&p.Future), time.Millisecond)
@@ -403,7 +403,7 @@ func ExampleShield() {
 	// what it waited for is pending
 }
 
-// The end of the context cancels the future, and with it what it stands for.
+// The end of the context cancels the future, and with it the source.
 func ExampleWithContext() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := future.NewPromise[int]()
@@ -414,7 +414,7 @@ func ExampleWithContext() {
 	// Output: cancelled cancelled
 }
 
-// A pause that ends early with its context, and leaves no timer behind.
+// After is a pause that ends early with its context, and then leaves no timer behind.
 func ExampleAfter() {
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(time.Millisecond, cancel)
@@ -438,7 +438,7 @@ func ExampleWrapFuture() {
 	// {} broken
 }
 
-// An object of another library that says when it is done and what it came to.
+// An object of another library that has a Done channel and an error can be wrapped.
 func ExampleWrapFuture_done() {
 	ctx := context.Background()
 	token := newDelivery()
@@ -446,7 +446,7 @@ func ExampleWrapFuture_done() {
 
 	published := future.Handle(ctx, future.WrapFuture[struct{}](ctx, token.Done()),
 		func(_ context.Context, _ struct{}, err error) (struct{}, error) {
-			if errors.Is(err, future.ErrNoValue) { // closed, as it is when all is well
+			if errors.Is(err, future.ErrNoValue) { // closed without an error
 				err = token.Error()
 			}
 			return struct{}{}, err
@@ -460,11 +460,13 @@ type delivery struct {
 	err  error
 }
 
-func newDelivery() *delivery { return &delivery{done: make(chan struct{})} }
-
 func (t *delivery) Done() <-chan struct{} { return t.done }
-func (t *delivery) Error() error          { return t.err }
-func (t *delivery) finish(err error)      { t.err = err; close(t.done) }
+
+func (t *delivery) Error() error { return t.err }
+
+func (t *delivery) finish(err error) { t.err = err; close(t.done) }
+
+func newDelivery() *delivery { return &delivery{done: make(chan struct{})} }
 
 func ExampleEnsureFuture() {
 	ctx := context.Background()
@@ -486,7 +488,7 @@ func ExampleEnsureFuture() {
 	// future: EnsureFuture: cannot make a future.Future[int] of a value of type string
 }
 
-// For code that wants to receive the outcome itself.
+// A channel has the outcome for code that wants to receive it.
 func ExampleChan() {
 	p := future.NewPromise[int]()
 	ch := future.Chan(&p.Future)
@@ -497,7 +499,7 @@ func ExampleChan() {
 	// Output: 1 <nil>
 }
 
-// The first failure cancels the others, and Wait returns when all have returned.
+// The first failure cancels the other children, and Wait returns when all have returned.
 func ExampleGroup() {
 	g := future.NewGroup(context.Background())
 	patient := future.GoIn(g, func(ctx context.Context) (int, error) {
@@ -514,7 +516,7 @@ func ExampleGroup() {
 	// cancelled
 }
 
-// One task at a time, in order: what the tasks share needs no lock.
+// Tasks run one at a time and in order: state that they share needs no lock.
 func ExampleNewSerial() {
 	ctx := future.WithExecutor(context.Background(), future.NewSerial(future.Goroutines))
 	var log []int
@@ -544,8 +546,8 @@ func ExampleInline() {
 	// SetResult has returned
 }
 
-// Any pool is an executor, here one worker behind a channel. It refuses instead of
-// waiting.
+// Any pool can be an executor, here one worker behind a channel. It refuses tasks when its queue is
+// full.
 func ExampleExecutorFunc() {
 	queue := make(chan future.Task, 1)
 	ex := future.ExecutorFunc(func(_ context.Context, t future.Task) error {
@@ -573,7 +575,7 @@ func ExampleExecutorFunc() {
 	// 0 queue full
 }
 
-// Callbacks have nobody who would read their failure.
+// A panic in a callback is reported to the handler.
 func ExampleSetUnhandledHandler() {
 	previous := future.SetUnhandledHandler(func(u future.Unhandled) {
 		var p *future.PanicError
@@ -588,8 +590,8 @@ func ExampleSetUnhandledHandler() {
 	// Output: true oops
 }
 
-// The program in README.md is the one in readme_test.go, and the code in doc.go is
-// that of Example.
+// The program in README.md is the one in readme_test.go, and the code in doc.go is the body of
+// Example.
 func TestDocumentedCodeIsCompiled(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)

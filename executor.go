@@ -3,27 +3,26 @@ package future
 import (
 	"context"
 	"reflect"
-	"unsafe"
 
 	"github.com/channel-native/future/internal/lending"
 )
 
-// A Task is a piece of work that an [Executor] is handed. The tasks that this
-// package hands out tolerate executors that call Run twice, or after CancelCause.
+// A Task is a piece of work that is handed to an [Executor]. The tasks of this package tolerate
+// executors that call Run twice, or after CancelCause.
 type Task interface {
-	// Run does the work on the calling goroutine. It is to be called at most once.
-	// It does not panic; if the work calls runtime.Goexit, so does Run.
+	// Run does the work on the calling goroutine. It must be called at most once. It does not
+	// panic. If the work calls runtime.Goexit, so does Run.
 	Run()
-	// CancelCause asks the work to stop. Before Run it settles the task as
-	// cancelled, and a later Run does nothing. cause may be nil. It does not block,
-	// and reports whether it changed anything.
+	// CancelCause asks the work to stop. Before Run it settles the task as canceled, and a
+	// later Run does nothing. cause may be nil. CancelCause does not block, and reports whether
+	// it changed anything.
 	CancelCause(cause error) bool
 }
 
-// A TaskFunc is a plain function as a [Task]. A panic is reported to the
-// unhandled handler, and so is a nil TaskFunc, as one; runtime.Goexit ends the
-// goroutine, and is not reported. CancelCause does nothing: a plain function
-// has no result to settle and no context to end.
+// A TaskFunc is a plain function as a [Task]. A panic is reported to the unhandled handler, and
+// so is the call of a nil TaskFunc. runtime.Goexit ends the goroutine and is not reported.
+// CancelCause does nothing, as a plain function has no result to settle and no context to
+// cancel.
 type TaskFunc func()
 
 // Run calls f.
@@ -37,71 +36,73 @@ func (f TaskFunc) Run() {
 }
 
 func (f TaskFunc) panicked(v any) {
-	report(Unhandled{newPanicError(v), origin{future: new(TaskFunc), fn: codeOf(f)}.String()})
+	report(Unhandled{newPanicError(v), origin{reflect.TypeFor[TaskFunc](), codeOf(f)}.String()})
 }
 
 // CancelCause returns false.
 func (f TaskFunc) CancelCause(error) bool { return false }
 
-// An Executor decides where and when tasks run. Implementations must be safe
-// for concurrent use; they need not be comparable.
+// An Executor decides where and when tasks run. Implementations must be safe for concurrent
+// use; they need not be comparable.
 //
-// Execute is called by [Go] on the goroutine of its caller, and for callbacks
-// and continuations on that of whoever settles the future. An Execute that
-// panics has refused the task, with a [*PanicError].
+// [Go] calls Execute on the goroutine of its caller. For callbacks and continuations Execute is
+// called on the goroutine that settles the future. An Execute that panics has refused the task,
+// with a [*PanicError].
 //
-// An executor whose Execute can wait should also have the method
+// Settling a future never waits for an executor. So an executor whose Execute can wait must
+// also have the method
 //
 //	TryExecute(Task) error
 //
-// which refuses instead of waiting: settling a future never waits for an
-// executor, and uses it. What TryExecute refuses is handed to Execute on a
+// which refuses instead of waiting. A task that TryExecute refuses is handed to Execute on a
 // goroutine of its own.
 type Executor interface {
-	// Execute arranges for task.Run to be called, or returns an error and never
-	// calls it. ctx bounds the wait for admission. An executor that accepted a task
-	// and will not run it after all calls CancelCause instead.
+	// Execute arranges for task.Run to be called, or returns an error and never calls it. ctx
+	// bounds the wait for admission. An executor that accepted a task and will not run it calls
+	// CancelCause instead.
 	Execute(ctx context.Context, task Task) error
 }
 
-// ExecutorFunc makes an [Executor] of a function, and so of any other pool, in
-// one line. With a non-blocking pool p of the library ants:
+// An ExecutorFunc is a function as an [Executor]: it makes one of any other pool in one line.
+// With a non-blocking pool p of the library ants:
 //
 //	ExecutorFunc(func(_ context.Context, t Task) error { return p.Submit(t.Run) })
 //
-// The function must not wait: it may be called on the goroutine that settles a
-// future. See [Executor] for executors that do wait. A nil function refuses
-// every task.
+// The function must not wait, as it may be called on the goroutine that settles a future. See
+// [Executor] for executors that wait. A nil function refuses every task.
 type ExecutorFunc func(ctx context.Context, task Task) error
 
 // Execute calls f.
 func (f ExecutorFunc) Execute(ctx context.Context, task Task) error { return f(ctx, task) }
 
-// Goroutines runs each task on a goroutine of its own. It never refuses. It is
-// what runs the tasks of a context without an executor.
+// Goroutines runs each task on a goroutine of its own. It never refuses. It is the executor of
+// contexts without one.
 var Goroutines goroutines
 
 type goroutines struct{}
 
-func (goroutines) Execute(_ context.Context, task Task) error { return goroutines{}.TryExecute(task) }
+// Execute starts a goroutine that runs task. It does not wait. It panics if task is nil.
+func (goroutines) Execute(_ context.Context, task Task) error { return Goroutines.TryExecute(task) }
 
+// TryExecute is Execute.
 func (goroutines) TryExecute(task Task) error {
 	checkTask(task)
 	go task.Run()
 	return nil
 }
 
-// Inline runs each task on the spot, on the goroutine that hands it over: Go
-// runs its function before it returns, SetResult the callbacks and
-// continuations of the promise. No lock of this package is held meanwhile. It
-// is for code that knows what it does: short functions that take no lock which
-// a caller of SetResult may hold.
+// Inline runs each task at once, on the goroutine that hands it over: Go runs its function
+// before it returns, SetResult the callbacks and continuations of the promise. No lock of this
+// package is held meanwhile. Inline is for short functions that take no lock which a caller of
+// SetResult may hold.
 var Inline inline
 
 type inline struct{}
 
-func (inline) Execute(_ context.Context, task Task) error { return inline{}.TryExecute(task) }
+// Execute runs task. It panics if task is nil.
+func (inline) Execute(_ context.Context, task Task) error { return Inline.TryExecute(task) }
 
+// TryExecute is Execute.
 func (inline) TryExecute(task Task) error {
 	checkTask(task)
 	task.Run()
@@ -114,55 +115,61 @@ func checkTask(task Task) {
 	}
 }
 
-type tryExecutor interface{ TryExecute(Task) error }
+// WithExecutor returns a context whose executor is ex: the functions that are given to Go,
+// AddDoneCallback, Then and their kin with that context, or with a context derived from it, run
+// on ex. WithExecutor neither starts nor closes ex. It does not block, is safe for concurrent
+// use, and panics if ctx or ex is nil.
+func WithExecutor(ctx context.Context, ex Executor) context.Context {
+	if ctx == nil {
+		panic("future: WithExecutor: nil context")
+	}
+	if ex == nil {
+		panic("future: WithExecutor: nil executor")
+	}
+	return newPlacement(ctx, ex)
+}
 
-// A placement is an executor as a context carries it, with what is to be known
-// of it looked up once.
+// ExecutorFrom returns the executor of ctx: that of the nearest WithExecutor, or [Goroutines].
+// It is never nil. ExecutorFrom does not block, is safe for concurrent use, and panics if ctx
+// is nil. asyncio: Future.get_loop, asyncio.get_running_loop.
+func ExecutorFrom(ctx context.Context) Executor {
+	if ctx == nil {
+		panic("future: ExecutorFrom: nil context")
+	}
+	return placementOf(ctx).executor
+}
+
+// A placement is an executor as a context carries it, with its properties, which are looked up
+// once.
 type placement struct {
 	context.Context
 	executor Executor
-	mode     mode
-	key      any            // equal for equal executors; what is not comparable equals nothing
-	try      tryExecutor    // nil if the executor has none
-	lender   lending.Ledger // nil if it has none
-	onCaller bool           // see runsOnCaller
+	key      any                                 // equal for equal executors; an executor that cannot be compared equals nothing
+	try      interface{ TryExecute(Task) error } // nil if the executor has none
+	ledger   lending.Ledger                      // nil if the executor does not lend
+	spawns   bool                                // the executor is Goroutines
+	inline   bool                                // the executor is Inline
+	late     int                                 // 1 if the executor may run a task before it returns, else 0
 }
 
-type mode uint8
-
-const (
-	elsewhere mode = iota // an executor that this package knows nothing of
-	spawn                 // Goroutines
-	onTheSpot             // Inline
-)
-
 // unplaced is the placement of contexts without an executor.
-var unplaced = newPlacement(context.Background(), goroutines{})
+var unplaced = newPlacement(context.Background(), Goroutines)
 
 func newPlacement(ctx context.Context, ex Executor) *placement {
-	p := &placement{Context: ctx, executor: ex, key: ex, onCaller: runsOnCaller(ex)}
-	switch ex.(type) {
-	case goroutines:
-		p.mode = spawn
-	case inline:
-		p.mode = onTheSpot
-	default:
-		if f, ok := ex.(ExecutorFunc); ok {
-			p.key = funcKey{*(*unsafe.Pointer)(unsafe.Pointer(&f))}
-		} else if !reflect.ValueOf(ex).Comparable() {
-			p.key = p
-		}
-		p.try, _ = ex.(tryExecutor)
-		p.lender = lending.LedgerOf(ex)
+	p := &placement{Context: ctx, executor: ex, key: ex, ledger: lending.LedgerOf(ex)}
+	if runsOnCaller(ex) {
+		p.late = 1
+	}
+	_, p.spawns = ex.(goroutines)
+	_, p.inline = ex.(inline)
+	p.try, _ = ex.(interface{ TryExecute(Task) error })
+	if !reflect.ValueOf(ex).Comparable() {
+		p.key = p
 	}
 	return p
 }
 
-// A funcKey tells functions apart, which cannot be compared: it points to what the
-// function value points to.
-type funcKey struct{ code unsafe.Pointer }
-
-// runsOnCaller reports whether ex runs a task before it returns, for all that is known.
+// runsOnCaller reports whether ex may run a task before it returns.
 func runsOnCaller(ex Executor) bool {
 	switch ex := ex.(type) {
 	case inline:
@@ -170,16 +177,16 @@ func runsOnCaller(ex Executor) bool {
 	case *serial:
 		return runsOnCaller(ex.on)
 	default:
-		_, waits := ex.(tryExecutor)
+		_, waits := ex.(interface{ TryExecute(Task) error })
 		return !waits
 	}
 }
 
-type placementKey struct{}
+var placementKey byte // its address is the key of the placement of a context
 
 // Value makes a placement a context: the one in which it is found.
 func (p *placement) Value(key any) any {
-	if key == (placementKey{}) {
+	if key == &placementKey {
 		return p
 	}
 	return p.Context.Value(key)
@@ -193,70 +200,94 @@ func placementOf(ctx context.Context) *placement {
 	case *scope:
 		return c.place
 	}
-	if p, ok := ctx.Value(placementKey{}).(*placement); ok {
+	if p, ok := ctx.Value(&placementKey).(*placement); ok {
 		return p
 	}
 	return unplaced
 }
 
-// same reports whether p and q (nil: none) are the same executor, as far as can
-// be told.
+// same reports whether p and q (nil: none) are the same executor.
 func (p *placement) same(q *placement) bool { return p == q || q != nil && p.key == q.key }
 
-// execute hands j to the executor of p, which may wait. An executor that panics has
-// refused; one that calls runtime.Goexit takes the goroutine with it, but not the job.
-func (p *placement) execute(ctx context.Context, j job) (err error) {
+// execute hands t to the executor of p, which may wait. An executor that panics has refused t.
+// One that calls runtime.Goexit ends the goroutine, and has refused t too.
+func (p *placement) execute(ctx context.Context, t Task) error {
+	return handOver(t, func() error { return p.executor.Execute(ctx, t) })
+}
+
+func (p *placement) tryExecute(t Task) error {
+	return handOver(t, func() error { return p.try.TryExecute(t) })
+}
+
+func handOver(t Task, execute func() error) (err error) {
 	returned := false
-	defer containRefusal(j, &returned, &err)
-	err = p.executor.Execute(ctx, j)
-	returned = true
-	return err
-}
-
-func (p *placement) tryExecute(j job) (err error) {
-	returned := false
-	defer containRefusal(j, &returned, &err)
-	err = p.try.TryExecute(j)
-	returned = true
-	return err
-}
-
-func containRefusal(j job, returned *bool, err *error) {
-	if *returned {
-		return
-	}
-	if v := recover(); v != nil {
-		*err = newPanicError(v)
-	} else {
-		j.refuse(ErrGoexit).run(nil)
-	}
-}
-
-// A job is a task that a settle hands over.
-type job interface {
-	Task
-	// admission is the context that bounds the wait for room.
-	admission() context.Context
-	// refuse is called if the executor did not take the job, and returns what follows.
-	refuse(err error) todo
-}
-
-// post hands j to the executor of p, which is not onTheSpot, without waiting. It
-// returns what follows if that has refused.
-func (p *placement) post(j job) (td todo) {
-	switch {
-	case p.mode == spawn:
-		go j.Run()
-	case p.try == nil:
-		if err := p.execute(j.admission(), j); err != nil {
-			return j.refuse(err)
+	defer func() {
+		if returned {
+			return
 		}
-	case p.tryExecute(j) != nil:
+		if v := recover(); v != nil {
+			err = newPanicError(v)
+		} else {
+			refuse(t, ErrGoexit).run(nil)
+		}
+	}()
+	err = execute()
+	returned = true
+	return err
+}
+
+// submit hands t to the executor of p, which is not Inline, without waiting. It returns the
+// effects of a refusal.
+func (p *placement) submit(t Task) (e effects) {
+	switch {
+	case p.spawns:
+		go t.Run()
+	case p.try == nil:
+		if err := p.execute(admissionOf(t), t); err != nil {
+			return refuse(t, err)
+		}
+	case p.tryExecute(t) != nil:
 		go func() {
-			if err := p.execute(j.admission(), j); err != nil {
-				j.refuse(err).run(nil)
+			if err := p.execute(admissionOf(t), t); err != nil {
+				refuse(t, err).run(nil)
 			}
 		}()
 	}
-	return td
+	return e
+}
+
+// admissionOf returns the context of the wait for the admission of t, a task of this package.
+// It lends no slot: t holds none yet.
+func admissionOf(t Task) context.Context {
+	switch t := t.(type) {
+	case *batch: // callbacks run even if their contexts have ended
+		return context.Background()
+	case *cleanup: // runs in any case
+		return &slotContext{Context: context.WithoutCancel(t.scope())}
+	case *stage:
+		if t.kind == &handleKind { // runs even if its context has ended, unless it is canceled
+			return &slotContext{Context: context.WithoutCancel(t.scope()), until: t.cell().done()}
+		}
+		return &slotContext{Context: t.scope()}
+	default:
+		return &slotContext{Context: t.(runnable).scope()}
+	}
+}
+
+// refuse tells t, a task of this package, that its executor refused it with err, and returns
+// the effects.
+func refuse(t Task, err error) (e effects) {
+	switch t := t.(type) {
+	case *batch:
+		go t.run(nil)
+		return e
+	case *cleanup:
+		t.refuse(err)
+		return e
+	case *stage:
+		return t.refuse(err)
+	default:
+		r := t.(runnable)
+		return r.scope().refuseTask(err, reflect.TypeOf(r))
+	}
 }

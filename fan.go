@@ -1,181 +1,212 @@
 package future
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
-// A fanIn is a future of many inputs, with its registrations on them in one
-// block.
+// A fan is the part of a future of many inputs that does not depend on types. The future
+// follows in the same allocation. The registrations on the inputs are in one block.
 //
-// While the inputs are being registered, those that have one already may be
-// done and even settle the future. So the block belongs to the registering
-// goroutine until open; after that, to whoever takes it: the goroutine that
-// settles the future.
-type fanIn[U any] struct {
-	Future[U]
-	role
-	nodes   []node       // guarded by mu once opened
-	opened  bool         // guarded by mu
-	left    atomic.Int64 // inputs to wait for, and one until all are registered
-	partial U            // what is to become the value; guarded by mu while it is not complete
-	// cancels: the inputs that are pending when the future settles are cancelled.
-	cancels bool
+// While the inputs are being registered, inputs that are registered already may be done and
+// even settle the future. So the block belongs to the goroutine that registers until that is
+// complete; after that, to the goroutine that takes it: one that settles the future.
+type fan struct {
+	registration              // as the producer; in no list
+	fn           function     // makes the value of those of the inputs; constant
+	inputs       []input      // guarded by mu once complete
+	left         atomic.Int64 // inputs to wait for, and one until all are registered
+	flag         uint32       // set on the inputs by their registration; constant
+	complete     bool         // all inputs are registered; guarded by mu
+	cancels      bool         // the inputs that are pending when the future settles are canceled; constant
 }
 
-// watchAll registers f, of which self is the party, on futs. What counts them down has
-// one more to count.
-func watchAll[T, U any](f *fanIn[U], self party, futs []*Future[T]) (td todo) {
-	f.prepare(self, len(futs))
-	for i, in := range futs {
-		td.add(f.watchOne(&f.nodes[i], &in.cell))
+// An input is the registration of a fan on one of its inputs.
+type input struct {
+	registration
+	src *cell // constant once registered
+	fan *fan  // nil once it was taken off a pending input, and will not be notified
+}
+
+func inputOf(r *registration) *input { return (*input)(unsafe.Pointer(r)) }
+
+func fanOf(r *registration) *fan { return (*fan)(unsafe.Pointer(r)) }
+
+// newFan returns a fan for n inputs, and its future. The caller sets src of the inputs.
+func newFan[U any](k *kind, fn function, n int) (*fan, *Future[U]) {
+	f := new(struct {
+		fan    fan
+		future Future[U]
+	})
+	f.fan.prepare(k, fn, n)
+	return &f.fan, &f.future
+}
+
+func (f *fan) prepare(k *kind, fn function, n int) {
+	f.kind, f.fn, f.inputs, f.flag = k, fn, make([]input, n), takenOver
+	f.left.Store(int64(n) + 1)
+	f.cell().companion = unsafe.Pointer(&f.registration)
+}
+
+// setInputs makes futs the inputs of f.
+func setInputs[T any](f *fan, futs []*Future[T]) {
+	for i := range f.inputs {
+		f.inputs[i].src = &futs[i].c
 	}
-	td.add(f.open())
-	return td
 }
 
-func (f *fanIn[U]) prepare(self party, inputs int) {
-	f.party = self
-	f.Future.cell.role = &f.role
-	f.nodes = make([]node, inputs)
-	f.left.Store(int64(inputs) + 1)
+func (f *fan) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(f), unsafe.Sizeof(*f))) }
+
+// fanBefore returns the fan whose future has the cell c.
+func fanBefore(c *cell) *fan {
+	return (*fan)(unsafe.Add(unsafe.Pointer(c), -int(unsafe.Sizeof(fan{}))))
 }
 
-// last counts one input down. It reports true, and f is locked, if that was the last
-// and f is pending.
-func (f *fanIn[U]) last() bool { return f.left.Add(-1) == 0 && f.lockPending(0) }
-
-func (f *fanIn[U]) watchOne(n *node, src *cell) todo {
-	n.party, n.src = f.party, src
-	if n.watch(heeded) {
-		return todo{}
-	}
-	return f.notify(n)
-}
-
-// open ends the registration. If f has settled during it, the block is released.
-func (f *fanIn[U]) open() todo {
-	f.mu.Lock()
-	f.opened = true
-	var nodes []node
-	if f.isSettled() {
-		nodes = f.takeLocked()
-	}
-	f.mu.Unlock()
-	if f.isSettled() {
-		if fl := f.failure(); fl != nil {
-			fl.held(false) // a later input may have failed with it, and was heeded
+// watch registers f on its inputs. If f settles during that, the block is released. The count
+// has one more to go when watch returns.
+func (f *fan) watch() (e effects) {
+	for i := range f.inputs {
+		in := &f.inputs[i]
+		in.kind, in.fan = f.kind, f
+		if !in.src.watch(&in.registration, f.flag) {
+			e.add(f.kind.notify(&in.registration))
 		}
 	}
-	return f.release(nodes)
+	c := f.cell()
+	c.mu.Lock()
+	f.complete = true
+	var inputs []input
+	if c.isSettled() {
+		inputs = f.takeLocked()
+	}
+	c.mu.Unlock()
+	if c.isSettled() {
+		if fl := c.failure(); fl != nil {
+			fl.settled(false) // a later input may have failed with it too, and was taken over
+		}
+	}
+	f.release(inputs, &e)
+	return e
 }
 
-// takeLocked takes the block, if it is to be had. f.mu is held.
-func (f *fanIn[U]) takeLocked() []node {
-	if !f.opened {
+// countDown counts one input, and reports whether it was the last.
+func (f *fan) countDown() bool { return f.left.Add(-1) == 0 }
+
+// takeLocked takes the block, if it is there to be taken. The mutex of the cell is held.
+func (f *fan) takeLocked() []input {
+	if !f.complete {
 		return nil
 	}
-	var none U
-	nodes := f.nodes
-	f.nodes, f.partial = nil, none
-	return nodes
+	inputs := f.inputs
+	f.inputs = nil
+	return inputs
 }
 
-// win settles f with v, unless it has settled.
-func (f *fanIn[U]) win(v U) todo {
-	if !f.lockPending(0) {
-		return todo{}
+func (f *fan) take() []input {
+	c := f.cell()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return f.takeLocked()
+}
+
+// fail settles the future with fl, unless it has settled.
+func (f *fan) fail(s uint32, fl *failure) effects {
+	c := f.cell()
+	if !c.lockPending(0) {
+		return effects{}
 	}
-	f.v = v
-	nodes := f.takeLocked()
-	td := f.publish(succeeded)
-	td.add(f.release(nodes))
-	return td
+	inputs := f.takeLocked()
+	e := c.settleFailed(s, fl)
+	f.release(inputs, &e)
+	return e
 }
 
-// lose settles f with fl, unless it has settled.
-func (f *fanIn[U]) lose(s uint32, fl *failure) todo {
-	if !f.lockPending(0) {
-		return todo{}
+// release takes the registrations in inputs off the inputs that are pending, and cancels these
+// if f does so.
+func (f *fan) release(inputs []input, e *effects) {
+	if unwatchAll(inputs) == 0 || !f.cancels {
+		return
 	}
-	nodes := f.takeLocked()
-	td := f.publishFailure(s, fl)
-	td.add(f.release(nodes))
-	return td
-}
-
-// release deregisters what is still registered of nodes.
-func (f *fanIn[U]) release(nodes []node) (td todo) {
-	pending := pull(nodes)
-	if f.cancels {
-		td.cancelSources(pending, nil)
+	for i := range inputs {
+		if inputs[i].fan == nil {
+			e.cancel(inputs[i].src, nil, nil)
+		}
 	}
-	return td
 }
 
-// abandon is called when f was cancelled: so are its inputs.
-func (f *fanIn[U]) abandon(error) list {
-	f.mu.Lock()
-	nodes := f.takeLocked()
-	f.mu.Unlock()
-	return pull(nodes)
-}
-
-// pull takes nodes off their sources and returns those that were still registered.
-func pull(nodes []node) (pending list) {
-	for i := range nodes {
-		if n := &nodes[i]; n.src != nil && n.unwatch(n.src) {
-			pending.push(n)
+// unwatchAll takes the registrations in inputs off the inputs that are pending, sets fan of
+// these to nil, and returns how many there are.
+func unwatchAll(inputs []input) (pending int) {
+	for i := range inputs {
+		if in := &inputs[i]; in.src.unwatch(&in.registration) {
+			in.fan = nil
+			pending++
 		}
 	}
 	return pending
 }
 
-// inputFailure is what a future of many inputs fails with on account of src.
-// That an input was cancelled is a failure to it; it is cancelled only if it
-// was itself.
-func inputFailure(src *cell, o origin) *failure {
+// cancelFan is called when the future was canceled: so are its inputs.
+func cancelFan(r *registration, _ error) (_ *cell, pending []*cell) {
+	inputs := fanOf(r).take()
+	pending = make([]*cell, 0, unwatchAll(inputs))
+	for i := range inputs {
+		if inputs[i].fan == nil {
+			pending = append(pending, inputs[i].src)
+		}
+	}
+	return nil, pending
+}
+
+// failWith settles the future with the failure of src, which has not succeeded. The
+// cancellation of an input is a failure of a future of many inputs: it is canceled only if it
+// was canceled itself.
+func (f *fan) failWith(src *cell) effects {
 	fl := src.failure()
 	if src.state.Load() < failed {
-		return echo(fl.err, o)
+		fl = newEcho(fl.err)
 	}
-	return fl
+	return f.fail(failed, fl)
 }
 
-// A barrier is a fanIn that succeeds when all of its inputs have, and fails
-// with the first that does not.
-type barrier[U any] struct{ fanIn[U] }
-
-func (b *barrier[U]) notify(n *node) todo {
-	if n.src.state.Load() < succeeded {
-		return b.lose(failed, inputFailure(n.src, originOf[U]()))
+// settleAs settles the future with the outcome of src, by the function that moves it.
+func (f *fan) settleAs(src *cell) effects {
+	if !src.hasSucceeded() {
+		return f.failWith(src)
 	}
-	return b.countdown()
+	e := transfer(f.fn, src, f.cell())
+	f.release(f.take(), &e)
+	return e
 }
 
-func (b *barrier[U]) countdown() todo {
-	if !b.last() {
-		return todo{}
+// all returns a future that succeeds when all of srcs have, and fails with the first failure.
+func all(srcs ...*cell) *Future[struct{}] {
+	f, future := newFan[struct{}](&allKind, nil, len(srcs))
+	for i, src := range srcs {
+		f.inputs[i].src = src
 	}
-	b.v = b.partial
-	b.takeLocked() // all have settled: there is nothing to release
-	return b.publish(succeeded)
+	e := f.watch()
+	e.add(f.succeedIfLast())
+	e.run(nil)
+	return future
 }
 
-// checkFutures panics if one of futs is nil.
-func checkFutures[T any](name string, futs []*Future[T]) {
-	for _, f := range futs {
-		if f == nil {
-			panic("future: " + name + ": nil future")
+var allKind = kind{
+	notify: func(r *registration) effects {
+		in := inputOf(r)
+		if !in.src.hasSucceeded() {
+			return in.fan.failWith(in.src)
 		}
-	}
+		return in.fan.succeedIfLast()
+	},
+	cancel: cancelFan,
 }
 
-// heedAll hands futs over to somebody who will not look at them.
-func heedAll[T any](futs []*Future[T]) {
-	for _, f := range futs {
-		if f.lockPending(0) {
-			f.set(heeded)
-			f.mu.Unlock()
-		} else {
-			f.heed()
-		}
+// succeedIfLast counts one input, and after the last settles a future without a value.
+func (f *fan) succeedIfLast() (e effects) {
+	if c := f.cell(); f.countDown() && c.lockPending(0) {
+		f.takeLocked() // all have settled: there is nothing to release
+		return c.settle(succeeded)
 	}
+	return e
 }

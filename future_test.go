@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,23 +14,22 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// coreNilCtx is the nil context, under a name that linters do not mind being passed on.
-var coreNilCtx context.Context
+var errNotCancelled = errors.New("the cancel returned false")
 
-var errCoreRefused = errors.New("the cancel returned false")
-
-// coreCancel makes Cancel look like the other settling calls.
-func coreCancel(p *future.Promise[int]) error {
+// cancelPromise is Cancel in the form of the other settling calls.
+func cancelPromise(p *future.Promise[int]) error {
 	if !p.Cancel() {
-		return errCoreRefused
+		return errNotCancelled
 	}
 	return nil
 }
 
-// coreSettles are the ways to settle a promise, with the state and the outcome that each leads to.
-var coreSettles = []struct {
+// settlements are the ways to settle a promise, each with the state and the outcome that it leads
+// to.
+var settlements = []struct {
 	name  string
 	do    func(*future.Promise[int]) error
 	state future.State
@@ -39,57 +37,13 @@ var coreSettles = []struct {
 }{
 	{"SetResult", func(p *future.Promise[int]) error { return p.SetResult(6) }, future.Succeeded, future.Outcome[int]{Value: 6}},
 	{"SetError", func(p *future.Promise[int]) error { return p.SetError(errE) }, future.Failed, future.Outcome[int]{Err: errE}},
-	{"Cancel", coreCancel, future.Cancelled, future.Outcome[int]{Err: future.ErrCancelled}},
+	{"Cancel", cancelPromise, future.Cancelled, future.Outcome[int]{Err: future.ErrCancelled}},
 	{"Complete", func(p *future.Promise[int]) error { return p.Complete(7, nil) }, future.Succeeded, future.Outcome[int]{Value: 7}},
 	{"CompleteWith", func(p *future.Promise[int]) error { return p.CompleteWith(future.FromError[int](errE1)) }, future.Failed, future.Outcome[int]{Err: errE1}},
 }
 
-// coreWantClosed asserts that ch is closed.
-func coreWantClosed(t testing.TB, ch <-chan struct{}) {
-	t.Helper()
-	select {
-	case _, ok := <-ch:
-		if ok {
-			t.Fatal("the channel carried an element")
-		}
-	default:
-		t.Fatal("the channel is not closed")
-	}
-}
-
-// coreOutcome reads f at once.
-func coreOutcome[T any](f *future.Future[T]) future.Outcome[T] {
-	v, err := f.Result()
-	return future.Outcome[T]{Value: v, Err: err}
-}
-
-// coreShallow caps the stack of every goroutine for the rest of the test: what recurses once per future in a
-// chain of 100,000 does not fit, and what loops does not notice.
-func coreShallow(t testing.TB) {
-	prev := debug.SetMaxStack(1 << 20)
-	t.Cleanup(func() { debug.SetMaxStack(prev) })
-}
-
-// coreHeap returns the bytes that are live on the heap.
-func coreHeap() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
-// coreWantFlat asserts that fn leaves no more than limit bytes behind on the heap.
-func coreWantFlat(t testing.TB, limit int64, fn func()) {
-	t.Helper()
-	before := coreHeap()
-	fn()
-	if grown := coreHeap() - before; grown > limit {
-		t.Fatalf("the heap grew by %d bytes; want at most %d", grown, limit)
-	}
-}
-
-func TestA1_Fresh(t *testing.T) {
+// Scenario A1
+func TestFuture_Fresh(t *testing.T) {
 	check := func(t *testing.T, p *future.Promise[int]) {
 		for range 2 {
 			if p.IsDone() || p.Cancelled() || p.State() != future.Pending {
@@ -101,12 +55,12 @@ func TestA1_Fresh(t *testing.T) {
 			if err := p.Err(); !errors.Is(err, future.ErrInvalidState) {
 				t.Fatalf("Err() = %v; want ErrInvalidState", err)
 			}
-			wantPending(t, p)
+			futuretest.WantPending(t, p)
 		}
 		if err := p.SetResult(1); err != nil {
 			t.Fatalf("SetResult after the reads: %v", err)
 		}
-		wantValue(t, &p.Future, 1)
+		futuretest.WantValue(t, &p.Future, 1)
 	}
 	t.Run("New", func(t *testing.T) { check(t, future.NewPromise[int]()) })
 	t.Run("Zero", func(t *testing.T) { check(t, new(future.Promise[int])) })
@@ -119,22 +73,23 @@ func TestA1_Fresh(t *testing.T) {
 	})
 }
 
-func TestA2_Success(t *testing.T) {
+// Scenario A2
+func TestFuture_Success(t *testing.T) {
 	p := future.NewPromise[int]()
 	if err := p.SetResult(42); err != nil {
 		t.Fatal(err)
 	}
-	wantValue(t, &p.Future, 42)
+	futuretest.WantValue(t, &p.Future, 42)
 	if err := p.Err(); err != nil {
 		t.Fatalf("Err() = %v; want nil", err)
 	}
 	if p.Cancel() || p.CancelCause(errE) {
 		t.Fatal("Cancel of a succeeded future returned true")
 	}
-	wantValue(t, &p.Future, 42)
+	futuretest.WantValue(t, &p.Future, 42)
 }
 
-func coreZeroResult[T comparable](t *testing.T) {
+func testZeroResult[T comparable](t *testing.T) {
 	t.Helper()
 	var zero T
 	t.Run(fmt.Sprintf("%T", &zero), func(t *testing.T) {
@@ -156,35 +111,37 @@ func coreZeroResult[T comparable](t *testing.T) {
 			if n := woken.Load(); n != 2 {
 				t.Fatalf("%d of 2 waiters woke with the zero value", n)
 			}
-			wantValue(t, &p.Future, zero)
-			coreWantClosed(t, p.Done())
+			futuretest.WantValue(t, &p.Future, zero)
+			futuretest.WantClosed(t, p.Done())
 			if err := p.SetResult(zero); !errors.Is(err, future.ErrInvalidState) {
 				t.Fatalf("second SetResult: %v; want ErrInvalidState", err)
 			}
 			if err := p.SetError(errE); !errors.Is(err, future.ErrInvalidState) {
 				t.Fatalf("SetError: %v; want ErrInvalidState", err)
 			}
-			wantValue(t, &p.Future, zero)
+			futuretest.WantValue(t, &p.Future, zero)
 		})
 	})
 }
 
-func TestA3_ZeroValuesAreResults(t *testing.T) {
-	coreZeroResult[int](t)
-	coreZeroResult[string](t)
-	coreZeroResult[*int](t)
-	coreZeroResult[any](t)
-	coreZeroResult[error](t)
-	coreZeroResult[struct{}](t)
+// Scenario A3
+func TestFuture_ZeroValuesAreResults(t *testing.T) {
+	testZeroResult[int](t)
+	testZeroResult[string](t)
+	testZeroResult[*int](t)
+	testZeroResult[any](t)
+	testZeroResult[error](t)
+	testZeroResult[struct{}](t)
 }
 
-func TestA4_Failure(t *testing.T) {
+// Scenario A4
+func TestFuture_Failure(t *testing.T) {
 	p := future.NewPromise[int]()
 	if err := p.SetError(errE); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
-		wantFailed(t, &p.Future, errE)
+		futuretest.WantFailed(t, &p.Future, errE)
 		if v, err := p.Result(); v != 0 || err != errE {
 			t.Fatalf("Result() = %v, %v; want 0, E", v, err)
 		}
@@ -193,20 +150,21 @@ func TestA4_Failure(t *testing.T) {
 		}
 	}
 	if p.Cancel() || p.Cancelled() {
-		t.Fatal("a failed future was cancelled")
+		t.Fatal("a failed future was canceled")
 	}
-	wantFailed(t, &p.Future, errE)
+	futuretest.WantFailed(t, &p.Future, errE)
 }
 
-func TestA5_FirstOutcomesWins(t *testing.T) {
-	for _, first := range coreSettles {
-		for _, second := range coreSettles {
+// Scenario A5
+func TestPromise_FirstSettleWins(t *testing.T) {
+	for _, first := range settlements {
+		for _, second := range settlements {
 			t.Run(first.name+"/"+second.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p := future.NewPromise[int]()
 					var seen []future.Outcome[int]
 					p.AddDoneCallback(context.Background(), func(_ context.Context, f *future.Future[int]) {
-						seen = append(seen, coreOutcome(f))
+						seen = append(seen, outcomeOf(f))
 					})
 					if err := first.do(p); err != nil {
 						t.Fatalf("the first settle was refused: %v", err)
@@ -215,12 +173,12 @@ func TestA5_FirstOutcomesWins(t *testing.T) {
 					if err == nil {
 						t.Fatal("the second settle was not refused")
 					}
-					if err != errCoreRefused {
-						coreWantRefused(t, err, first.state)
+					if err != errNotCancelled {
+						wantInvalidState(t, err, first.state)
 					}
 					synctest.Wait()
-					if p.State() != first.state || coreOutcome(&p.Future) != first.want {
-						t.Fatalf("%v: %v; want %v", p, coreOutcome(&p.Future), first.want)
+					if p.State() != first.state || outcomeOf(&p.Future) != first.want {
+						t.Fatalf("%v: %v; want %v", p, outcomeOf(&p.Future), first.want)
 					}
 					if len(seen) != 1 || seen[0] != first.want {
 						t.Fatalf("the callback saw %v; want once %v", seen, first.want)
@@ -231,8 +189,8 @@ func TestA5_FirstOutcomesWins(t *testing.T) {
 	}
 }
 
-// coreWantRefused asserts that err is ErrInvalidState and names the state that the future is in.
-func coreWantRefused(t *testing.T, err error, state future.State) {
+// wantInvalidState asserts that err is ErrInvalidState and names state.
+func wantInvalidState(t *testing.T, err error, state future.State) {
 	t.Helper()
 	if !errors.Is(err, future.ErrInvalidState) {
 		t.Fatalf("error %v; want ErrInvalidState", err)
@@ -242,7 +200,8 @@ func coreWantRefused(t *testing.T, err error, state future.State) {
 	}
 }
 
-func TestA6_NilErrorRefused(t *testing.T) {
+// Scenario A6
+func TestPromise_RefusesNilError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
 		ran := 0
@@ -251,7 +210,7 @@ func TestA6_NilErrorRefused(t *testing.T) {
 			t.Fatal("SetError(nil) was accepted")
 		}
 		synctest.Wait()
-		wantPending(t, p)
+		futuretest.WantPending(t, p)
 		if ran != 0 {
 			t.Fatal("a callback ran")
 		}
@@ -259,23 +218,55 @@ func TestA6_NilErrorRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		wantFailed(t, &p.Future, errE)
+		futuretest.WantFailed(t, &p.Future, errE)
 		if ran != 1 {
 			t.Fatalf("the callback ran %d times; want 1", ran)
 		}
 	})
 	t.Run("FromError", func(t *testing.T) {
-		wantPanic(t, "future: FromError: ", func() { future.FromError[int](nil) })
+		futuretest.WantPanic(t, "future: FromError: ", func() { future.FromError[int](nil) })
 	})
 }
 
-func TestA7_ErrOfCancelled(t *testing.T) {
+func TestPromise_Complete(t *testing.T) {
+	t.Run("Value", func(t *testing.T) {
+		var p future.Promise[int]
+		if err := p.Complete(func() (int, error) { return 3, nil }()); err != nil {
+			t.Fatal(err)
+		}
+		futuretest.WantValue(t, &p.Future, 3)
+	})
+	t.Run("ErrorDropsTheValue", func(t *testing.T) {
+		var p future.Promise[int]
+		if err := p.Complete(3, errE); err != nil {
+			t.Fatal(err)
+		}
+		futuretest.WantFailed(t, &p.Future, errE)
+		if v, _ := p.Result(); v != 0 {
+			t.Fatalf("a failed future holds the value %v", v)
+		}
+		gone := make(chan struct{})
+		var q future.Promise[*[1 << 10]byte]
+		func() {
+			big := new([1 << 10]byte)
+			closeWhenCollected(big, gone)
+			q.Complete(big, errE)
+		}()
+		if !futuretest.Collect(func() bool { return futuretest.Closed(gone) }) {
+			t.Fatal("the value that came with an error was kept")
+		}
+		futuretest.WantFailed(t, &q.Future, errE)
+	})
+}
+
+// Scenario A7
+func TestFuture_ErrOfCancelled(t *testing.T) {
 	for _, cause := range []error{nil, errE} {
 		p := future.NewPromise[int]()
 		if !p.CancelCause(cause) {
 			t.Fatal("CancelCause returned false")
 		}
-		wantCancelled(t, &p.Future)
+		futuretest.WantCancelled(t, &p.Future)
 		v, err := p.Result()
 		if v != 0 || err != p.Err() {
 			t.Fatalf("Result() = %v, %v and Err() = %v; want 0 and the same error", v, err, p.Err())
@@ -289,7 +280,22 @@ func TestA7_ErrOfCancelled(t *testing.T) {
 	}
 }
 
-func TestA8_FailingWithCancellationErrorIsNotBeingCancelled(t *testing.T) {
+// A selfCancelledError is a cause that Is ErrCancelled, but not context.Canceled.
+type selfCancelledError struct{}
+
+func (selfCancelledError) Error() string { return "mine" }
+
+func (selfCancelledError) Is(target error) bool { return target == future.ErrCancelled }
+
+// Scenario A7
+func TestFuture_CauseThatIsErrCancelled(t *testing.T) {
+	p := future.NewPromise[int]()
+	p.CancelCause(selfCancelledError{})
+	futuretest.WantCancelled(t, &p.Future, context.Canceled, selfCancelledError{})
+}
+
+// Scenario A8
+func TestFuture_FailingWithACancellationErrorIsNotBeingCancelled(t *testing.T) {
 	for _, sentinel := range []error{context.Canceled, future.ErrCancelled, context.DeadlineExceeded, future.ErrTimeout} {
 		set := map[string]func(p *future.Promise[int]) error{
 			"SetError": func(p *future.Promise[int]) error { return p.SetError(sentinel) },
@@ -304,7 +310,7 @@ func TestA8_FailingWithCancellationErrorIsNotBeingCancelled(t *testing.T) {
 				if err := do(p); err != nil {
 					t.Fatal(err)
 				}
-				wantFailed(t, &p.Future, sentinel)
+				futuretest.WantFailed(t, &p.Future, sentinel)
 				if p.Cancelled() {
 					t.Fatal("Cancelled() = true")
 				}
@@ -313,44 +319,13 @@ func TestA8_FailingWithCancellationErrorIsNotBeingCancelled(t *testing.T) {
 	}
 }
 
-func TestA9_WaitersWake(t *testing.T) {
-	for _, settle := range coreSettles {
-		t.Run(settle.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := future.NewPromise[int]()
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				const n = 1000
-				var woken, wrong atomic.Int32
-				for range n {
-					go func() {
-						v, err := p.Await(ctx)
-						if (future.Outcome[int]{Value: v, Err: err}) != settle.want {
-							wrong.Add(1)
-						}
-						woken.Add(1)
-					}()
-				}
-				synctest.Wait()
-				if n := woken.Load(); n != 0 {
-					t.Fatalf("%d waiters returned before the settle", n)
-				}
-				go settle.do(p)
-				synctest.Wait()
-				if woken.Load() != n || wrong.Load() != 0 {
-					t.Fatalf("%d of %d waiters woke, %d with another outcome", woken.Load(), n, wrong.Load())
-				}
-			})
-		})
-	}
-}
-
-func TestA10_RepeatableReads(t *testing.T) {
+// Scenario A10
+func TestFuture_ReadsAreRepeatable(t *testing.T) {
 	check := func(t *testing.T, f *future.Future[int], want future.Outcome[int]) {
 		t.Helper()
 		for range 3 {
-			coreWantClosed(t, f.Done())
-			if got := coreOutcome(f); got != want {
+			futuretest.WantClosed(t, f.Done())
+			if got := outcomeOf(f); got != want {
 				t.Fatalf("Result() = %v; want %v", got, want)
 			}
 			if v, err := f.Await(context.Background()); v != want.Value || err != want.Err {
@@ -361,7 +336,7 @@ func TestA10_RepeatableReads(t *testing.T) {
 			}
 		}
 	}
-	for _, settle := range coreSettles {
+	for _, settle := range settlements {
 		t.Run(settle.name, func(t *testing.T) {
 			p := future.NewPromise[int]()
 			if err := settle.do(p); err != nil {
@@ -387,170 +362,22 @@ func TestA10_RepeatableReads(t *testing.T) {
 	t.Run("From", func(t *testing.T) {
 		check(t, future.FromResult(5), future.Outcome[int]{Value: 5})
 		check(t, future.FromError[int](errE), future.Outcome[int]{Err: errE})
-		wantValue(t, future.FromResult(5), 5)
-		wantFailed(t, future.FromError[int](errE), errE)
+		futuretest.WantValue(t, future.FromResult(5), 5)
+		futuretest.WantFailed(t, future.FromError[int](errE), errE)
 	})
 }
 
-func TestA11_GivingUpIsNotCancelling(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := future.NewPromise[int]()
-		var other future.Outcome[int]
-		go func() { other.Value, other.Err = p.Await(context.Background()) }()
-
-		ctx, cancel := context.WithCancelCause(context.Background())
-		var got error
-		again := make(chan struct{})
-		var second future.Outcome[int]
-		go func() {
-			_, got = p.Await(ctx)
-			<-again
-			second.Value, second.Err = p.Await(context.Background())
-		}()
-		synctest.Wait()
-		cancel(errE)
-		synctest.Wait()
-		if !errors.Is(got, context.Canceled) || !errors.Is(got, errE) {
-			t.Fatalf("Await() = %v; want context.Canceled and its cause", got)
-		}
-		wantPending(t, p)
-		if p.Cancelled() {
-			t.Fatal("giving up cancelled the future")
-		}
-		if n := future.Watchers(p); n > 1 {
-			t.Fatalf("%d registrations after one of two waiters gave up", n)
-		}
-		close(again)
-		synctest.Wait()
-		if err := p.SetResult(1); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		want := future.Outcome[int]{Value: 1}
-		if other != want || second != want {
-			t.Fatalf("the other waiter got %v, the same one again %v; want %v", other, second, want)
-		}
-	})
-}
-
-// coreContext is a context that calls a function when it is asked.
-type coreContext struct {
-	context.Context
-	at   string
-	hook func()
-}
-
-func (c *coreContext) Err() error {
-	if c.at == "Err" {
-		c.hook()
-	}
-	return c.Context.Err()
-}
-
-func (c *coreContext) Done() <-chan struct{} {
-	if c.at == "Done" {
-		c.hook()
-	}
-	return c.Context.Done()
-}
-
-func TestAwait_EndedContext(t *testing.T) {
-	t.Run("Cause", func(t *testing.T) {
-		ctx, cancel := context.WithCancelCause(context.Background())
-		cancel(errE)
-		p := future.NewPromise[int]()
-		v, err := p.Await(ctx)
-		if v != 0 || !errors.Is(err, context.Canceled) || !errors.Is(err, errE) {
-			t.Fatalf("Await() = %v, %v; want context.Canceled and E", v, err)
-		}
-		wantPending(t, p)
-	})
-	t.Run("Deadline", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, errE)
-			defer cancel()
-			p := future.NewPromise[int]()
-			start := time.Now()
-			_, err := p.Await(ctx)
-			if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errE) || time.Since(start) != time.Second {
-				t.Fatalf("Await() = %v after %v; want DeadlineExceeded and E after 1s", err, time.Since(start))
-			}
-			wantPending(t, p)
-		})
-	})
-	t.Run("NoCause", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		if _, err := future.NewPromise[int]().Await(ctx); !errors.Is(err, context.Canceled) {
-			t.Fatalf("Await() = %v; want context.Canceled", err)
-		}
-	})
-}
-
-// A settled future beats an ended context: a select that finds both ready tosses a coin, so each case is repeated
-// until a coin would have come up tails.
-func TestAwait_OutcomesdBeatsEndedContext(t *testing.T) {
-	t.Run("Before", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		for range 200 {
-			p := future.NewPromise[int]()
-			p.Done() // an allocated channel, not only the state word
-			p.SetResult(1)
-			if v, err := p.Await(ctx); v != 1 || err != nil {
-				t.Fatalf("Await() = %v, %v; want 1, <nil>", v, err)
-			}
-			if v, err := future.FromResult(2).Await(ctx); v != 2 || err != nil {
-				t.Fatalf("Await() = %v, %v; want 2, <nil>", v, err)
-			}
-		}
-	})
-	// The future settles, and then the context ends, while Await is on its way in: at its first look at the context's
-	// error, or at its channel.
-	for _, at := range []string{"Err", "Done"} {
-		t.Run("Entering/"+at, func(t *testing.T) {
-			for range 200 {
-				p := future.NewPromise[int]()
-				ctx, cancel := context.WithCancel(context.Background())
-				v, err := p.Await(&coreContext{ctx, at, sync.OnceFunc(func() {
-					p.SetResult(1)
-					cancel()
-				})})
-				if v != 1 || err != nil {
-					t.Fatalf("Await() = %v, %v; want 1, which was there before the context ended", v, err)
-				}
-			}
-		})
-	}
-	t.Run("Blocked", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			for range 500 {
-				p := future.NewPromise[int]()
-				ctx, cancel := context.WithCancel(context.Background())
-				var got future.Outcome[int]
-				go func() { got.Value, got.Err = p.Await(ctx) }()
-				synctest.Wait()
-				p.SetResult(1)
-				cancel()
-				synctest.Wait()
-				if got != (future.Outcome[int]{Value: 1}) {
-					t.Fatalf("Await() = %v; want 1", got)
-				}
-			}
-		})
-	})
-}
-
-func TestA14_OutcomesRace(t *testing.T) {
+// Scenario A14
+func TestPromise_SettleRace(t *testing.T) {
 	for range 1000 {
-		coreSettleRace(t)
+		testSettleRace(t)
 		if t.Failed() {
 			return
 		}
 	}
 }
 
-func coreSettleRace(t *testing.T) {
+func testSettleRace(t *testing.T) {
 	const each = 50
 	var (
 		p       future.Promise[int]
@@ -558,7 +385,7 @@ func coreSettleRace(t *testing.T) {
 		settles = []func() error{
 			func() error { return p.SetResult(6) },
 			func() error { return p.SetError(errE) },
-			func() error { return coreCancel(&p) },
+			func() error { return cancelPromise(&p) },
 			func() error { return p.CompleteWith(source) },
 		}
 		outcomes = []future.Outcome[int]{{Value: 6}, {Err: errE}, {Err: future.ErrCancelled}, {Value: 7}}
@@ -576,7 +403,8 @@ func coreSettleRace(t *testing.T) {
 				winners.Add(1)
 				winner.Store(int32(i))
 			}
-			// Won or lost: it returns when state and channel both say done.
+			// A settling call, refused or not, returns when both the state and the channel say
+			// done.
 			select {
 			case <-p.Done():
 			default:
@@ -599,12 +427,12 @@ func coreSettleRace(t *testing.T) {
 				for !p.IsDone() {
 					runtime.Gosched()
 				}
-				seen[each+i] = coreOutcome(&p.Future)
+				seen[each+i] = outcomeOf(&p.Future)
 			},
 			func() {
 				p.AddDoneCallback(context.Background(), func(_ context.Context, f *future.Future[int]) {
 					defer wg.Done()
-					seen[2*each+i] = coreOutcome(f)
+					seen[2*each+i] = outcomeOf(f)
 				})
 			},
 		)
@@ -630,38 +458,8 @@ func coreSettleRace(t *testing.T) {
 	}
 }
 
-// A link to what is done is a settle like the others: if the cancel won, the link was refused.
-func TestA14_LinkToDoneAgainstCancel(t *testing.T) {
-	source := future.FromResult(7)
-	for range 1000 {
-		var p future.Promise[int]
-		var cancelled bool
-		var linked error
-		var wg sync.WaitGroup
-		work := []func(){
-			func() { cancelled = p.Cancel() },
-			func() { linked = p.CompleteWith(source) },
-		}
-		for range 20 { // crowd the promise, so that whatever takes two steps is overtaken between them
-			work = append(work, func() {
-				for !p.IsDone() {
-					p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) {}).Remove()
-					runtime.Gosched()
-				}
-			})
-		}
-		rand.Shuffle(len(work), func(i, j int) { work[i], work[j] = work[j], work[i] })
-		for _, fn := range work {
-			wg.Go(fn)
-		}
-		wg.Wait()
-		if cancelled == (linked == nil) || cancelled != p.Cancelled() {
-			t.Fatalf("Cancel returned %v, CompleteWith %v, and the promise is %v", cancelled, linked, &p)
-		}
-	}
-}
-
-func TestA16_Publication(t *testing.T) {
+// Scenario A16
+func TestFuture_PublishesTheResult(t *testing.T) {
 	type record struct {
 		a, b int
 		m    map[string]int
@@ -723,8 +521,9 @@ func TestA16_Publication(t *testing.T) {
 	}
 }
 
-func TestA17_DoneChannel(t *testing.T) {
-	for _, settle := range coreSettles {
+// Scenario A17
+func TestFuture_DoneChannel(t *testing.T) {
+	for _, settle := range settlements {
 		t.Run(settle.name, func(t *testing.T) {
 			p := future.NewPromise[int]()
 			var (
@@ -745,7 +544,7 @@ func TestA17_DoneChannel(t *testing.T) {
 					}
 				})
 			}
-			wantPending(t, p)
+			futuretest.WantPending(t, p)
 			if err := settle.do(p); err != nil {
 				t.Fatal(err)
 			}
@@ -753,16 +552,16 @@ func TestA17_DoneChannel(t *testing.T) {
 			if p.Done() != chans[0] {
 				t.Fatal("Done returned another channel after the settle")
 			}
-			coreWantClosed(t, p.Done())
+			futuretest.WantClosed(t, p.Done())
 			settle.do(p) // refused; a second close would panic
-			coreWantClosed(t, p.Done())
+			futuretest.WantClosed(t, p.Done())
 		})
 		t.Run(settle.name+"/FirstAskedAfter", func(t *testing.T) {
 			p := future.NewPromise[int]()
 			settle.do(p)
 			ch := p.Done()
-			coreWantClosed(t, ch)
-			coreWantClosed(t, ch)
+			futuretest.WantClosed(t, ch)
+			futuretest.WantClosed(t, ch)
 			if p.Done() != ch {
 				t.Fatal("Done returned different channels")
 			}
@@ -790,220 +589,61 @@ func TestA17_DoneChannel(t *testing.T) {
 	})
 }
 
-func TestA19_LinkingLocksFate(t *testing.T) {
+// Scenario F24
+func TestFuture_DoneInASelect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, q := future.NewPromise[string](), future.NewPromise[string]()
+		first := func(a, b *future.Future[int], d time.Duration) string {
+			select {
+			case <-a.Done():
+				return "a"
+			case <-b.Done():
+				return "b"
+			case <-time.After(d):
+				return "timer"
+			}
+		}
+		ps, fs := promises(2)
+		if got := first(fs[0], fs[1], time.Second); got != "timer" {
+			t.Errorf("%s fired; want the timer", got)
+		}
+		time.AfterFunc(time.Millisecond, func() { ps[1].SetResult(1) })
+		if got := first(fs[0], fs[1], time.Second); got != "b" {
+			t.Errorf("%s fired; want b", got)
+		}
+		ps, fs = promises(2)
+		time.AfterFunc(time.Millisecond, func() { ps[0].Cancel() })
+		if got := first(fs[0], fs[1], time.Second); got != "a" {
+			t.Errorf("%s fired; want a", got)
+		}
+	})
+}
+
+// A settled promise does not keep the source that it was linked to.
+func TestPromise_SettledDropsItsSource(t *testing.T) {
+	p := future.NewPromise[int]()
+	gone := make(chan struct{})
+	func() {
+		q := future.NewPromise[int]()
+		runtime.AddCleanup(q, func(ch chan struct{}) { close(ch) }, gone)
 		if err := p.CompleteWith(&q.Future); err != nil {
 			t.Fatal(err)
 		}
-		waiter := ""
-		go func() { waiter, _ = p.Await(context.Background()) }()
-		synctest.Wait()
-		wantPending(t, p)
-		other := future.FromResult("other")
-		for name, err := range map[string]error{
-			"SetResult":    p.SetResult("bar"),
-			"SetError":     p.SetError(errE),
-			"Complete":     p.Complete("bar", nil),
-			"CompleteWith": p.CompleteWith(other),
-			"same source":  p.CompleteWith(&q.Future),
-		} {
-			if !errors.Is(err, future.ErrInvalidState) {
-				t.Errorf("%s on a linked promise: %v; want ErrInvalidState", name, err)
-			}
-		}
-		wantPending(t, p)
-		wantPending(t, q)
-		if err := q.SetResult("foo"); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		wantValue(t, &p.Future, "foo")
-		if waiter != "foo" {
-			t.Fatalf("the waiter got %q", waiter)
-		}
-	})
-}
-
-func TestCompleteWith_Outcomes(t *testing.T) {
-	for _, settle := range coreSettles {
-		t.Run(settle.name, func(t *testing.T) {
-			done, p := future.NewPromise[int](), future.NewPromise[int]()
-			settle.do(done)
-			if err := p.CompleteWith(&done.Future); err != nil {
-				t.Fatal(err)
-			}
-			coreWantClosed(t, p.Done())
-			if p.State() != settle.state || coreOutcome(&p.Future) != settle.want {
-				t.Fatalf("of a done source: %v; want %v", p, settle.want)
-			}
-
-			pending, p := future.NewPromise[int](), future.NewPromise[int]()
-			if err := p.CompleteWith(&pending.Future); err != nil {
-				t.Fatal(err)
-			}
-			wantPending(t, p)
-			settle.do(pending)
-			<-p.Done()
-			if p.State() != settle.state || coreOutcome(&p.Future) != settle.want {
-				t.Fatalf("of a pending source: %v; want %v", p, settle.want)
-			}
-			if n := future.Watchers(pending); n != 0 {
-				t.Fatalf("%d registrations left on the source", n)
-			}
-		})
+		q.SetResult(1)
+	}()
+	<-p.Done()
+	if !futuretest.Collect(func() bool { return futuretest.Closed(gone) }) {
+		t.Fatal("the source of a settled future was not collected")
 	}
-	t.Run("Task", func(t *testing.T) {
-		p := future.NewPromise[int]()
-		if err := p.CompleteWith(future.Go(t.Context(), func(context.Context) (int, error) { return 4, nil })); err != nil {
-			t.Fatal(err)
-		}
-		if v, err := p.Await(t.Context()); v != 4 || err != nil {
-			t.Fatalf("Await() = %v, %v; want 4, <nil>", v, err)
-		}
-	})
-	t.Run("SharedSource", func(t *testing.T) {
-		q := future.NewPromise[int]()
-		var linked [10]future.Promise[int]
-		for i := range linked {
-			if err := linked[i].CompleteWith(&q.Future); err != nil {
-				t.Fatal(err)
-			}
-		}
-		q.SetResult(5)
-		for i := range linked {
-			<-linked[i].Done()
-			wantValue(t, &linked[i].Future, 5)
-		}
-	})
-	t.Run("Nil", func(t *testing.T) {
-		p := future.NewPromise[int]()
-		wantPanic(t, "future: CompleteWith: ", func() { p.CompleteWith(nil) })
-		wantPending(t, p)
-		if err := p.SetResult(1); err != nil {
-			t.Fatal(err)
-		}
-	})
+	futuretest.WantValue(t, &p.Future, 1)
 }
 
-// Linked promises are derived futures: they are done before the callbacks of their source start, no matter which was
-// registered first.
-func TestCompleteWith_BeforeCallbacks(t *testing.T) {
-	inline := future.WithExecutor(context.Background(), future.Inline)
-	for _, settle := range coreSettles {
-		t.Run(settle.name, func(t *testing.T) {
-			p, q := future.NewPromise[int](), future.NewPromise[int]()
-			calls := 0
-			check := func(context.Context, *future.Future[int]) {
-				calls++
-				if !q.IsDone() || !p.IsDone() || coreOutcome(&p.Future) != settle.want {
-					t.Errorf("in a callback of the source: %v and %v; want both done", q, p)
-				}
-			}
-			q.AddDoneCallback(inline, check)
-			if err := p.CompleteWith(&q.Future); err != nil {
-				t.Fatal(err)
-			}
-			q.AddDoneCallback(inline, check)
-			settle.do(q)
-			if calls != 2 {
-				t.Fatalf("%d calls; want 2", calls)
-			}
-		})
-	}
-}
+// A selfResult is a result whose String formats the future that holds it.
+type selfResult struct{ f *future.Future[*selfResult] }
 
-func TestCompleteWith_Cycle(t *testing.T) {
-	// link closes a ring of n promises, and asserts that the last link is refused and changed nothing.
-	for n := 1; n <= 4; n++ {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			ring := make([]future.Promise[int], n)
-			for i := range n - 1 {
-				if err := ring[i].CompleteWith(&ring[i+1].Future); err != nil {
-					t.Fatal(err)
-				}
-			}
-			last := &ring[n-1]
-			if err := last.CompleteWith(&ring[0].Future); !errors.Is(err, future.ErrCycle) {
-				t.Fatalf("closing the ring: %v; want ErrCycle", err)
-			}
-			for i := range ring {
-				wantPending(t, &ring[i])
-			}
-			if err := last.SetResult(1); err != nil {
-				t.Fatalf("the promise was locked by the refused link: %v", err)
-			}
-			for i := range ring {
-				<-ring[i].Done()
-				wantValue(t, &ring[i].Future, 1)
-			}
-		})
-	}
-	// Two that link to each other at once may not both succeed: neither would ever be done.
-	t.Run("Concurrent", func(t *testing.T) {
-		for range 500 {
-			var a, b future.Promise[int]
-			var errA, errB error
-			var wg sync.WaitGroup
-			wg.Go(func() { errA = a.CompleteWith(&b.Future) })
-			wg.Go(func() { errB = b.CompleteWith(&a.Future) })
-			wg.Wait()
-			if (errA == nil) == (errB == nil) {
-				t.Fatalf("errors %v and %v; want exactly one", errA, errB)
-			}
-			if err := errors.Join(errA, errB); !errors.Is(err, future.ErrCycle) {
-				t.Fatalf("error %v; want ErrCycle", err)
-			}
-			free := &a
-			if errA == nil {
-				free = &b
-			}
-			if err := free.SetResult(1); err != nil {
-				t.Fatal(err)
-			}
-			<-a.Done()
-			<-b.Done()
-		}
-	})
-}
+func (s *selfResult) String() string { return "self(" + s.f.String() + ")" }
 
-func TestComplete(t *testing.T) {
-	t.Run("Value", func(t *testing.T) {
-		var p future.Promise[int]
-		if err := p.Complete(func() (int, error) { return 3, nil }()); err != nil {
-			t.Fatal(err)
-		}
-		wantValue(t, &p.Future, 3)
-	})
-	t.Run("ErrorDropsTheValue", func(t *testing.T) {
-		var p future.Promise[int]
-		if err := p.Complete(3, errE); err != nil {
-			t.Fatal(err)
-		}
-		wantFailed(t, &p.Future, errE)
-		if v, _ := p.Result(); v != 0 {
-			t.Fatalf("a failed future holds the value %v", v)
-		}
-		gone := make(chan struct{})
-		var q future.Promise[*[1 << 10]byte]
-		func() {
-			big := new([1 << 10]byte)
-			coreCleanup(big, gone)
-			q.Complete(big, errE)
-		}()
-		if !collect(func() bool { return coreClosed(gone) }) {
-			t.Fatal("the value that came with an error was kept")
-		}
-		wantFailed(t, &q.Future, errE)
-	})
-}
-
-// coreSelf is a result whose String asks the future that holds it.
-type coreSelf struct{ f *future.Future[*coreSelf] }
-
-func (s *coreSelf) String() string { return "self(" + s.f.String() + ")" }
-
-func TestA20_String(t *testing.T) {
+// Scenario A20
+func TestFuture_String(t *testing.T) {
 	t.Run("Distinguishes", func(t *testing.T) {
 		pending, succeeded, failed, cancelled := future.NewPromise[int](), future.NewPromise[int](), future.NewPromise[int](), future.NewPromise[int]()
 		succeeded.SetResult(1)
@@ -1049,9 +689,9 @@ func TestA20_String(t *testing.T) {
 		}
 	})
 	t.Run("ResultIsItself", func(t *testing.T) {
-		coreShallow(t)
-		p := future.NewPromise[*coreSelf]()
-		p.SetResult(&coreSelf{&p.Future})
+		limitStack(t)
+		p := future.NewPromise[*selfResult]()
+		p.SetResult(&selfResult{&p.Future})
 		v, _ := p.Result()
 		if v.String() == "" || p.String() == "" || fmt.Sprint(p) == "" || fmt.Sprintf("%v %+v %s", v, p, &p.Future) == "" {
 			t.Fatal("empty text")
@@ -1088,114 +728,18 @@ func TestA20_String(t *testing.T) {
 	})
 }
 
-func TestErrors(t *testing.T) {
-	t.Run("Is", func(t *testing.T) {
-		for _, c := range []struct{ err, target error }{
-			{future.ErrCancelled, context.Canceled},
-			{future.ErrTimeout, context.DeadlineExceeded},
-		} {
-			if !errors.Is(c.err, c.target) {
-				t.Errorf("%v is not %v", c.err, c.target)
-			}
-		}
-		for _, c := range []struct{ err, target error }{
-			{future.ErrCancelled, context.DeadlineExceeded},
-			{future.ErrTimeout, context.Canceled},
-			{future.ErrTimeout, future.ErrCancelled},
-			{future.ErrCancelled, future.ErrTimeout},
-		} {
-			if errors.Is(c.err, c.target) {
-				t.Errorf("%v is %v", c.err, c.target)
-			}
-		}
-	})
-	t.Run("Timeout", func(t *testing.T) {
-		var timeout interface{ Timeout() bool }
-		if !errors.As(future.ErrTimeout, &timeout) || !timeout.Timeout() {
-			t.Fatal("ErrTimeout does not say that it is a timeout")
-		}
-	})
-	t.Run("Distinct", func(t *testing.T) {
-		all := []error{future.ErrInvalidState, future.ErrCancelled, future.ErrTimeout, future.ErrNoFutures, future.ErrNoValue, future.ErrGoexit, future.ErrCycle}
-		for i, a := range all {
-			for j, b := range all {
-				if errors.Is(a, b) != (i == j) {
-					t.Errorf("errors.Is(%v, %v) = %v", a, b, i != j)
-				}
-			}
-			if a.Error() == "" {
-				t.Errorf("error %d has no text", i)
-			}
-		}
-	})
-	t.Run("PanicError", func(t *testing.T) {
-		if err := (&future.PanicError{Value: errE}); !errors.Is(err, errE) {
-			t.Error("a PanicError hides the error that was its value")
-		}
-		err := &future.PanicError{Value: "boom"}
-		if errors.Unwrap(err) != nil {
-			t.Error("a PanicError of a string unwraps to an error")
-		}
-		if !strings.Contains(err.Error(), "boom") {
-			t.Errorf("text %q does not show the value", err)
-		}
-	})
-}
+// A tellingError is an error whose text contains the text of a future, possibly of the future that
+// failed with it.
+type tellingError struct{ of fmt.Stringer }
 
-func TestAwait_NilContext(t *testing.T) {
-	t.Run("Pending", func(t *testing.T) {
-		p := future.NewPromise[int]()
-		wantPanic(t, "future: Await: ", func() { p.Await(coreNilCtx) })
-		wantPending(t, p)
-	})
-	t.Run("Settled", func(t *testing.T) {
-		wantPanic(t, "future: Await: ", func() { future.FromResult(1).Await(coreNilCtx) })
-	})
-}
+func (e *tellingError) Error() string { return "op on " + e.of.String() + " failed" }
 
-// A settled future keeps no hold on what it was linked to.
-func TestOutcomesdDropsItsSource(t *testing.T) {
-	p := future.NewPromise[int]()
-	gone := make(chan struct{})
-	func() {
-		q := future.NewPromise[int]()
-		runtime.AddCleanup(q, func(ch chan struct{}) { close(ch) }, gone)
-		if err := p.CompleteWith(&q.Future); err != nil {
-			t.Fatal(err)
-		}
-		q.SetResult(1)
-	}()
-	<-p.Done()
-	if !collect(func() bool { return coreClosed(gone) }) {
-		t.Fatal("the source of a settled future was not collected")
-	}
-	wantValue(t, &p.Future, 1)
-}
-
-// coreClosed reports whether ch is closed.
-func coreClosed(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
-	}
-}
-
-// coreCleanup closes gone when v has been collected.
-func coreCleanup[T any](v *T, gone chan struct{}) {
-	runtime.AddCleanup(v, func(ch chan struct{}) { close(ch) }, gone)
-}
-
-// A coreTeller is an error whose text tells of a future, which may be the one that failed with it.
-type coreTeller struct{ of fmt.Stringer }
-
-func (e *coreTeller) Error() string { return "op on " + e.of.String() + " failed" }
-
-// String ends even if the text of the error, or of the value of a panic, tells of the future in turn.
-func TestA20_StringOfAnErrorThatTellsOfTheFuture(t *testing.T) {
-	coreShallow(t)
-	// after runs fn, which the future that it gets is of, once that is known.
+// String returns even if the text of the error, or of a panic value, contains the text of the
+// future.
+// Scenario A20
+func TestFuture_StringOfAnErrorThatFormatsTheFuture(t *testing.T) {
+	limitStack(t)
+	// after returns a future that fails with fn of that future.
 	after := func(fn func(f *future.Future[int]) error) *future.Future[int] {
 		var f *future.Future[int]
 		set := make(chan struct{})
@@ -1206,21 +750,21 @@ func TestA20_StringOfAnErrorThatTellsOfTheFuture(t *testing.T) {
 	for name, failed := range map[string]func() *future.Future[int]{
 		"SetError": func() *future.Future[int] {
 			p := future.NewPromise[int]()
-			p.SetError(&coreTeller{p})
+			p.SetError(&tellingError{p})
 			return &p.Future
 		},
 		"Wrapped": func() *future.Future[int] {
 			p := future.NewPromise[int]()
-			p.SetError(fmt.Errorf("call: %w", &coreTeller{p}))
+			p.SetError(fmt.Errorf("call: %w", &tellingError{p}))
 			return &p.Future
 		},
 		"CancelCause": func() *future.Future[int] {
 			p := future.NewPromise[int]()
-			p.CancelCause(&coreTeller{p})
+			p.CancelCause(&tellingError{p})
 			return &p.Future
 		},
 		"Panic": func() *future.Future[int] {
-			return after(func(f *future.Future[int]) error { panic(&coreTeller{f}) })
+			return after(func(f *future.Future[int]) error { panic(&tellingError{f}) })
 		},
 		"PanicOfAnother": func() *future.Future[int] {
 			return after(func(f *future.Future[int]) error {
@@ -1251,17 +795,4 @@ func TestA20_StringOfAnErrorThatTellsOfTheFuture(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A coreCancelling is a cause that says of itself that it is a cancellation, but not to those who know package context
-// only.
-type coreCancelling struct{}
-
-func (coreCancelling) Error() string        { return "mine" }
-func (coreCancelling) Is(target error) bool { return target == future.ErrCancelled }
-
-func TestA7_CauseThatIsErrCancelled(t *testing.T) {
-	p := future.NewPromise[int]()
-	p.CancelCause(coreCancelling{})
-	wantCancelled(t, &p.Future, context.Canceled, coreCancelling{})
 }

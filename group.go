@@ -4,34 +4,38 @@ import (
 	"context"
 	"reflect"
 	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/channel-native/future/internal/goexit"
 )
 
-// A Group owns tasks whose lives end before its Wait returns: structured
-// concurrency. The first failure cancels the rest. All methods, and [GoIn], are
-// safe for concurrent use. A Group is made by [NewGroup], and the zero Group cannot
-// be used. Wait must be called, on every path, to release its context and to hear of
-// what failed; to leave early, call Cancel and then Wait. asyncio: TaskGroup.
+// A Group owns tasks whose lives end before its Wait returns: structured concurrency. The first
+// failure cancels the rest. All methods, and [GoIn], are safe for concurrent use. A Group is
+// made by [NewGroup]; the zero Group cannot be used. Wait must be called on every path: it
+// releases the context of the group and returns the failures. To leave early, call Cancel and
+// then Wait. asyncio: TaskGroup.
 type Group struct {
 	parent context.Context
 	ctx    context.Context
 	end    context.CancelCauseFunc
 
 	mu       sync.Mutex
-	children list           // nodes on the tasks that are not done
-	running  int            // how many children there are
+	children []*child       // that are not done
+	running  int            // how many children have not been counted by done
 	errs     []error        // of children, each once
 	seen     map[error]bool // the comparable ones of errs
-	stopped  bool           // cancelled, from outside or by a failure
+	stopped  bool           // canceled, from outside or by a failure
 	idle     chan struct{}  // closed when running drops to 0; nil if nobody waits
-	backlog  []entrant      // children that wait for room, in order
+	backlog  []*child       // children that wait for admission, in order
 	feeding  bool           // a goroutine hands over the backlog
 	closed   bool           // no child runs and none will
-	judged   bool           // Wait returns err
-	err      error
+
+	result atomic.Pointer[error] // of Wait; nil until the first Wait returns
 }
 
-// NewGroup returns a group whose tasks have the values, the executor, the
-// deadline and the cancellation of ctx. It panics if ctx is nil.
+// NewGroup returns a group whose tasks have the values, the executor, the deadline and the
+// cancellation of ctx. It panics if ctx is nil.
 func NewGroup(ctx context.Context) *Group {
 	if ctx == nil {
 		panic("future: NewGroup: nil context")
@@ -41,20 +45,19 @@ func NewGroup(ctx context.Context) *Group {
 	return g
 }
 
-// GoIn runs fn as a task of g, as [Go] does with the group's context, and
-// returns its future. If fn fails, all others of the group are cancelled with
-// its error as the cause; a child that is cancelled on its own is no failure,
-// and neither is one that was asked to stop and answers with that cause, nor one
-// that answers with context.DeadlineExceeded once the owner's deadline has passed.
-// An error that is joined with such an answer is not in what Wait returns; it is in
-// the child's future. That fn failed is for Wait to tell, and is not reported as
-// unread. A child may start others while the owner waits.
+// GoIn runs fn as a task of g, as [Go] does with the context of the group, and returns its
+// future. If fn fails, all other children of the group are canceled with its error as the
+// cause. A child that is canceled on its own is no failure. Neither is a child that was asked
+// to stop and answers with the cause, nor a child that answers with context.DeadlineExceeded
+// once the deadline of the group has passed. An error that is joined with such an answer is not
+// in the result of Wait; it is in the future of the child. Wait returns the failure of fn, so
+// it is not reported as unread. A child may start other children while the owner waits.
 //
-// In a group that has ended, because it was cancelled or Wait has returned, fn
-// is not called and the future is cancelled. GoIn does not wait for room on an
-// executor that is full, as it may be called by a child that has the room: the group
-// hands its children over in order as there is room, and needs one goroutine for it.
-// With [Inline], fn has returned when GoIn does. It panics if g or fn is nil.
+// In a group that has ended, because it was canceled or Wait has returned, fn is not called and
+// the future is canceled. GoIn does not wait for admission by a full executor, as its caller
+// may be a child that occupies it: the group hands its children over in order as they are
+// admitted, and needs one goroutine for that. With [Inline], fn has returned when GoIn returns.
+// GoIn panics if g or fn is nil.
 func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	if g == nil {
 		panic("future: GoIn: nil group")
@@ -62,54 +65,137 @@ func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	if fn == nil {
 		panic("future: GoIn: nil function")
 	}
-	c := &child[T]{group: g}
-	c.init(g.ctx, placementOf(g.ctx), fn)
-	c.watcher.party, c.watcher.src = c, &c.Future.cell
-	c.inGroup.src = &c.Future.cell
-	if g.enter(&c.inGroup, &c.watcher) {
-		g.start(c, c.ctx.place)
+	o := new(struct {
+		child child
+		task  task[T]
+	})
+	initTask(&o.task, g.ctx, placementOf(g.ctx), fn)
+	g.add(&o.child, &o.task)
+	return &o.task.future
+}
+
+// A child is the registration of a group on one of its tasks. The task follows in the same
+// allocation.
+type child struct {
+	registration
+	task  runnable
+	group *Group
+	index int // in group.children; guarded by the mutex of group
+}
+
+func (c *child) cell() *cell { return c.task.scope().cell() }
+
+var childKind = kind{
+	notify: func(r *registration) effects {
+		c := (*child)(unsafe.Pointer(r))
+		return c.group.childDone(c)
+	},
+}
+
+// add starts t as the child c of g.
+func (g *Group) add(c *child, t runnable) {
+	c.kind, c.group, c.task = &childKind, g, t
+	if g.enter(c) {
+		g.start(c)
 	} else {
-		c.CancelCause(context.Cause(g.ctx))
+		t.CancelCause(context.Cause(g.ctx))
 	}
-	return &c.Future
 }
 
-// A child is a task, the group's registration on it, and its place among the
-// children.
-type child[T any] struct {
-	task[T]
-	watcher node
-	inGroup node // in group.children, for group.stop; linked under the group's mu
-	group   *Group
+// enter lists c, unless g is closed. As soon as c is listed, g may cancel it: so the
+// registration is made under the same lock, while the child is still pending.
+func (g *Group) enter(c *child) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	c.cell().watch(&c.registration, takenOver)
+	c.index = len(g.children)
+	g.children = append(g.children, c)
+	g.running++
+	return true
 }
 
-func (c *child[T]) notify(*node) todo  { return c.group.done(&c.inGroup, &c.Future.cell) }
-func (c *child[T]) abandon(error) list { panic("unreachable") }
+// start hands c to its executor: at once, or if that would make it wait, by the backlog.
+func (g *Group) start(c *child) {
+	s := c.task.scope()
+	place := s.place
+	if place.spawns || place.inline || place.try == nil || g.ctx.Err() != nil {
+		s.submitTask(c.task)
+		return
+	}
+	if !s.submit() {
+		return // it was canceled
+	}
+	g.mu.Lock()
+	waits := g.feeding // behind others, in order
+	g.mu.Unlock()
+	if !waits && place.tryExecute(c.task) == nil {
+		return
+	}
+	g.mu.Lock()
+	g.backlog = append(g.backlog, c)
+	waits = g.feeding
+	g.feeding = true
+	g.mu.Unlock()
+	if !waits {
+		go g.feed(place)
+	}
+}
+
+// feed hands over the backlog, and waits for admission.
+func (g *Group) feed(place *placement) {
+	goexit.Loop(func() bool { // the executor, or the effects of a refusal, may call it
+		c := g.nextInBacklog()
+		if c == nil {
+			return false
+		}
+		if !c.cell().isSettled() {
+			if err := place.execute(admissionOf(c.task), c.task); err != nil {
+				refuse(c.task, err).run(nil)
+			}
+		}
+		return true
+	})
+}
+
+// nextInBacklog returns nil if the backlog is empty, and notes that nobody feeds any more.
+func (g *Group) nextInBacklog() (c *child) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.backlog) == 0 {
+		g.backlog, g.feeding = nil, false
+		return nil
+	}
+	c, g.backlog[0] = g.backlog[0], nil
+	g.backlog = g.backlog[1:]
+	return c
+}
 
 // Cancel is CancelCause without a cause.
 func (g *Group) Cancel() { g.CancelCause(nil) }
 
-// CancelCause cancels all children, those that are running through their contexts,
-// with cause (nil: none) as the cause, and refuses further ones. It does not
-// wait for them. Only the first cancellation of a group counts, a failure
-// included.
+// CancelCause cancels all children, those that run through their contexts, with cause (nil:
+// none) as the cause, and refuses further children. It does not wait for them. Only the first
+// cancellation of a group counts, a failure included.
 func (g *Group) CancelCause(cause error) { g.stop(cause).run(nil) }
 
-// Context returns the context of the group, from which those of the children derive.
-// It ends with the first failure, with Cancel, and when Wait returns.
+// Context returns the context of the group, from which the contexts of the children are
+// derived. It ends with the first failure, with Cancel, and when Wait returns.
 func (g *Group) Context() context.Context { return g.ctx }
 
-// Wait blocks until all children have returned, and returns their errors, those
-// of cancelled children excepted: joined, the first failure first (see
-// [errors.Join]; a single one as it is), each once. Without any, it is nil, or if
-// the group was cancelled or its context has ended, even after all had succeeded,
-// the cancellation, which Is [ErrCancelled] and Is the cause (if a deadline ended
-// it, Is [context.DeadlineExceeded]).
+// Wait blocks until all children have returned, and returns their errors, except those of
+// canceled children: joined, the first failure first (see [errors.Join]; a single error as it
+// is), each once. If no child failed, it returns nil. But if the group was canceled or its
+// context has ended, even after all children had succeeded, it returns the cancellation, which
+// Is [ErrCancelled] and Is the cause; if a deadline passed, the error Is
+// [context.DeadlineExceeded].
 //
-// Wait has no context of its own: to be impatient is to Cancel. It may be
-// called several times, and returns the same each time. Called by a child of
-// the group it never returns. If the group was made with the context of a task,
-// Wait counts as a wait of that task.
+// Wait has no context of its own: to stop waiting early, cancel the group. It may be called
+// several times, and returns the same each time. Called by a child of the group it never
+// returns. If the group was made with the context of a task, Wait counts as a wait of that
+// task.
 func (g *Group) Wait() error {
 	for {
 		g.mu.Lock()
@@ -126,14 +212,9 @@ func (g *Group) Wait() error {
 	g.closed = true // nobody appends to errs any more
 	g.mu.Unlock()
 	err := g.verdict()
-	g.mu.Lock()
-	if !g.judged {
-		g.judged, g.err = true, err
-	}
-	err = g.err
-	g.mu.Unlock()
+	g.result.CompareAndSwap(nil, &err)
 	g.end(ErrCancelled)
-	return err
+	return *g.result.Load()
 }
 
 func (g *Group) verdict() error {
@@ -141,60 +222,68 @@ func (g *Group) verdict() error {
 	case len(g.errs) > 0:
 		return joined(g.errs)
 	case g.ctx.Err() != nil:
-		_, fl := endedBy(g.ctx, origin{})
+		_, fl := endedBy(g.ctx)
 		return fl.err
 	default:
 		return nil
 	}
 }
 
-// stop cancels the group, unless that has happened before.
-func (g *Group) stop(cause error) (td todo) {
+// stop cancels the group, unless it was canceled before.
+func (g *Group) stop(cause error) (e effects) {
 	if cause == nil {
 		cause = ErrCancelled
 	}
 	g.mu.Lock()
 	if g.stopped {
 		g.mu.Unlock()
-		return todo{}
+		return e
 	}
 	g.stopped = true
 	g.mu.Unlock()
-	g.end(cause) // who enters from now on finds the context ended; the others are listed
+	g.end(cause) // a child that enters from now on finds the context ended; the others are listed
 	g.mu.Lock()
-	children := make([]*cell, 0, g.running)
-	for n := g.children.first; n != nil; {
-		children = append(children, n.src)
-		if n = n.next; n == g.children.first {
-			break
-		}
+	cells := make([]*cell, len(g.children))
+	for i, c := range g.children {
+		cells[i] = c.cell()
 	}
 	g.mu.Unlock()
-	for _, c := range children {
-		_, more := c.cancel(cause)
-		td.add(more)
-	}
-	return td
+	e.cancel(nil, cells, cause)
+	return e
 }
 
-// enter lists a child, unless g is closed. Once it is listed, g may cancel it: so
-// watcher is registered under the same lock, for the child is pending still.
-func (g *Group) enter(n, watcher *node) bool {
+// childDone is called when c has settled.
+func (g *Group) childDone(c *child) (e effects) {
+	failure := g.failureOf(c.cell())
+	g.mu.Lock()
+	last := g.children[len(g.children)-1]
+	g.children[c.index], last.index = last, c.index
+	g.children[len(g.children)-1] = nil
+	g.children = g.children[:len(g.children)-1]
+	if failure != nil {
+		g.addLocked(failure)
+	}
+	g.mu.Unlock()
+	if failure != nil {
+		e = g.stop(failure)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
-		return false
+	g.running--
+	if g.running == 0 {
+		g.children = nil
+		if g.idle != nil {
+			close(g.idle)
+			g.idle = nil
+		}
 	}
-	watcher.watch(heeded)
-	g.children.push(n)
-	g.running++
-	return true
+	return e
 }
 
-// realFailure returns what c, which is done, failed with, or nil if it did not. Once the
-// owner's deadline has passed, a child that fails with context.DeadlineExceeded only
+// failureOf returns the error of c, which is done, or nil if c has not failed. Once the
+// deadline of the group has passed, a child that fails with context.DeadlineExceeded only
 // repeats it: Wait returns the deadline itself, once.
-func (g *Group) realFailure(c *cell) error {
+func (g *Group) failureOf(c *cell) error {
 	if stateOf(c.state.Load()) != Failed {
 		return nil
 	}
@@ -205,30 +294,8 @@ func (g *Group) realFailure(c *cell) error {
 	return failure
 }
 
-// done takes a child out that has settled.
-func (g *Group) done(n *node, c *cell) (td todo) {
-	failure := g.realFailure(c)
-	g.mu.Lock()
-	g.children.remove(n)
-	if failure != nil {
-		g.addLocked(failure)
-	}
-	g.mu.Unlock()
-	if failure != nil {
-		td = g.stop(failure)
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.running--
-	if g.running == 0 && g.idle != nil {
-		close(g.idle)
-		g.idle = nil
-	}
-	return td
-}
-
-// addLocked adds err to what Wait returns, unless it is there: a child that awaited
-// another one may have failed with the same error before it was asked to stop.
+// addLocked adds err to the result of Wait, unless it is there: a child that awaited another
+// one may have failed with the same error before it was asked to stop. g.mu is held.
 func (g *Group) addLocked(err error) {
 	if reflect.ValueOf(err).Comparable() {
 		if g.seen[err] {

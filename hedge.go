@@ -3,96 +3,139 @@ package future
 import (
 	"context"
 	"time"
+	"unsafe"
 )
 
-// Hedge runs fn up to attempts times, and returns a future of the first
-// success. The first attempt starts at once; each further one delay after the
-// one before it, or at once when all that are running have failed. With a delay
-// of 0 or less all start at once. To start is to be handed to the executor of
-// ctx: on a pool that is full attempts queue behind each other. When one has
-// succeeded the others are cancelled; the context of the winner is not, also not
-// later (see [Go] for what that means for a body that is read afterwards). An
-// attempt that panics, or that the executor refuses, has failed. If all fail, the
-// error is theirs, joined in the order of the attempts (see [errors.Join]; of one
-// attempt the very same error).
+// Hedge runs fn up to attempts times, and returns a future of the first success. The first
+// attempt starts at once. Each further attempt starts one delay after the one before it, or at
+// once when all running attempts have failed. With a delay of 0 or less all start at once. To
+// start means to be handed to the executor of ctx: on a full pool attempts queue behind each
+// other.
 //
-// Attempts count from 0. They are tasks, as of [Go].
-// When ctx ends no further one starts; if then all that are running answer that,
-// the future is cancelled, or has failed if a deadline passed. Cancelling the
-// future settles it at once and cancels the running attempts. Hedge does not
-// block and is safe for concurrent use. It panics if ctx or fn is nil or attempts
-// is below 1.
+// Attempts count from 0. They are tasks, as of [Go]. When one has succeeded, the others are
+// canceled. The context of the winner is not canceled, then or later (see [Go] for the
+// consequences for a body that is read afterwards). An attempt that panics, or that the
+// executor refuses, has failed. If all attempts fail, the error is theirs, joined in the order
+// of the attempts (see [errors.Join]; of one attempt the very same error).
+//
+// When ctx ends, no further attempt starts. If then all running attempts answer the end of ctx,
+// the future is canceled, or has failed if a deadline passed. Canceling the future settles it
+// at once and cancels the running attempts. Hedge does not block and is safe for concurrent
+// use. It panics if ctx or fn is nil or if attempts is below 1.
 func Hedge[T any](ctx context.Context, delay time.Duration, attempts int, fn func(ctx context.Context, attempt int) (T, error)) *Future[T] {
-	switch {
-	case ctx == nil:
-		panic("future: Hedge: nil context")
-	case fn == nil:
-		panic("future: Hedge: nil function")
-	case attempts < 1:
+	checkArgs("Hedge", ctx, true, fn != nil)
+	if attempts < 1 {
 		panic("future: Hedge: attempts below 1")
 	}
-	h := &hedge[T]{ctx: ctx, place: placementOf(ctx), delay: max(delay, 0), max: attempts, fn: fn}
-	h.party = h
-	h.Future.cell.role = &h.role
-	h.startFrom(0)
-	return &h.Future
+	o := new(struct {
+		hedge  hedge
+		future Future[T]
+	})
+	o.hedge.start(ctx, delay, attempts, (*Future[T])(nil), func(h *hedge, ctx context.Context, i int) *attempt {
+		a := new(struct {
+			attempt attempt
+			task    task[T]
+		})
+		a.attempt.task = &a.task
+		initTask(&a.task, ctx, h.place, func(ctx context.Context) (T, error) { return fn(ctx, i) })
+		return &a.attempt
+	})
+	return &o.future
 }
 
-type hedge[T any] struct {
-	Future[T]
-	role
-	delay time.Duration
-	max   int
+// A hedge is the part of the future of a Hedge that does not depend on types. The future
+// follows in the same allocation.
+type hedge struct {
+	registration          // as the producer; in no list
+	move         function // settles the future with the outcome of an attempt; constant
+	delay        time.Duration
+	max          int // attempts
 
 	// Guarded by mu until settled.
 	ctx      context.Context
 	place    *placement // of ctx
-	fn       func(context.Context, int) (T, error)
-	attempts []*attempt[T] // those that were started, in order
+	newTask  func(h *hedge, ctx context.Context, i int) *attempt
+	attempts []*attempt // that were started, in order
 	failures int
-	late     bool        // one has failed after ctx had ended, and not because of that
+	late     bool        // an attempt has failed after ctx had ended, and not because of that
 	timer    *time.Timer // for the next attempt
 }
 
-// An attempt is a task and the hedge's registration on it.
-type attempt[T any] struct {
-	task[T]
-	watcher node
-	hedge   *hedge[T]
-	posting bool // startFrom has not handed it over yet; guarded by hedge.mu
-	then    int  // the attempt to start after that, as all have failed; guarded by hedge.mu
+// An attempt is the registration of a hedge on one of its tasks. The task follows in the same
+// allocation.
+type attempt struct {
+	registration
+	task       runnable
+	hedge      *hedge
+	submitting bool // startFrom has not handed it over yet; guarded by the mutex of the hedge
+	then       int  // the attempt to start after that, as all have failed; guarded by the mutex of the hedge
 }
 
-// startFrom starts attempt i, unless it was started before, and those that are to
-// start with it. What fails while it is being handed over, on the spot, leaves its
-// successor to this loop: there is no recursion.
-func (h *hedge[T]) startFrom(i int) {
-	var a *attempt[T]
-	returned := false
-	defer func() {
-		if returned { // otherwise an attempt on the spot has called Goexit
+func attemptOf(r *registration) *attempt { return (*attempt)(unsafe.Pointer(r)) }
+
+func (a *attempt) cell() *cell { return a.task.scope().cell() }
+
+func (h *hedge) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(h), unsafe.Sizeof(*h))) }
+
+// The two kinds of a hedge: of the future, and of the registrations on the attempts.
+var (
+	hedgeKind = kind{
+		cancel: func(r *registration, _ error) (*cell, []*cell) {
+			h := (*hedge)(unsafe.Pointer(r))
+			h.cell().mu.Lock()
+			attempts := h.takeLocked()
+			h.cell().mu.Unlock()
+			return nil, running(attempts)
+		},
+	}
+	attemptKind kind
+)
+
+func init() { // attemptDone refers to attemptKind
+	attemptKind.notify = func(r *registration) effects { return attemptOf(r).hedge.attemptDone(attemptOf(r)) }
+}
+
+func (h *hedge) start(ctx context.Context, delay time.Duration, attempts int, move function, newTask func(*hedge, context.Context, int) *attempt) {
+	h.kind, h.move, h.delay, h.max = &hedgeKind, move, max(delay, 0), attempts
+	h.ctx, h.place, h.newTask = ctx, placementOf(ctx), newTask
+	h.cell().companion = unsafe.Pointer(&h.registration)
+	h.startFrom(0)
+}
+
+// startFrom starts attempt i, unless it was started before, and the attempts that start with
+// it. An attempt that fails while it is being handed over, with Inline, leaves its successor to
+// this loop: there is no recursion.
+func (h *hedge) startFrom(i int) {
+	for i >= 0 {
+		a := h.next(i)
+		if a == nil {
 			return
 		}
-		if i = h.posted(a, i); i >= 0 {
-			go h.startFrom(i)
-		}
-	}()
-	for i >= 0 {
-		if a = h.next(i); a == nil {
-			break
-		}
-		a.post()
-		i = h.posted(a, i)
+		i = h.submit(a, i)
 	}
-	returned = true
 }
 
-// posted is called when a, attempt i, was handed over. It returns the attempt that is
-// to start now, or -1 if there is none.
-func (h *hedge[T]) posted(a *attempt[T], i int) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	a.posting = false
+// submit hands over a, attempt i, and returns the attempt that is to start then, or -1 if there
+// is none. An inline attempt may call runtime.Goexit: the successor then starts on another
+// goroutine.
+func (h *hedge) submit(a *attempt, i int) (next int) {
+	returned := false
+	defer func() {
+		if next = h.submitted(a, i); !returned && next >= 0 {
+			go h.startFrom(next)
+		}
+	}()
+	a.task.scope().submitTask(a.task)
+	returned = true
+	return next
+}
+
+// submitted is called when a, attempt i, was handed over. It returns the attempt that is to
+// start now, or -1 if there is none.
+func (h *hedge) submitted(a *attempt, i int) int {
+	h.cell().mu.Lock()
+	defer h.cell().mu.Unlock()
+	a.submitting = false
 	switch {
 	case a.then > i:
 		return a.then
@@ -103,19 +146,20 @@ func (h *hedge[T]) posted(a *attempt[T], i int) int {
 	}
 }
 
-// next makes attempt i and sets the timer for the one after it.
-func (h *hedge[T]) next(i int) *attempt[T] {
-	if !h.lockPending(0) {
+// next makes attempt i and sets the timer for the attempt after it.
+func (h *hedge) next(i int) *attempt {
+	c := h.cell()
+	if !c.lockPending(0) {
 		return nil
 	}
-	defer h.mu.Unlock()
+	defer c.mu.Unlock()
 	if i != len(h.attempts) || i == h.max {
 		return nil
 	}
-	a, ctx, fn := &attempt[T]{hedge: h, posting: true}, h.ctx, h.fn
-	a.init(ctx, h.place, func(ctx context.Context) (T, error) { return fn(ctx, i) })
-	a.watcher.party, a.watcher.src = a, &a.Future.cell
-	a.watcher.watch(heeded) // the task has not started, so it is pending
+	ctx := h.ctx
+	a := h.newTask(h, ctx, i)
+	a.kind, a.hedge, a.submitting = &attemptKind, h, true
+	a.cell().watch(&a.registration, takenOver) // the task has not started, so it is pending
 	h.attempts = append(h.attempts, a)
 	h.stopTimerLocked()
 	if h.delay > 0 && i+1 < h.max {
@@ -128,109 +172,100 @@ func (h *hedge[T]) next(i int) *attempt[T] {
 	return a
 }
 
-func (h *hedge[T]) stopTimerLocked() {
+func (h *hedge) stopTimerLocked() {
 	if h.timer != nil {
 		h.timer.Stop()
 		h.timer = nil
 	}
 }
 
-// takeLocked drops what h has no more use for, and returns the attempts. h.mu
-// is held.
-func (h *hedge[T]) takeLocked() []*attempt[T] {
+// takeLocked drops the fields that h does not need any more, and returns the attempts. The
+// mutex of the cell is held.
+func (h *hedge) takeLocked() []*attempt {
 	attempts := h.attempts
 	h.stopTimerLocked()
-	h.ctx, h.place, h.fn, h.attempts = nil, nil, nil, nil
+	h.ctx, h.place, h.newTask, h.attempts = nil, nil, nil, nil
 	return attempts
 }
 
-// notify is called when a is done.
-func (a *attempt[T]) notify(*node) todo {
-	h := a.hedge
-	if !h.lockPending(0) {
-		return todo{}
+// attemptDone is called when a is done.
+func (h *hedge) attemptDone(a *attempt) (e effects) {
+	c, src := h.cell(), a.cell()
+	if !c.lockPending(0) {
+		return e
 	}
-	if a.State() == Succeeded {
-		h.v = a.v
+	if src.hasSucceeded() {
+		c.mu.Unlock()
+		e = transfer(h.move, src, c)
+		c.mu.Lock()
 		losers := h.takeLocked()
-		td := h.publish(succeeded)
-		td.cancelSources(running(losers), nil)
-		return td
+		c.mu.Unlock()
+		e.cancel(nil, running(losers), nil)
+		return e
 	}
 	ctx := h.ctx
-	h.mu.Unlock()
+	c.mu.Unlock()
 	ended := ctx.Err()
-	late := ended != nil && a.State() == Failed && !answers(a.failure().err, ended)
-	if !h.lockPending(0) {
-		return todo{}
+	late := ended != nil && stateOf(src.state.Load()) == Failed && !answers(src.failure().err, ended)
+	if !c.lockPending(0) {
+		return e
 	}
 	h.late = h.late || late
 	h.failures++
 	started := len(h.attempts)
 	if h.failures < started {
-		h.mu.Unlock()
-		return todo{}
+		c.mu.Unlock()
+		return e
 	}
 	late = h.late
 	next := ended == nil && started < h.max
-	leave := next && a.posting
+	leave := next && a.submitting
 	if leave {
 		a.then = started
 	}
-	h.mu.Unlock()
+	c.mu.Unlock()
 	switch {
 	case leave:
-		return todo{}
+		return e
 	case next:
 		h.startFrom(started)
-		return todo{}
+		return e
 	case ended == nil, late:
-		return h.settle(started, failed, nil)
+		return h.fail(started, failed, nil)
 	default:
-		s, fl := endedBy(ctx, originOf[T]())
-		return h.settle(started, s, fl)
+		s, fl := endedBy(ctx)
+		return h.fail(started, s, fl)
 	}
 }
 
-// settle settles h, of which the attempts that were started have failed, with fl, nil
-// for their errors; unless another was started meanwhile, whose turn it will be.
-func (h *hedge[T]) settle(started int, s uint32, fl *failure) todo {
-	if !h.lockPending(0) {
-		return todo{}
+// fail settles the future, whose started attempts have failed, with fl or, if fl is nil, with
+// their errors. If another attempt was started meanwhile, it is for that one to do.
+func (h *hedge) fail(started int, s uint32, fl *failure) (e effects) {
+	c := h.cell()
+	if !c.lockPending(0) {
+		return e
 	}
 	if len(h.attempts) > started {
-		h.mu.Unlock()
-		return todo{}
+		c.mu.Unlock()
+		return e
 	}
 	attempts := h.takeLocked()
 	if fl == nil {
 		errs := make([]error, started)
 		for i, a := range attempts {
-			errs[i] = a.failure().err
+			errs[i] = a.cell().failure().err
 		}
-		fl = newFailure(joined(errs), originOf[T]())
+		fl = newFailure(joined(errs), originOfFunc(h.move))
 	}
-	return h.publishFailure(s, fl)
+	return c.settleFailed(s, fl)
 }
 
-func (a *attempt[T]) abandon(error) list { panic("unreachable") }
-
-// running takes the hedge off attempts, and returns the nodes of those that are
-// not done.
-func running[T any](attempts []*attempt[T]) (pending list) {
+// running takes the hedge off attempts, and returns the cells of those that are pending.
+func running(attempts []*attempt) (pending []*cell) {
 	for _, a := range attempts {
-		if a.watcher.unwatch(&a.Future.cell) {
-			pending.push(&a.watcher)
+		if a.cell().unwatch(&a.registration) {
+			pending = append(pending, a.cell())
 		}
 	}
 	return pending
-}
-
-func (h *hedge[T]) notify(*node) todo { panic("unreachable") }
-
-func (h *hedge[T]) abandon(error) list {
-	h.mu.Lock()
-	attempts := h.takeLocked()
-	h.mu.Unlock()
-	return running(attempts)
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -15,53 +14,40 @@ import (
 	"weak"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// What the caller hands in may do what it had better not: call back into this package, call Goexit, block, panic, or
-// be asked at an odd moment.
+// The caller's functions, executors, contexts and errors may call back into this package, call
+// Goexit, block, panic, or act at an unexpected moment.
 
-// within fails t if fn does not return. What is stuck on a lock keeps a bubble from noticing that.
-func within(t *testing.T, what string, fn func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		fn()
-	}()
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		t.Fatalf("%s: deadlock", what)
-	}
-}
+// A hookError calls a function in its method Is.
+type hookError struct{ is func() }
 
-// A nosyError does something when it is asked what it is.
-type nosyError struct{ is func() }
+func (hookError) Error() string { return "nosy" }
 
-func (nosyError) Error() string          { return "nosy" }
-func (e nosyError) Is(target error) bool { e.is(); return false }
+func (e hookError) Is(target error) bool { e.is(); return false }
 
 func TestHostile_CauseCallsBack(t *testing.T) {
-	catchReports(t)
+	futuretest.CatchReports(t)
 	within(t, "promise", func() {
 		p := future.NewPromise[int]()
-		p.CancelCause(nosyError{func() { p.Done() }})
+		p.CancelCause(hookError{func() { p.Done() }})
 	})
 	within(t, "task that has not started", func() {
 		ctx := future.WithExecutor(context.Background(), future.ExecutorFunc(func(context.Context, future.Task) error { return nil }))
 		f := future.Go(ctx, func(context.Context) (int, error) { return 0, nil })
-		f.CancelCause(nosyError{func() { f.Done() }})
+		f.CancelCause(hookError{func() { f.Done() }})
 	})
 	within(t, "group", func() {
 		g := future.NewGroup(context.Background())
-		g.CancelCause(nosyError{func() { g.Cancel() }})
+		g.CancelCause(hookError{func() { g.Cancel() }})
 		_ = g.Wait()
 	})
 	within(t, "a panic", func() {
 		p := future.NewPromise[int]()
 		func() {
 			defer func() { _ = recover() }()
-			p.CancelCause(nosyError{func() { panic("x") }})
+			p.CancelCause(hookError{func() { panic("x") }})
 		}()
 		p.Cancel()
 	})
@@ -76,7 +62,7 @@ func TestHostile_CauseCallsBack(t *testing.T) {
 			return 0, errors.New("x")
 		})
 		<-begun
-		cancel(nosyError{func() { h.Cancel() }})
+		cancel(hookError{func() { h.Cancel() }})
 		close(set)
 		<-h.Done()
 	})
@@ -84,35 +70,35 @@ func TestHostile_CauseCallsBack(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		p := future.NewPromise[int]()
 		d := future.Then(ctx, &p.Future, func(context.Context, int) (int, error) { return 0, nil })
-		cancel(nosyError{func() { d.Cancel() }})
+		cancel(hookError{func() { d.Cancel() }})
 		p.SetResult(1)
 		<-d.Done()
 	})
 	within(t, "link", func() {
 		p, q := future.NewPromise[int](), future.NewPromise[int]()
-		p.CancelCause(nosyError{func() { _ = future.NewPromise[int]().CompleteWith(future.FromResult(1)) }})
+		p.CancelCause(hookError{func() { _ = future.NewPromise[int]().CompleteWith(future.FromResult(1)) }})
 		_ = p.CompleteWith(&q.Future)
 		if !q.Cancelled() {
-			t.Error("the promise was cancelled, and what it was to be completed with is not")
+			t.Error("the promise was canceled, and the source of the late link was not")
 		}
 	})
 }
 
-// A nosyContext does something when it is asked whether it has ended, or for a value.
-type nosyContext struct {
+// A callingContext calls functions in its methods Err and Value.
+type callingContext struct {
 	context.Context
 	err   atomic.Pointer[func() error]
 	value atomic.Pointer[func()]
 }
 
-func (c *nosyContext) Err() error {
+func (c *callingContext) Err() error {
 	if err := c.err.Load(); err != nil {
 		return (*err)()
 	}
 	return c.Context.Err()
 }
 
-func (c *nosyContext) Value(key any) any {
+func (c *callingContext) Value(key any) any {
 	if value := c.value.Load(); value != nil {
 		(*value)()
 	}
@@ -121,7 +107,7 @@ func (c *nosyContext) Value(key any) any {
 
 func TestHostile_ContextCallsBack(t *testing.T) {
 	within(t, "link of a task", func() {
-		parent := &nosyContext{Context: context.Background()}
+		parent := &callingContext{Context: context.Background()}
 		begun, end := make(chan struct{}), make(chan struct{})
 		f := future.Go(parent, func(context.Context) (int, error) { close(begun); <-end; return 0, nil })
 		<-begun
@@ -136,7 +122,7 @@ func TestHostile_ContextCallsBack(t *testing.T) {
 	})
 	within(t, "hedge", func() {
 		var h atomic.Pointer[future.Future[int]]
-		c := &nosyContext{Context: context.Background()}
+		c := &callingContext{Context: context.Background()}
 		value := func() {
 			if f := h.Load(); f != nil {
 				f.Done()
@@ -154,12 +140,12 @@ func TestHostile_ContextCallsBack(t *testing.T) {
 		h.Store(f)
 		close(first)
 		<-f.Done()
-		wantValue(t, f, 1)
+		futuretest.WantValue(t, f, 1)
 	})
 }
 
-// The context of a task does not take back that it has ended.
-func TestHostile_EndOfAContextIsForGood(t *testing.T) {
+// Err of a task's context stays the same once it is not nil.
+func TestHostile_EndOfAContextIsFinal(t *testing.T) {
 	parent, cancel := context.WithCancel(context.Background())
 	var kept context.Context
 	var inside error
@@ -175,11 +161,11 @@ func TestHostile_EndOfAContextIsForGood(t *testing.T) {
 	}
 }
 
-// The function returns while what it has started asks for its context's end.
-func TestHostile_TaskReturnsWhileItsContextIsAsked(t *testing.T) {
+// The function returns while work that it has started calls Err of its context.
+func TestHostile_TaskReturnsDuringErr(t *testing.T) {
 	for at := int32(1); at <= 4; at++ {
 		parent, cancel := context.WithCancel(context.Background())
-		asked := &nosyContext{Context: parent}
+		asked := &callingContext{Context: parent}
 		ctxs, ret := make(chan context.Context), make(chan struct{})
 		f := future.Go(asked, func(ctx context.Context) (int, error) { ctxs <- ctx; <-ret; return 1, nil })
 		ctx := <-ctxs
@@ -197,7 +183,7 @@ func TestHostile_TaskReturnsWhileItsContextIsAsked(t *testing.T) {
 		c := future.Go(ctx, func(context.Context) (int, error) { return 7, nil })
 		<-c.Done()
 		if c.State() != future.Succeeded && c.Err() == nil {
-			t.Errorf("asked %d times: %v without an error", at, c.State())
+			t.Errorf("call %d of Err: %v without an error", at, c.State())
 		}
 		p := future.NewPromise[int]()
 		time.AfterFunc(10*time.Millisecond, func() { p.SetResult(1) })
@@ -210,17 +196,17 @@ func TestHostile_TaskReturnsWhileItsContextIsAsked(t *testing.T) {
 	}
 }
 
-// That the parent has ended counts, although it is still on its way to the context of the function.
+// The end of the parent counts even if it has not reached the context of the function yet.
 func TestHostile_ParentEndsBeforeItsTask(t *testing.T) {
 	for range 300 {
 		parent, cancel := context.WithCancelCause(context.Background())
-		for range 100 { // others that hang on it: their turn may come first
+		for range 100 { // other registrations on the parent, which may be called first
 			_, stop := context.WithCancel(parent)
 			defer stop()
 		}
 		begun := make(chan struct{})
 		f := future.Go(parent, func(ctx context.Context) (int, error) {
-			ctx.Done() // somebody asked for it
+			ctx.Done() // registers the context with its parent
 			close(begun)
 			<-parent.Done()
 			return 0, parent.Err()
@@ -228,103 +214,14 @@ func TestHostile_ParentEndsBeforeItsTask(t *testing.T) {
 		<-begun
 		cancel(errE)
 		<-f.Done()
-		wantCancelled(t, f, errE)
+		futuretest.WantCancelled(t, f, errE)
 		if t.Failed() {
 			break
 		}
 	}
 }
 
-func goexits(context.Context, future.Task) error { runtime.Goexit(); return nil }
-
-// An executor that calls Goexit takes the goroutine with it, but nothing that was to be handed over after.
-func TestHostile_ExecutorCallsGoexit(t *testing.T) {
-	catchReports(t)
-	bad := future.WithExecutor(context.Background(), future.ExecutorFunc(goexits))
-	t.Run("continuations", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			start := make(chan struct{})
-			one := future.WithExecutor(context.Background(), future.NewSerial(future.Goroutines))
-			f := future.Go(one, func(context.Context) (int, error) { <-start; return 1, nil })
-			fn := func(context.Context, int) (int, error) { return 1, nil }
-			a, b, c := future.Then(one, f, fn), future.Then(bad, f, fn), future.Then(t.Context(), f, fn)
-			close(start)
-			synctest.Wait()
-			wantValue(t, a, 1)
-			wantFailed(t, b, future.ErrGoexit)
-			wantValue(t, c, 1)
-		})
-	})
-	t.Run("callbacks", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p := future.NewPromise[int]()
-			var ran atomic.Int32
-			for _, ctx := range []context.Context{bad, t.Context(), future.WithExecutor(t.Context(), future.NewSerial(future.Goroutines))} {
-				p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { ran.Add(1) })
-			}
-			go p.SetResult(1)
-			synctest.Wait()
-			if n := ran.Load(); n != 3 {
-				t.Errorf("%d callbacks ran; want 3", n)
-			}
-		})
-	})
-	t.Run("a clean-up behind a serial executor", func(t *testing.T) {
-		ctx := future.WithExecutor(context.Background(), future.NewSerial(future.ExecutorFunc(goexits)))
-		for range 100 { // refused twice: for the race detector
-			p := future.NewPromise[int]()
-			var ran atomic.Int32
-			f := future.Finally(ctx, &p.Future, func(context.Context) error { ran.Add(1); return nil })
-			go p.SetResult(1)
-			<-f.Done()
-			wantFailed(t, f, future.ErrGoexit)
-			if n := ran.Load(); n != 1 {
-				t.Errorf("the clean-up ran %d times", n)
-			}
-		}
-	})
-	t.Run("refused behind a serial executor", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			release := make(chan struct{})
-			ctx := future.WithExecutor(context.Background(), future.NewSerial(future.ExecutorFunc(
-				func(context.Context, future.Task) error { <-release; return errE })))
-			fn := func(context.Context) (int, error) { return 0, nil }
-			go future.Go(ctx, fn)
-			synctest.Wait()
-			a, b := future.Go(ctx, fn), future.Go(ctx, fn)
-			onTheSpot := future.WithExecutor(t.Context(), future.Inline)
-			a.AddDoneCallback(onTheSpot, func(context.Context, *future.Future[int]) { runtime.Goexit() })
-			close(release)
-			synctest.Wait()
-			wantFailed(t, a, errE)
-			wantFailed(t, b, errE)
-		})
-	})
-}
-
-// What is handed over last, as it may run at once, is not lost to an executor among them that calls Goexit.
-func TestHostile_GoexitBeforeLateOnes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		bad := future.WithExecutor(t.Context(), future.ExecutorFunc(goexits))
-		atOnce := future.WithExecutor(t.Context(), future.ExecutorFunc(func(_ context.Context, task future.Task) error {
-			task.Run()
-			return nil
-		}))
-		same := func(_ context.Context, v int) (int, error) { return v, nil }
-		p, called := future.NewPromise[int](), false
-		p.AddDoneCallback(atOnce, func(context.Context, *future.Future[int]) { called = true })
-		lost, kept := future.Then(bad, &p.Future, same), future.Then(atOnce, &p.Future, same)
-		go p.SetResult(1)
-		synctest.Wait()
-		wantFailed(t, lost, future.ErrGoexit)
-		wantValue(t, kept, 1)
-		if !called {
-			t.Error("the callback was lost")
-		}
-	})
-}
-
-// A handler that calls Goexit is not told again, of its own Goexit.
+// A handler that calls Goexit is not called again for its own Goexit.
 func TestHostile_HandlerCallsGoexit(t *testing.T) {
 	var told atomic.Int32
 	before := future.SetUnhandledHandler(func(future.Unhandled) { told.Add(1); runtime.Goexit() })
@@ -336,59 +233,17 @@ func TestHostile_HandlerCallsGoexit(t *testing.T) {
 		p.SetResult(1)
 	})
 	if n := told.Load(); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("the handler was called %d times", n)
 	}
 }
 
-// An executor runs a clean-up and asks it to stop at the same moment: it hears of it, or runs aside.
-func TestHostile_CleanUpIsRunAndDropped(t *testing.T) {
-	for i := range 3000 {
-		synctest.Test(t, func(t *testing.T) {
-			var task future.Task
-			ex := future.ExecutorFunc(func(_ context.Context, t future.Task) error { task = t; return nil })
-			var heard, ran, returned, at atomic.Bool
-			release := make(chan struct{})
-			future.Finally(future.WithExecutor(context.Background(), ex), future.FromResult(1), func(ctx context.Context) error {
-				ran.Store(true)
-				select {
-				case <-ctx.Done():
-					heard.Store(true)
-				case <-release:
-				}
-				return nil
-			})
-			go func() {
-				for spins := 0; !at.Load(); spins++ {
-					if spins > 1000 {
-						runtime.Gosched()
-					}
-				}
-				for range i % 300 {
-					at.Load()
-				}
-				task.Run()
-				returned.Store(true)
-			}()
-			go func() { at.Store(true); task.CancelCause(errE) }()
-			synctest.Wait()
-			if !ran.Load() || !returned.Load() && !heard.Load() {
-				t.Errorf("round %d: ran %v, Run returned %v, heard %v", i, ran.Load(), returned.Load(), heard.Load())
-			}
-			close(release)
-		})
-		if t.Failed() {
-			return
-		}
-	}
-}
-
-// What was received before Cancel, or before the end of a context, is the outcome.
-func TestHostile_ChannelHasSentAlready(t *testing.T) {
+// A value that was received before Cancel, or before the end of the context, is the outcome.
+func TestHostile_ChannelReceivedBeforeCancel(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for range 100 {
 		ch := make(chan int)
 		w := future.WrapFuture[int](context.Background(), ch)
-		runtime.Gosched() // the adapter waits
+		runtime.Gosched() // until the adapter waits
 		ch <- 42
 		if asked := w.Cancel(); asked != w.Cancelled() {
 			t.Fatalf("Cancel returned %v: %v", asked, w)
@@ -408,7 +263,7 @@ func TestHostile_ChannelHasSentAlready(t *testing.T) {
 	}
 }
 
-// An askedFuture does something when it is asked whether it is done.
+// An askedFuture calls a function in its method IsDone.
 type askedFuture struct {
 	*future.Promise[int]
 	asked func()
@@ -416,14 +271,28 @@ type askedFuture struct {
 
 func (a askedFuture) IsDone() bool { a.asked(); return a.Promise.IsDone() }
 
-// The future that has ended a Wait is not among the pending ones, whatever settles meanwhile.
-func TestHostile_FutureOutcomessWhileWaitReturns(t *testing.T) {
+// The future that ended a Wait is in done, even if others settle meanwhile.
+func TestHostile_FutureSettlesWhileWaitReturns(t *testing.T) {
 	a, b := future.NewPromise[int](), future.NewPromise[int]()
 	b.SetResult(1)
 	futs := []askedFuture{{a, func() {}}, {b, func() { _ = a.SetResult(1) }}}
 	done, _, err := future.Wait(t.Context(), future.WhenFirstCompleted, futs...)
 	if err != nil || !slices.ContainsFunc(done, func(f askedFuture) bool { return f.Promise == b }) {
-		t.Errorf("done: %v, %v; what ended the wait is not there", done, err)
+		t.Errorf("done: %v, %v; want the future that ended the wait in it", done, err)
+	}
+}
+
+// The error of Wait agrees with its lists.
+func TestHostile_FutureSettlesWhileWaitChecksItsContext(t *testing.T) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, when := range []future.When{future.WhenAllCompleted, future.WhenFirstCompleted, future.WhenFirstFailed} {
+		p := future.NewPromise[int]()
+		f := askedFuture{p, func() { _ = p.SetError(errE) }}
+		done, pending, err := future.Wait(ended, when, f)
+		if len(pending) == 0 && err != nil {
+			t.Errorf("%v: done %v, pending %v, error %v", when, done, pending, err)
+		}
 	}
 }
 
@@ -432,8 +301,8 @@ type big struct {
 	_ [1 << 16]byte
 }
 
-// What has settled keeps nothing of where its outcome came from.
-func TestHostile_OutcomesdKeepsNothing(t *testing.T) {
+// A settled future keeps nothing that its outcome came from.
+func TestHostile_SettledKeepsNothing(t *testing.T) {
 	t.Run("ThenFuture, the inner future", func(t *testing.T) {
 		var w weak.Pointer[big]
 		d := func() *future.Future[int] {
@@ -449,10 +318,10 @@ func TestHostile_OutcomesdKeepsNothing(t *testing.T) {
 			return d
 		}()
 		<-d.Done()
-		if !collect(func() bool { return w.Value() == nil }) {
+		if !futuretest.Collect(func() bool { return w.Value() == nil }) {
 			t.Error("the inner future is kept")
 		}
-		wantValue(t, d, 7)
+		futuretest.WantValue(t, d, 7)
 	})
 	t.Run("Hedge, the context of its attempts", func(t *testing.T) {
 		type key struct{}
@@ -464,10 +333,10 @@ func TestHostile_OutcomesdKeepsNothing(t *testing.T) {
 			return future.Hedge(ctx, 0, 1, func(context.Context, int) (int, error) { return 1, nil })
 		}()
 		<-h.Done()
-		if !collect(func() bool { return w.Value() == nil }) {
+		if !futuretest.Collect(func() bool { return w.Value() == nil }) {
 			t.Error("the context is kept")
 		}
-		wantValue(t, h, 1)
+		futuretest.WantValue(t, h, 1)
 	})
 	t.Run("WithContext, the context that ended it", func(t *testing.T) {
 		type key struct{}
@@ -482,10 +351,10 @@ func TestHostile_OutcomesdKeepsNothing(t *testing.T) {
 			return d
 		}()
 		<-d.Done()
-		if !collect(func() bool { return w.Value() == nil }) {
+		if !futuretest.Collect(func() bool { return w.Value() == nil }) {
 			t.Error("the context is kept")
 		}
-		wantCancelled(t, d)
+		futuretest.WantCancelled(t, d)
 	})
 }
 
@@ -500,37 +369,37 @@ func TestHostile_EmbeddedByPointer(t *testing.T) {
 	if err != nil || f != &c.Promise.Future {
 		t.Errorf("EnsureFuture: %v, %v", f, err)
 	}
-	wantPanic(t, "future: EnsureFuture: nil future", func() { _, _ = future.EnsureFuture[int](t.Context(), valueCall{}) })
-	wantPanic(t, "future: EnsureFuture: nil future", func() { _, _ = future.EnsureFuture[int](t.Context(), &futureCall{}) })
-	wantPanic(t, "future: CancelAll: nil future", func() { future.CancelAll(c, valueCall{}) })
-	wantPending(t, c)
-	wantPanic(t, "future: Wait: nil future", func() { _, _, _ = future.Wait(t.Context(), 0, futureCall{}) })
-	wantPanic(t, "future: AsCompleted: nil future", func() { future.AsCompleted[future.Awaitable](t.Context(), nil) })
+	futuretest.WantPanic(t, "future: EnsureFuture: nil future", func() { _, _ = future.EnsureFuture[int](t.Context(), valueCall{}) })
+	futuretest.WantPanic(t, "future: EnsureFuture: nil future", func() { _, _ = future.EnsureFuture[int](t.Context(), &futureCall{}) })
+	futuretest.WantPanic(t, "future: CancelAll: nil future", func() { future.CancelAll(c, valueCall{}) })
+	futuretest.WantPending(t, c)
+	futuretest.WantPanic(t, "future: Wait: nil future", func() { _, _, _ = future.Wait(t.Context(), 0, futureCall{}) })
+	futuretest.WantPanic(t, "future: AsCompleted: nil future", func() { future.AsCompleted[future.Awaitable](t.Context(), nil) })
 }
 
-// That all inputs were cancelled is no news.
+// A FirstSucceeded whose inputs were all canceled is not reported.
 func TestHostile_FirstSucceededOfCancelledIsNotReported(t *testing.T) {
-	reports := catchReports(t) // and maybe some of the tests before this one
+	reports := futuretest.CatchReports(t) // it may get reports of earlier tests too
 	errMine, errLast := errors.New("mine"), errors.New("last")
 	func() {
 		a, b := future.NewPromise[int](), future.NewPromise[int]()
 		future.FirstSucceeded(&a.Future, &b.Future)
 		a.CancelCause(errMine)
 		b.CancelCause(errMine)
-		future.FromError[int](errLast) // is reported, after those before it
+		future.FromError[int](errLast) // is reported after the failures before it
 	}()
 	told := func(err error) func() bool {
 		return func() bool {
-			return slices.ContainsFunc(reports.all(), func(u future.Unhandled) bool { return errors.Is(u.Err, err) })
+			return slices.ContainsFunc(reports.All(), func(u future.Unhandled) bool { return errors.Is(u.Err, err) })
 		}
 	}
-	if !collect(told(errLast)) {
-		t.Error("what failed is not reported")
+	if !futuretest.Collect(told(errLast)) {
+		t.Error("the failed future is not reported")
 	}
 	runtime.GC()
 	time.Sleep(10 * time.Millisecond)
 	if told(errMine)() {
-		t.Errorf("reported: %v", reports.all())
+		t.Errorf("reported: %v", reports.All())
 	}
 }
 
@@ -539,15 +408,15 @@ type nilError struct{ s string }
 func (e *nilError) Error() string { return e.s }
 
 func TestHostile_StringOfOddErrors(t *testing.T) {
-	catchReports(t)
+	futuretest.CatchReports(t)
 	for _, err := range []error{(*nilError)(nil), (*future.PanicError)(nil)} {
 		p := future.NewPromise[int]()
 		_ = p.SetError(err)
 		_ = p.String()
-		_ = p.Err() // or it is reported while another test listens
+		_ = p.Err() // otherwise it is reported during another test
 	}
 
-	if os.Getenv("FUTURE_TEST_CHILD") == "" { // a stack overflow cannot be contained
+	if os.Getenv("FUTURE_TEST_CHILD") == "" { // a stack overflow cannot be recovered from
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHostile_StringOfOddErrors$")
 		cmd.Env = append(os.Environ(), "FUTURE_TEST_CHILD=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -567,292 +436,28 @@ func TestHostile_StringOfOddErrors(t *testing.T) {
 	_ = f.Err().Error()
 }
 
-// What waits for room on behalf of a task stops when the task is cancelled.
-func TestHostile_CancelledWhileItWaitsForRoom(t *testing.T) {
-	fn := func(context.Context, int) (int, error) { return 0, nil }
-	for name, start := range map[string]func(ctx context.Context) func() bool{
-		"Then":  func(ctx context.Context) func() bool { return future.Then(ctx, future.FromResult(1), fn).Cancel },
-		"Map":   func(ctx context.Context) func() bool { return future.Map(ctx, 3, []int{1, 2, 3}, fn).Cancel },
-		"Hedge": func(ctx context.Context) func() bool { return future.Hedge(ctx, 0, 3, fn).Cancel },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ex := new(fullExecutor)
-				cancel := start(future.WithExecutor(t.Context(), ex))
-				synctest.Wait()
-				if ex.waiting.Load() == 0 {
-					t.Error("nobody waits")
-				}
-				cancel()
-				synctest.Wait()
-				if n := ex.waiting.Load(); n != 0 {
-					t.Errorf("%d still wait", n)
-				}
-			})
-		})
-	}
-}
+// A panickyError panics in its methods if it is nil.
+type panickyError struct{ inner error }
 
-// A fullExecutor never has room.
-type fullExecutor struct{ waiting atomic.Int32 }
+func (e *panickyError) Error() string { return "bad" }
 
-func (f *fullExecutor) Execute(ctx context.Context, _ future.Task) error {
-	f.waiting.Add(1)
-	defer f.waiting.Add(-1)
-	<-ctx.Done()
-	return ctx.Err()
-}
+func (e *panickyError) Unwrap() error { return e.inner }
 
-func (f *fullExecutor) TryExecute(future.Task) error { return errE }
-
-// A roomExecutor has room when it is told so, and then runs the task, or refuses it.
-type roomExecutor struct {
-	waiting chan struct{}
-	room    chan error
-}
-
-func newRoomExecutor() *roomExecutor {
-	return &roomExecutor{make(chan struct{}, 1), make(chan error)}
-}
-
-func (r *roomExecutor) TryExecute(future.Task) error { return errE }
-
-func (r *roomExecutor) Execute(ctx context.Context, t future.Task) error {
-	ended := ctx.Done()
-	r.waiting <- struct{}{}
-	select {
-	case err := <-r.room:
-		if err == nil {
-			go t.Run()
-		}
-		return err
-	case <-ended:
-		return ctx.Err()
-	}
-}
-
-// A clean-up that is owed although its future was cancelled hears of the end of its context, also if somebody has
-// asked for its Done before.
-func TestHostile_CleanUpWaitsForRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ex := newRoomExecutor()
-		parent, end := context.WithCancelCause(t.Context())
-		src := future.NewPromise[int]()
-		var heard error
-		f := future.Finally(future.WithExecutor(parent, ex), future.Shield(&src.Future), func(ctx context.Context) error {
-			<-ctx.Done()
-			heard = context.Cause(ctx)
-			return nil
-		})
-		f.Cancel()
-		src.SetResult(1)
-		<-ex.waiting
-		ex.room <- nil
-		synctest.Wait()
-		end(errE)
-		synctest.Wait()
-		if heard != errE {
-			t.Errorf("it has heard %v", heard)
-		}
-	})
-}
-
-// A foreignContext is one of which package context knows nothing: who hangs on it costs it a goroutine.
-type foreignContext struct {
-	context.Context
-	done chan struct{}
-}
-
-func (f *foreignContext) Done() <-chan struct{} { return f.done }
-
-// What was refused after it had waited for room is registered nowhere: the bubble would not end.
-func TestHostile_RefusedAfterTheWaitForRoom(t *testing.T) {
-	fn := func(context.Context, int) (int, error) { return 1, nil }
-	for name, start := range map[string]func(ctx context.Context) future.Awaitable{
-		"Then": func(ctx context.Context) future.Awaitable { return future.Then(ctx, future.FromResult(1), fn) },
-		"Map":  func(ctx context.Context) future.Awaitable { return future.Map(ctx, 1, []int{1}, fn) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ex := newRoomExecutor()
-				f := start(future.WithExecutor(&foreignContext{context.Background(), make(chan struct{})}, ex))
-				<-ex.waiting
-				ex.room <- errE1
-				<-f.Done()
-				if err := f.Err(); err != errE1 {
-					t.Errorf("error %v", err)
-				}
-			})
-		})
-	}
-}
-
-// A hookedContext tells when something that was registered on it is taken off.
-type hookedContext struct {
-	foreignContext
-	stopped func()
-}
-
-func (h *hookedContext) AfterFunc(func()) (stop func() bool) {
-	return func() bool { h.stopped(); return true }
-}
-
-// The end of the parent is not passed on any more when a future is done: who sees that may end the parent at once.
-func TestHostile_ParentIsLetGoBeforeTheFutureIsDone(t *testing.T) {
-	for name, start := range map[string]func(context.Context, func(context.Context, int) (int, error)) *future.Future[int]{
-		"Go": func(ctx context.Context, fn func(context.Context, int) (int, error)) *future.Future[int] {
-			return future.Go(ctx, func(ctx context.Context) (int, error) { return fn(ctx, 1) })
-		},
-		"Then": func(ctx context.Context, fn func(context.Context, int) (int, error)) *future.Future[int] {
-			return future.Then(ctx, future.FromResult(1), fn)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var f *future.Future[int]
-			stops := 0
-			parent := &hookedContext{foreignContext: foreignContext{context.Background(), make(chan struct{})}}
-			parent.stopped = func() {
-				if stops++; stops == 1 && f.IsDone() {
-					t.Error("the future was done before")
-				}
-			}
-			set := make(chan struct{})
-			f = start(parent, func(ctx context.Context, v int) (int, error) {
-				ctx.Done() // so that it is registered
-				<-set
-				return v, nil
-			})
-			close(set)
-			<-f.Done()
-			if stops == 0 {
-				t.Error("it was not taken off its parent")
-			}
-		})
-	}
-}
-
-// After a callback has ended the goroutine the others are still the executor's.
-func TestHostile_CallbackCallsGoexitOnASerialExecutor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := future.NewSerial(future.Goroutines)
-		ctx := future.WithExecutor(t.Context(), s)
-		var running, most, ran atomic.Int32
-		enter := func() {
-			most.Store(max(most.Load(), running.Add(1)))
-			time.Sleep(time.Second)
-			running.Add(-1)
-			ran.Add(1)
-		}
-		p := future.NewPromise[int]()
-		p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { runtime.Goexit() })
-		p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { enter() })
-		p.SetResult(1)
-		for range 3 {
-			_ = s.Execute(t.Context(), future.TaskFunc(enter))
-		}
-		time.Sleep(time.Minute)
-		if most.Load() != 1 || ran.Load() != 4 {
-			t.Errorf("%d at a time, %d in all; want 1 and 4", most.Load(), ran.Load())
-		}
-	})
-}
-
-// Code that is called even if its context has ended is not to be refused for that.
-func TestHostile_ExecutorLooksAtAnEndedContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ex := future.ExecutorFunc(func(ctx context.Context, task future.Task) error {
-			if _, ok := ctx.Deadline(); ok {
-				return errE
-			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			default:
-				go task.Run()
-				return nil
-			}
-		})
-		ctx, cancel := context.WithTimeout(future.WithExecutor(t.Context(), ex), time.Second)
-		defer cancel()
-		time.Sleep(time.Minute)
-		handled := future.Handle(ctx, future.FromResult(7), func(ctx context.Context, v int, err error) (error, error) {
-			return ctx.Err(), err
-		})
-		cleaned := future.Finally(ctx, future.FromResult(7), func(context.Context) error { return nil })
-		then := future.Then(ctx, future.FromResult(7), func(_ context.Context, v int) (int, error) { return v, nil })
-		synctest.Wait()
-		wantValue(t, handled, context.DeadlineExceeded)
-		wantValue(t, cleaned, 7)
-		if then.State() != future.Failed {
-			t.Errorf("%v; a link that is not called with an ended context has failed", then)
-		}
-	})
-}
-
-// Links whose executor refuses each of them are gone through in a loop all the same.
-func TestHostile_ChainOfRefusals(t *testing.T) {
-	refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
-	for name, ex := range map[string]future.Executor{"plain": refuse, "serial": future.NewSerial(refuse)} {
-		t.Run(name, func(t *testing.T) {
-			defer debug.SetMaxStack(debug.SetMaxStack(8 << 20))
-			ctx := future.WithExecutor(t.Context(), ex)
-			p := future.NewPromise[int]()
-			d := &p.Future
-			for range 100_000 {
-				d = future.Handle(ctx, d, func(_ context.Context, v int, err error) (int, error) { return v, err })
-			}
-			p.SetResult(1)
-			<-d.Done()
-			wantFailed(t, d, errE)
-		})
-	}
-}
-
-// A nil task would look like the end of the queue.
-func TestHostile_NilTaskForASerialExecutor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := future.NewSerial(future.Goroutines)
-		wantPanic(t, "future: Execute: nil task", func() { _ = s.Execute(t.Context(), nil) })
-		f := future.Go(future.WithExecutor(t.Context(), s), func(context.Context) (int, error) { return 1, nil })
-		synctest.Wait()
-		wantValue(t, f, 1)
-	})
-}
-
-// The error that a Wait returns is that of its lists.
-func TestHostile_FutureOutcomessWhileWaitLooksAtAnEndedContext(t *testing.T) {
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	for _, when := range []future.When{future.WhenAllCompleted, future.WhenFirstCompleted, future.WhenFirstFailed} {
-		p := future.NewPromise[int]()
-		f := askedFuture{p, func() { _ = p.SetError(errE) }}
-		done, pending, err := future.Wait(ended, when, f)
-		if len(pending) == 0 && err != nil {
-			t.Errorf("%v: done %v, pending %v, error %v", when, done, pending, err)
-		}
-	}
-}
-
-// A badError is not to be asked anything if it is nil.
-type badError struct{ inner error }
-
-func (e *badError) Error() string { return "bad" }
-func (e *badError) Unwrap() error { return e.inner }
-
-// An error whose methods panic costs no settle. (if err != nil { panic(err) } is enough for a typed nil.)
+// An error whose methods panic does not prevent the settle. A panic with a typed nil error is such
+// a case: if err != nil { panic(err) }.
 func TestHostile_PanicWithATypedNil(t *testing.T) {
-	catchReports(t)
+	futuretest.CatchReports(t)
 	late := func(ctx context.Context) (int, error) {
 		<-ctx.Done()
 		time.Sleep(time.Millisecond)
-		panic((*badError)(nil))
+		panic((*panickyError)(nil))
 	}
 	t.Run("Deadline", func(t *testing.T) { wantPanicAfterDeadline(t, late) })
 	t.Run("Siblings", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := future.NewGroup(context.Background())
-			future.GoIn(g, func(context.Context) (int, error) { time.Sleep(time.Millisecond); panic((*badError)(nil)) })
-			future.GoIn(g, grpUntilCancelled)
+			future.GoIn(g, func(context.Context) (int, error) { time.Sleep(time.Millisecond); panic((*panickyError)(nil)) })
+			future.GoIn(g, untilCancelled)
 			var pe *future.PanicError
 			if err := g.Wait(); !errors.As(err, &pe) {
 				t.Errorf("Wait() = %v; want the panic", err)
@@ -861,13 +466,14 @@ func TestHostile_PanicWithATypedNil(t *testing.T) {
 	})
 }
 
-// A panic is no answer to the end of a context, though its value may be that error.
+// A panic is a failure after the end of the context too, even with the error of that context as its
+// value.
 func TestHostile_PanicWithTheEndOfTheContext(t *testing.T) {
 	wantPanicAfterDeadline(t, func(ctx context.Context) (int, error) { <-ctx.Done(); panic(ctx.Err()) })
 }
 
-// wantPanicAfterDeadline asserts that neither a group nor a hedge loses the panic of fn, which comes when the deadline
-// of its context has passed.
+// wantPanicAfterDeadline asserts that neither a group nor a hedge loses the panic of fn, which
+// panics after the deadline of its context.
 func wantPanicAfterDeadline(t *testing.T, fn func(context.Context) (int, error)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -886,81 +492,75 @@ func wantPanicAfterDeadline(t *testing.T, fn func(context.Context) (int, error))
 	})
 }
 
-// The panic of a context, while what has it is cancelled, is reported, and the others are told all the same.
-func TestHostile_ContextPanicsOnCancel(t *testing.T) {
-	for name, arm := range map[string]func(c *nosyContext){
-		"Err":   func(c *nosyContext) { err := func() error { panic(errE1) }; c.err.Store(&err) },
-		"Value": func(c *nosyContext) { value := func() { panic(errE1) }; c.value.Store(&value) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := catchReports(t)
-			synctest.Test(t, func(t *testing.T) {
-				c := &nosyContext{Context: &foreignContext{context.Background(), make(chan struct{})}}
-				ret := make(chan struct{})
-				loser := future.Go(c, func(context.Context) (int, error) { <-ret; return 1, nil })
-				synctest.Wait()
-				p := future.NewPromise[int]()
-				race := future.Race(&p.Future, loser)
-				derived := chainOf(t.Context(), race, 1)
-				var log callbackLog
-				race.AddDoneCallback(t.Context(), log.add(1))
-				arm(c)
-				p.SetResult(6)
-				synctest.Wait()
-				wantValue(t, race, 6)
-				wantValue(t, derived, 7)
-				log.want(t, 1)
-				c.err.Store(nil)
-				c.value.Store(nil)
-				close(ret)
-				synctest.Wait()
-				wantValue(t, loser, 1)
-			})
-			if got := coreReportsOf(r, errE1); len(got) != 1 {
-				t.Errorf("reports %v; want one", got)
-			}
-		})
-	}
+// A foreignContext is unknown to package context, which starts a goroutine for each registration on
+// it.
+type foreignContext struct {
+	context.Context
+	done chan struct{}
 }
 
-// The panic of a context on the executor is that of the task: the executor does not get it.
-func TestHostile_ContextPanicsOnTheExecutor(t *testing.T) {
-	for name, start := range map[string]func(ctx context.Context) *future.Future[int]{
-		"Go": func(ctx context.Context) *future.Future[int] { return future.Go(ctx, chnSeven) },
-		"Then": func(ctx context.Context) *future.Future[int] {
-			return chnThen(ctx, future.FromResult(1), chnSeven)
+func (f *foreignContext) Done() <-chan struct{} { return f.done }
+
+// An afterFuncContext calls a function when a registration on it is removed.
+type afterFuncContext struct {
+	foreignContext
+	stopped func()
+}
+
+func (h *afterFuncContext) AfterFunc(func()) (stop func() bool) {
+	return func() bool { h.stopped(); return true }
+}
+
+// A future is removed from its parent before it is done: a reader that sees it done may end the
+// parent at once.
+func TestHostile_LeavesItsParentBeforeItIsDone(t *testing.T) {
+	for name, start := range map[string]func(context.Context, func(context.Context, int) (int, error)) *future.Future[int]{
+		"Go": func(ctx context.Context, fn func(context.Context, int) (int, error)) *future.Future[int] {
+			return future.Go(ctx, func(ctx context.Context) (int, error) { return fn(ctx, 1) })
+		},
+		"Then": func(ctx context.Context, fn func(context.Context, int) (int, error)) *future.Future[int] {
+			return future.Then(ctx, future.FromResult(1), fn)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, q := &nosyContext{Context: context.Background()}, new(coreQueue)
-			f := start(future.WithExecutor(c, q))
-			err := func() error { panic(errE1) }
-			c.err.Store(&err)
-			q.run()
+			var f *future.Future[int]
+			stops := 0
+			parent := &afterFuncContext{foreignContext: foreignContext{context.Background(), make(chan struct{})}}
+			parent.stopped = func() {
+				if stops++; stops == 1 && f.IsDone() {
+					t.Error("the future was done before")
+				}
+			}
+			set := make(chan struct{})
+			f = start(parent, func(ctx context.Context, v int) (int, error) {
+				ctx.Done() // registers the context with its parent
+				<-set
+				return v, nil
+			})
+			close(set)
 			<-f.Done()
-			var pe *future.PanicError
-			if !errors.As(f.Err(), &pe) || pe.Value != errE1 {
-				t.Errorf("%v; want the panic", f)
+			if stops == 0 {
+				t.Error("the future is still registered with its parent")
 			}
 		})
 	}
 }
 
-// A sliceError cannot be compared.
+// A sliceError is not comparable.
 type sliceError []string
 
 func (e sliceError) Error() string { return e[0] }
 
-func TestHostile_ContextErrorThatCannotBeCompared(t *testing.T) {
-	c := &nosyContext{Context: &foreignContext{context.Background(), make(chan struct{})}}
+func TestHostile_IncomparableContextError(t *testing.T) {
+	c := &callingContext{Context: &foreignContext{context.Background(), make(chan struct{})}}
 	close(c.Context.(*foreignContext).done)
 	err := func() error { return sliceError{"odd"} }
 	c.err.Store(&err)
 	for name, end := range map[string]func() error{
 		"Await": func() error { _, err := future.NewPromise[int]().Await(c); return err },
-		"Go":    func() error { return adaptAwait(future.Go(c, chnNever(t))).Err() },
+		"Go":    func() error { return awaited(future.Go(c, mustNotRun(t))).Err() },
 		"WithContext": func() error {
-			return adaptAwait(future.WithContext(c, &future.NewPromise[int]().Future)).Err()
+			return awaited(future.WithContext(c, &future.NewPromise[int]().Future)).Err()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -972,11 +572,11 @@ func TestHostile_ContextErrorThatCannotBeCompared(t *testing.T) {
 	}
 }
 
-// A cause that is a typed nil costs the text of the error nothing but the text of the cause.
+// A cause that is a typed nil is left out of the text of the error.
 func TestHostile_CauseIsATypedNil(t *testing.T) {
 	p := future.NewPromise[int]()
 	p.CancelCause((*nilError)(nil))
-	wantCancelled(t, &p.Future)
+	futuretest.WantCancelled(t, &p.Future)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel((*nilError)(nil))
 	_, err := future.NewPromise[int]().Await(ctx)

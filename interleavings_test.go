@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// Cancel of a derived future and whatever takes it off its source at the same moment: each removes the registration
-// once, and no other registration on the source is touched.
-func TestInterleaving_CancelAndTakeOff(t *testing.T) {
-	catchReports(t)   // of timeouts that nobody reads
-	rounds := 200_000 // the moment is short
-	if raceEnabled {
+// Cancel of a derived future races with another call that detaches it from its source: the
+// registration is removed once, and no other registration on the source is affected.
+func TestInterleaving_CancelRacesDetach(t *testing.T) {
+	futuretest.CatchReports(t) // drops the reports of the timeouts
+	rounds := 200_000          // the window of the race is short
+	if futuretest.RaceEnabled {
 		rounds = 5000
 	}
 	for name, derive := range map[string]func(src *future.Future[int], at *atomic.Bool) *future.Future[int]{
@@ -44,7 +45,7 @@ func TestInterleaving_CancelAndTakeOff(t *testing.T) {
 				p, at := future.NewPromise[int](), new(atomic.Bool)
 				other := future.Shield(&p.Future)
 				f := derive(&p.Future, at)
-				for spins := 0; !at.Load(); spins++ { // to park would take longer than what is to be met
+				for spins := 0; !at.Load(); spins++ { // blocking would take longer than the window lasts
 					if spins > 1000 {
 						runtime.Gosched()
 					}
@@ -66,7 +67,7 @@ func TestInterleaving_CancelAndTakeOff(t *testing.T) {
 	}
 }
 
-// endsAt is a context that has ended from the nth question on.
+// An endsAt is a context that has ended from the nth call of Err on.
 type endsAt struct {
 	context.Context
 	asked, n atomic.Int64
@@ -79,8 +80,8 @@ func (c *endsAt) Err() error {
 	return nil
 }
 
-// Whenever the context ends, a hedge of which all attempts have failed is done.
-func TestInterleaving_HedgeAndTheEndOfItsContext(t *testing.T) {
+// A hedge whose attempts have all failed settles, whenever its context ends.
+func TestInterleaving_HedgeRacesTheEndOfItsContext(t *testing.T) {
 	for n := range int64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx := &endsAt{Context: context.Background()}
@@ -88,14 +89,15 @@ func TestInterleaving_HedgeAndTheEndOfItsContext(t *testing.T) {
 			f := future.Hedge(ctx, time.Hour, 3, func(context.Context, int) (int, error) { return 0, errE })
 			synctest.Wait()
 			if !f.IsDone() {
-				t.Errorf("the context ended when it was asked for the %dth time: %v", n, f)
+				t.Errorf("the context ended in call %d of Err: %v", n, f)
 			}
 		})
 	}
 }
 
-// The clean-up of a Finally that was cancelled before its source was done finds the end of its context.
-func TestInterleaving_FinallyAfterItsFutureWasCancelled(t *testing.T) {
+// The clean-up of a Finally that was canceled before its source was done sees the end of its
+// context.
+func TestInterleaving_FinallyAfterCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		p := future.NewPromise[int]()
@@ -110,7 +112,7 @@ func TestInterleaving_FinallyAfterItsFutureWasCancelled(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		cancel()
 		synctest.Wait()
-		wantCancelled(t, f)
+		futuretest.WantCancelled(t, f)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if before != nil || after != context.Canceled {

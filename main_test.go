@@ -3,7 +3,7 @@ package future_test
 import (
 	"testing"
 
-	"github.com/channel-native/future/internal/leaktest"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-func TestMain(m *testing.M) { leaktest.Main(m) }
+func TestMain(m *testing.M) { futuretest.Main(m) }

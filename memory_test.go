@@ -13,38 +13,32 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"weak"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// memFlat runs op that many times and asserts that the heap is no larger afterwards.
-func memFlat(t *testing.T, times int, op func(i int)) {
+// wantFlatHeap runs op the given number of times, and asserts that the heap is no larger
+// afterwards.
+func wantFlatHeap(t *testing.T, times int, op func(i int)) {
 	t.Helper()
-	heap := func() int64 {
-		runtime.GC()
-		runtime.GC() // what had a cleanup goes in the second cycle
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
 	for i := range times / 10 {
 		op(i)
 	}
-	before := heap()
+	before := futuretest.Heap()
 	for i := range times {
 		op(i)
 	}
-	// Less than a pointer for each, and room for what else goes on in the process.
-	if grown, limit := heap()-before, int64(512<<10+6*times); grown > limit {
+	// The limit is less than a pointer for each round, plus room for other activity in the process.
+	if grown, limit := futuretest.Heap()-before, int64(512<<10+6*times); grown > limit {
 		t.Errorf("the heap grew by %d bytes in %d rounds; want at most %d", grown, times, limit)
 	}
 }
 
-// collectTimed is collect where a stopped timer may refer to what is to be collected.
-// The runtime drops stopped timers when they are many among those of a processor.
-func collectTimed(cond func() bool) bool {
-	return collect(func() bool {
+// collectWithTimers is futuretest.Collect for objects that a stopped timer may refer to. The
+// runtime drops stopped timers when they are a large part of the timers of a processor.
+func collectWithTimers(cond func() bool) bool {
+	return futuretest.Collect(func() bool {
 		if cond() {
 			return true
 		}
@@ -61,7 +55,7 @@ func collectTimed(cond func() bool) bool {
 	})
 }
 
-// neverOps use a future that never settles, and let go of it.
+// neverOps are operations that use a future that never settles, and release it.
 func neverOps(t *testing.T, never *future.Future[int]) map[string]func(i int) {
 	ctx := t.Context()
 	ended, cancel := context.WithCancel(ctx)
@@ -88,7 +82,7 @@ func neverOps(t *testing.T, never *future.Future[int]) map[string]func(i int) {
 		},
 		"AsCompleted": func(int) {
 			for range future.AsCompleted(ended, never) {
-				t.Fatal("yielded what is pending")
+				t.Fatal("a pending future was yielded")
 			}
 		},
 		"AddDoneCallback": func(int) {
@@ -132,19 +126,19 @@ func neverOps(t *testing.T, never *future.Future[int]) map[string]func(i int) {
 			p := future.NewPromise[int]()
 			f := future.FirstCompleted(never, &p.Future)
 			p.SetResult(i)
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
 		"Race": func(i int) {
 			p := future.NewPromise[int]()
 			f := future.Race(future.Shield(never), &p.Future)
 			p.SetResult(i)
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
 		"FirstSucceeded": func(i int) {
 			p := future.NewPromise[int]()
 			f := future.FirstSucceeded(never, &p.Future)
 			p.SetResult(i)
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
 		"WithTimeout": func(int) { cancelled(future.WithTimeout(future.Shield(never), 12*time.Hour)) },
 		"WithContext": func(int) { cancelled(future.WithContext(scope, future.Shield(never))) },
@@ -155,32 +149,32 @@ func TestMemory_NeverSettlingFuture(t *testing.T) {
 	never := future.NewPromise[int]()
 	ops := neverOps(t, &never.Future)
 	times := 1_000_000/len(ops) + 1
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		times = 10_000
 	}
 	for name, op := range ops {
 		t.Run(name, func(t *testing.T) {
-			memFlat(t, times, op)
+			wantFlatHeap(t, times, op)
 			wantWatchers(t, 0, &never.Future)
-			wantPending(t, &never.Future)
+			futuretest.WantPending(t, &never.Future)
 		})
 	}
 }
 
-// H1: a timer that is not stopped would keep its future for 12 hours.
+// A timer that is not stopped would keep its future for 12 hours.
 func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 	times := 500_000
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		times = 50_000
 	}
 	for name, settle := range map[string]func(p *future.Promise[int], f *future.Future[int], i int){
 		"settled": func(p *future.Promise[int], f *future.Future[int], i int) {
 			if i%2 == 0 {
 				p.SetResult(i)
-				wantValue(t, f, i)
+				futuretest.WantValue(t, f, i)
 			} else {
 				p.SetError(errE)
-				wantFailed(t, f, errE)
+				futuretest.WantFailed(t, f, errE)
 			}
 		},
 		"cancelled": func(p *future.Promise[int], f *future.Future[int], i int) {
@@ -192,7 +186,7 @@ func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			memFlat(t, times, func(i int) {
+			wantFlatHeap(t, times, func(i int) {
 				p := future.NewPromise[int]()
 				f := future.WithTimeout(&p.Future, 12*time.Hour)
 				settle(p, f, i)
@@ -203,27 +197,27 @@ func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
 		})
 	}
 	t.Run("After", func(t *testing.T) {
-		memFlat(t, times/10, func(int) { future.After(context.Background(), 12*time.Hour).Cancel() })
+		wantFlatHeap(t, times/10, func(int) { future.After(context.Background(), 12*time.Hour).Cancel() })
 	})
 	t.Run("Hedge", func(t *testing.T) {
 		ctx := future.WithExecutor(t.Context(), future.Inline)
-		memFlat(t, times/10, func(i int) {
+		wantFlatHeap(t, times/10, func(i int) {
 			f := future.Hedge(ctx, 12*time.Hour, 3, func(_ context.Context, attempt int) (int, error) {
 				if attempt == 0 {
 					return 0, errE
 				}
 				return i, nil
 			})
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		})
 	})
 }
 
-// A source that settles while WithTimeout or WithContext is being called must not
-// leave the timer, or the registration on the context, behind.
-func TestMemory_OutcomesRacesTheCall(t *testing.T) {
+// A source that settles during the call of WithTimeout or WithContext leaves neither a timer nor a
+// registration on the context behind.
+func TestMemory_SettleRacesTheCall(t *testing.T) {
 	times := 100_000
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		times = 50_000
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -238,16 +232,16 @@ func TestMemory_OutcomesRacesTheCall(t *testing.T) {
 				d := with(f)
 				runtime.AddCleanup(d, func(int) { gone.Add(1) }, 0)
 			})
-			if !collectTimed(func() bool { return gone.Load() == int64(times) }) {
+			if !collectWithTimers(func() bool { return gone.Load() == int64(times) }) {
 				t.Errorf("%d of %d futures that are done are still referred to", int64(times)-gone.Load(), times)
 			}
 		})
 	}
 }
 
-// settleRacing calls fn with one future after the other, and settles each at about the same moment.
+// settleRacing calls fn with one future after another, and settles each at about the same time.
 func settleRacing(times int, fn func(*future.Future[int])) {
-	ps, fs := combPromises(times)
+	ps, fs := promises(times)
 	var at atomic.Int64
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -260,7 +254,7 @@ func settleRacing(times int, fn func(*future.Future[int])) {
 	})
 	for i, f := range fs {
 		at.Store(int64(i))
-		for range i % 64 { // come at another moment each time
+		for range i % 64 { // a different delay each time
 			at.Load()
 		}
 		fn(f)
@@ -268,12 +262,12 @@ func settleRacing(times int, fn func(*future.Future[int])) {
 	wg.Wait()
 }
 
-// Futures of futures, settled and cancelled from all sides at once: all are done
-// when the sources are, and none is left registered.
+// Futures of futures are settled and canceled concurrently. All are done when their sources are,
+// and none stays registered.
 func TestMemory_RandomGraphs(t *testing.T) {
-	catchReports(t) // most of these failures are nobody's
+	futuretest.CatchReports(t) // drops the reports of most of these failures
 	rounds := 2000
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		rounds = 500
 	}
 	seed := rand.Uint64()
@@ -282,7 +276,7 @@ func TestMemory_RandomGraphs(t *testing.T) {
 	scope, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for range rounds {
-		ps, fs := combPromises(6)
+		ps, fs := promises(6)
 		leaves := fs
 		for range 20 {
 			fs = append(fs, randomFuture(scope, rnd, fs))
@@ -356,10 +350,10 @@ func randomFuture(ctx context.Context, rnd *rand.Rand, fs []*future.Future[int])
 	}
 }
 
-// What is made under a context that lives on must not hang on it when it is done.
+// A future that is done leaves nothing on the long-lived context that it was made with.
 func TestMemory_LongLivedContext(t *testing.T) {
 	times := 100_000
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		times = 10_000
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -371,9 +365,9 @@ func TestMemory_LongLivedContext(t *testing.T) {
 			p := future.NewPromise[int]()
 			f := future.WithContext(ctx, &p.Future)
 			p.SetResult(i)
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
-		"Go": func(int) { wantValue(t, future.Go(inline, one), 1) },
+		"Go": func(int) { futuretest.WantValue(t, future.Go(inline, one), 1) },
 		"Go, asked for Done": func(int) {
 			f := future.Go(inline, func(ctx context.Context) (int, error) {
 				if ctx.Done() == nil {
@@ -381,13 +375,13 @@ func TestMemory_LongLivedContext(t *testing.T) {
 				}
 				return 1, nil
 			})
-			wantValue(t, f, 1)
+			futuretest.WantValue(t, f, 1)
 		},
 		"Map": func(i int) {
-			wantSlice(t, future.Map(inline, 1, []int{i}, func(context.Context, int) (int, error) { return i, nil }), i)
+			futuretest.WantSlice(t, future.Map(inline, 1, []int{i}, func(context.Context, int) (int, error) { return i, nil }), i)
 		},
 		"Hedge": func(int) {
-			wantValue(t, future.Hedge(inline, 0, 1, func(context.Context, int) (int, error) { return 1, nil }), 1)
+			futuretest.WantValue(t, future.Hedge(inline, 0, 1, func(context.Context, int) (int, error) { return 1, nil }), 1)
 		},
 		"Wait": func(i int) {
 			if _, _, err := future.Wait(ctx, future.WhenAllCompleted, future.FromResult(i)); err != nil {
@@ -401,7 +395,7 @@ func TestMemory_LongLivedContext(t *testing.T) {
 		},
 		"Then": func(i int) {
 			f := future.Then(inline, future.FromResult(i), func(context.Context, int) (int, error) { return i, nil })
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		},
 		"WrapFuture": func(i int) {
 			ch := make(chan int, 1)
@@ -417,11 +411,11 @@ func TestMemory_LongLivedContext(t *testing.T) {
 			}
 		},
 	} {
-		t.Run(name, func(t *testing.T) { memFlat(t, times, op) })
+		t.Run(name, func(t *testing.T) { wantFlatHeap(t, times, op) })
 	}
 }
 
-// combinators are all that take any number of futures and give one.
+// combinators are the functions that make one future of any number of futures.
 var combinators = map[string]func(...*future.Future[int]) future.Awaitable{
 	"Gather":         func(fs ...*future.Future[int]) future.Awaitable { return future.Gather(fs...) },
 	"Outcomes":       func(fs ...*future.Future[int]) future.Awaitable { return future.Outcomes(fs...) },
@@ -456,7 +450,7 @@ func TestMemory_NoRegistrationIsLeft(t *testing.T) {
 		for ending, end := range endings {
 			t.Run(name+"/"+ending, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					ps, fs := combPromises(100)
+					ps, fs := promises(100)
 					f := combine(fs...)
 					wantWatchers(t, 1, fs...)
 					end(f, ps)
@@ -472,8 +466,8 @@ func TestMemory_NoRegistrationIsLeft(t *testing.T) {
 	}
 }
 
-// The winner comes, and the rest is let go while it is still pending.
-func TestMemory_PendingInputsAreLetGo(t *testing.T) {
+// When the winner settles, the other inputs are released while they are pending.
+func TestMemory_PendingInputsAreReleased(t *testing.T) {
 	for name, ends := range map[string]struct {
 		combine func(...*future.Future[int]) future.Awaitable
 		end     func(*future.Promise[int])
@@ -485,7 +479,7 @@ func TestMemory_PendingInputsAreLetGo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ps, fs := combPromises(100)
+				ps, fs := promises(100)
 				var all []future.Awaitable
 				for range 10 {
 					all = append(all, ends.combine(fs...))
@@ -500,17 +494,17 @@ func TestMemory_PendingInputsAreLetGo(t *testing.T) {
 					}
 					f.Err()
 				}
-				wantPending(t, fs[49])
+				futuretest.WantPending(t, fs[49])
 			})
 		})
 	}
 }
 
-func TestMemory_NoGoroutineEach(t *testing.T) {
+func TestMemory_NoGoroutinePerFuture(t *testing.T) {
 	const n = 1000
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, fs := combPromises(n)
+	_, fs := promises(n)
 	before := runtime.NumGoroutine()
 	var made []future.Awaitable
 	for _, combine := range combinators {
@@ -545,7 +539,8 @@ func asAwaitables(fs []*future.Future[int]) []future.Awaitable {
 	return all
 }
 
-// A list that is searched, or an error that accumulates, shows as a cost per input that grows with their number.
+// A linear search or an accumulating error shows as a cost per input that grows with the number of
+// inputs.
 func TestMemory_CostPerInput(t *testing.T) {
 	const few, many, worst = 1 << 10, 1 << 15, 12
 	settleBackward := func(ps []*future.Promise[int]) {
@@ -555,13 +550,13 @@ func TestMemory_CostPerInput(t *testing.T) {
 	}
 	for name, op := range map[string]func(n int){
 		"Gather": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			g := future.Gather(fs...)
 			settleBackward(ps)
 			<-g.Done()
 		},
 		"FirstSucceeded": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			f := future.FirstSucceeded(fs...)
 			for _, p := range slices.Backward(ps) {
 				p.SetError(errE)
@@ -570,13 +565,13 @@ func TestMemory_CostPerInput(t *testing.T) {
 			f.Err()
 		},
 		"Race": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			f := future.Race(fs...)
 			ps[n-1].SetResult(1)
 			<-f.Done()
 		},
 		"AsCompleted": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			ps[n-1].SetResult(n)
 			for pos := range future.AsCompleted(t.Context(), fs...) {
 				if pos > 0 {
@@ -585,7 +580,7 @@ func TestMemory_CostPerInput(t *testing.T) {
 			}
 		},
 		"Wait": func(n int) {
-			ps, fs := combPromises(n)
+			ps, fs := promises(n)
 			done := make(chan struct{})
 			go func() {
 				settleBackward(ps)
@@ -594,9 +589,9 @@ func TestMemory_CostPerInput(t *testing.T) {
 			future.Wait(t.Context(), future.WhenAllCompleted, fs...)
 			<-done
 		},
-		"let go in order":       func(n int) { letGo(n, func(i int) int { return i }) },
-		"let go in reverse":     func(n int) { letGo(n, func(i int) int { return n - 1 - i }) },
-		"let go here and there": func(n int) { letGo(n, func(i int) int { return i * 7919 % n }) },
+		"let go in order":       func(n int) { settleRaces(n, func(i int) int { return i }) },
+		"let go in reverse":     func(n int) { settleRaces(n, func(i int) int { return n - 1 - i }) },
+		"let go here and there": func(n int) { settleRaces(n, func(i int) int { return i * 7919 % n }) },
 		"shields": func(n int) {
 			p := future.NewPromise[int]()
 			var last *future.Future[int]
@@ -612,14 +607,14 @@ func TestMemory_CostPerInput(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector has more to do with many
+			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector would have more to do for many inputs
 			each := func(n int) float64 {
 				start := time.Now()
 				op(n)
 				return float64(time.Since(start)) / float64(n)
 			}
 			a, b := math.Inf(1), math.Inf(1)
-			for range 20 { // what is quadratic is so each time; a machine that is busy gets more chances
+			for range 20 { // quadratic work is slow each time; a busy machine gets more attempts
 				a, b = min(a, each(few)), min(b, each(many))
 				if b <= worst*a {
 					return
@@ -630,10 +625,11 @@ func TestMemory_CostPerInput(t *testing.T) {
 	}
 }
 
-// letGo races one future n times, and ends the races in the order given: n must be a power of 2.
-func letGo(n int, order func(i int) int) {
+// settleRaces starts n races of one pending future, and settles the winners in the given order.
+// n must be a power of 2.
+func settleRaces(n int, order func(i int) int) {
 	never := future.NewPromise[int]()
-	ps, fs := combPromises(n)
+	ps, fs := promises(n)
 	for _, f := range fs {
 		future.FirstCompleted(&never.Future, f)
 	}
@@ -645,16 +641,17 @@ func letGo(n int, order func(i int) int) {
 	}
 }
 
-// tracked is what must be collected, wherever it was referred to.
+// A tracked object must be collected, wherever it was referred to.
 type tracked struct{ _ [256]byte }
 
-// Whoever keeps a future that is done keeps the outcome, and nothing of what it took to get there.
-func TestMemory_OutcomesdFuturesDropEverything(t *testing.T) {
+// A future that is done keeps its outcome, and nothing that it took to get there.
+func TestMemory_SettledFuturesDropEverything(t *testing.T) {
 	type key struct{}
 	fn := func(v *tracked) func(context.Context) (int, error) {
 		return func(context.Context) (int, error) { runtime.KeepAlive(v); return 1, nil }
 	}
-	// input is a pending promise that is referred to by nobody but what is made of it, and refers to v.
+	// input returns a pending promise that refers to v. Only the futures made of it refer to the
+	// promise.
 	input := func(v *tracked) *future.Promise[int] {
 		p := future.NewPromise[int]()
 		runtime.AddCleanup(p, func(*tracked) {}, v)
@@ -767,11 +764,12 @@ func TestMemory_OutcomesdFuturesDropEverything(t *testing.T) {
 			return f
 		},
 	}
-	for _, verb := range chnVerbs {
-		// What has not called its function, and will not, keeps neither its context nor that of its executor.
+	for _, verb := range chainVerbs {
+		// A stage that will never call its function keeps neither its context nor the context of
+		// its executor.
 		attach := func(v *tracked, p *future.Promise[int]) *future.Future[int] {
 			ctx := context.WithValue(t.Context(), key{}, v)
-			return verb.attach(future.WithExecutor(ctx, future.NewSerial(future.Goroutines)), &p.Future, chnNever(t))
+			return verb.attach(future.WithExecutor(ctx, future.NewSerial(future.Goroutines)), &p.Future, mustNotRun(t))
 		}
 		if verb.skip != nil {
 			cases[verb.name+", context of one that is skipped"] = func(v *tracked) future.Awaitable {
@@ -807,36 +805,10 @@ func TestMemory_OutcomesdFuturesDropEverything(t *testing.T) {
 				return start(v), gone
 			}()
 			<-f.Done()
-			if !collectTimed(gone.Load) {
-				t.Error("something is still referred to")
+			if !collectWithTimers(gone.Load) {
+				t.Error("an object is still reachable")
 			}
-			f.Err() // f was there all the time
+			f.Err() // f was reachable all the time
 		})
 	}
-}
-
-func TestK26_QueuedStageDropsItsSource(t *testing.T) {
-	var queue []future.Task
-	ctx := future.WithExecutor(context.Background(), future.ExecutorFunc(func(_ context.Context, task future.Task) error {
-		queue = append(queue, task)
-		return nil
-	}))
-	var (
-		source  weak.Pointer[future.Promise[int]]
-		derived *future.Future[int]
-	)
-	unhandledDrop(func() {
-		p := future.NewPromise[int]()
-		source = weak.Make(p)
-		derived = future.Then(ctx, &p.Future, func(_ context.Context, v int) (int, error) { return v, nil })
-		p.SetResult(1)
-	})
-	if len(queue) != 1 || !derived.Cancel() {
-		t.Fatalf("%d tasks in the queue, %v; want one, and its future cancelled", len(queue), derived)
-	}
-	if !collect(func() bool { return source.Value() == nil }) {
-		t.Error("a cancelled stage in the queue of an executor keeps its source")
-	}
-	runtime.KeepAlive(queue)
-	runtime.KeepAlive(derived)
 }

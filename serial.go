@@ -4,66 +4,63 @@ import (
 	"context"
 	"sync"
 
+	"github.com/channel-native/future/internal/goexit"
 	"github.com/channel-native/future/internal/lending"
 )
 
-// NewSerial returns an executor that runs one task at a time, in the order in
-// which they were handed over, on the executor on: as asyncio's loop.call_soon
-// does with callbacks. It is no event loop: a task that blocks, also one that
-// awaits, holds up those behind it, and one that awaits one of these waits until
-// the context of the wait ends. While there is work the serial executor occupies
-// on with one task of its own. It is safe for concurrent use.
+// NewSerial returns an executor that runs one task at a time, in the order in which they were
+// handed over, on the executor on: as asyncio's loop.call_soon does with callbacks. It is no
+// event loop: a task that blocks, also one that awaits, holds up the tasks behind it, and one
+// that awaits one of these waits until the context of the wait ends. While there is work, the
+// serial executor occupies on with one task of its own. It is safe for concurrent use.
 //
-// If on refuses, the submitter that asked it gets the refusal, and the others
-// who have handed over tasks meanwhile keep their places: on is asked again for
-// them, and if it refuses again their futures fail with that error. A settle is
-// never refused: it keeps its place too. A serial executor keeps no goroutine
-// and needs no closing. NewSerial panics if on is nil.
+// If on refuses, the refusal goes to the submitter whose call asked on. Tasks that others have
+// handed over meanwhile keep their places: on is asked again for them, and if it refuses again
+// their futures fail with that error. A settle is never refused: it keeps its place too. A
+// serial executor keeps no goroutine and needs no closing. NewSerial does not block, and panics
+// if on is nil.
 func NewSerial(on Executor) Executor {
 	if on == nil {
 		panic("future: NewSerial: nil executor")
 	}
-	s := &serial{on: on}
-	s.Lender = lending.NewLender(lending.LedgerOf(on))
-	return s
+	return &serial{Lender: lending.NewLender(lending.LedgerOf(on)), on: on}
 }
 
 type serial struct {
-	lending.Lender // that of on
+	lending.Lender // of on, whose slots the tasks hold
 
 	on Executor
 
 	mu      sync.Mutex
 	queue   []Task // in order
-	current Task   // the one that runs
-	runs    *drain // by which it runs
+	current Task   // the task that runs
+	runs    *drain // the drain that runs it
 	active  bool   // a drain has been, or is being, handed to on
 }
 
+// Execute hands task over. It blocks for as long as on does.
 func (s *serial) Execute(ctx context.Context, task Task) error {
 	if !s.enqueue(task) {
 		return nil
 	}
 	return s.offer(
 		func(d Task) error { return s.on.Execute(ctx, d) },
-		func(error) { s.drop(); s.again() })
+		func(error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.queue[0] = nil // the task that was refused
+			s.queue = s.queue[1:]
+			s.leaveLocked()
+		})
 }
 
-// drop drops the first in the queue: the one refused.
-func (s *serial) drop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue[0] = nil
-	s.queue = s.queue[1:]
-}
-
-// TryExecute never refuses, so that what settles keeps its order: it is the serial
-// executor that waits for room.
+// TryExecute never refuses, so that settles keep their order: the serial executor waits for
+// admission instead.
 func (s *serial) TryExecute(task Task) error {
 	if !s.enqueue(task) {
 		return nil
 	}
-	if try, ok := s.on.(tryExecutor); ok {
+	if try, ok := s.on.(interface{ TryExecute(Task) error }); ok {
 		_ = s.offer(try.TryExecute, func(error) { go s.start() })
 	} else {
 		s.start() // does not wait
@@ -71,8 +68,8 @@ func (s *serial) TryExecute(task Task) error {
 	return nil
 }
 
-// offer hands a new drain to on. If on refuses, also by a panic or by
-// runtime.Goexit, refused is called, and the drain will do nothing.
+// offer hands a new drain to on. If on refuses, also by a panic or by runtime.Goexit, refused
+// is called, and the drain does nothing.
 func (s *serial) offer(on func(Task) error, refused func(error)) (err error) {
 	d := &drain{serial: s}
 	err = ErrGoexit // unless on returns
@@ -88,7 +85,7 @@ func (s *serial) offer(on func(Task) error, refused func(error)) (err error) {
 	return err
 }
 
-// enqueue reports whether s was idle, so that the caller has to see to a drain.
+// enqueue reports whether s was idle, so that the caller has to offer a drain.
 func (s *serial) enqueue(task Task) (start bool) {
 	checkTask(task)
 	s.mu.Lock()
@@ -99,14 +96,14 @@ func (s *serial) enqueue(task Task) (start bool) {
 	return start
 }
 
-// again sees to another drain after one has failed to run all of the queue.
+// again offers another drain if a drain ended before the queue was empty.
 func (s *serial) again() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leaveLocked()
 }
 
-// leaveLocked ends the current drain, and sees to another if there is more.
+// leaveLocked ends the current drain, and offers another one if there is more.
 func (s *serial) leaveLocked() {
 	s.current, s.runs = nil, nil
 	s.active = len(s.queue) > 0
@@ -122,9 +119,10 @@ func (s *serial) start() {
 	_ = s.offer(
 		func(d Task) error { return s.on.Execute(context.Background(), d) },
 		func(err error) {
-			go dropAll(s.takeAll(), func(t Task) bool { // what follows may be refused in turn
-				if j, ok := t.(job); ok {
-					j.refuse(err).run(nil)
+			go dropAll(s.takeAll(), func(t Task) bool { // their effects may be refused in turn
+				switch t.(type) {
+				case *batch, runnable:
+					refuse(t, err).run(nil)
 					return true
 				}
 				return t.CancelCause(err)
@@ -132,25 +130,22 @@ func (s *serial) start() {
 		})
 }
 
-// dropAll calls cancel for each of tasks, and reports whether any call did. If one
-// does not return, since a callback on the spot called runtime.Goexit, the rest goes
-// on elsewhere.
+// dropAll calls cancel for each of tasks, and reports whether any call did.
 func dropAll(tasks []Task, cancel func(Task) bool) (any bool) {
-	defer func() {
-		if len(tasks) > 0 {
-			go dropAll(tasks, cancel)
+	goexit.Loop(func() bool { // an inline callback may call it
+		if len(tasks) == 0 {
+			return false
 		}
-	}()
-	for len(tasks) > 0 {
 		t := tasks[0]
 		tasks = tasks[1:]
 		any = cancel(t) || any
-	}
+		return true
+	})
 	return any
 }
 
-// claim reports whether d has been neither run nor given up before; it is to be run
-// now, or given up.
+// claim reports whether d has been neither run nor given up before. It is to be run now, or
+// given up.
 func (s *serial) claim(d *drain, run bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,8 +168,8 @@ func (s *serial) takeAll() []Task {
 	return queue
 }
 
-// takeCarried empties the queue of d, and returns the task that it runs as
-// well. If d does not run, there is nothing.
+// takeCarried empties the queue of d, and returns the task that d runs as well. If d does not
+// run, there is nothing.
 func (s *serial) takeCarried(d *drain) []Task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,16 +203,18 @@ func (s *serial) take(d *drain) Task {
 type drain struct {
 	*serial
 	claimed bool // guarded by serial.mu
-	stopped bool // on wants it to stop: what comes later is for another drain; guarded by serial.mu
+	stopped bool // on wants it to stop: later tasks are for another drain; guarded by serial.mu
 }
 
+// Run runs the tasks in the queue. A task that calls runtime.Goexit ends the goroutine, not the
+// queue.
 func (d *drain) Run() {
 	if !d.claim(d, true) {
 		return
 	}
 	returned := false
 	defer func() {
-		if !returned { // Goexit ends this goroutine, not the queue
+		if !returned {
 			d.again()
 		}
 	}()
@@ -227,8 +224,8 @@ func (d *drain) Run() {
 	returned = true
 }
 
-// CancelCause passes on that on will not run what it accepted, or, while d
-// runs, that it wants all that d carries to stop.
+// CancelCause tells that on will not run the drain that it accepted or, while d runs, that on
+// wants all that d carries to stop.
 func (d *drain) CancelCause(cause error) bool {
 	var tasks []Task
 	if d.claim(d, false) {

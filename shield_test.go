@@ -8,66 +8,71 @@ import (
 	"testing/synctest"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-func TestI1_PassThrough(t *testing.T) {
+// Scenario I1
+func TestShield_PassThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(2)
+		ps, fs := promises(2)
 		ok, bad, twice := future.Shield(fs[0]), future.Shield(fs[1]), future.Shield(future.Shield(fs[0]))
 		synctest.Wait()
-		wantPending(t, ok)
-		wantPending(t, twice)
+		futuretest.WantPending(t, ok)
+		futuretest.WantPending(t, twice)
 		ps[0].SetResult(42)
 		ps[1].SetError(errE)
 		synctest.Wait()
-		wantValue(t, ok, 42)
-		wantValue(t, twice, 42)
-		wantFailed(t, bad, errE)
+		futuretest.WantValue(t, ok, 42)
+		futuretest.WantValue(t, twice, 42)
+		futuretest.WantFailed(t, bad, errE)
 	})
 }
 
-func TestI2_InnerCancelled(t *testing.T) {
+// Scenario I2
+func TestShield_SourceCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, task := future.NewPromise[int](), obedient(t.Context())
+		p, task := future.NewPromise[int](), cooperative(t.Context())
 		a, b := future.Shield(&p.Future), future.Shield(task.Future)
 		p.CancelCause(errE)
 		task.Cancel()
 		synctest.Wait()
-		wantCancelled(t, a, errE)
-		wantCancelled(t, b)
+		futuretest.WantCancelled(t, a, errE)
+		futuretest.WantCancelled(t, b)
 		if a.Err() != p.Err() || b.Err() != task.Err() {
 			t.Errorf("errors %v and %v; want the very errors %v and %v", a.Err(), b.Err(), p.Err(), task.Err())
 		}
 	})
 }
 
-func TestI3_OuterCancelled(t *testing.T) {
+// Scenario I3
+func TestShield_Cancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		task := obedient(t.Context())
+		task := cooperative(t.Context())
 		outer, other := future.Shield(task.Future), future.Shield(task.Future)
 		calls := countCalls(outer)
 		if !outer.CancelCause(errE) {
 			t.Error("CancelCause() = false")
 		}
-		wantCancelled(t, outer, errE)
+		futuretest.WantCancelled(t, outer, errE)
 		wantWatchers(t, 1, task.Future)
 		if !other.Cancel() || other.Cancel() {
-			t.Error("Cancel is true once")
+			t.Error("the second Cancel = true")
 		}
 		synctest.Wait()
 		task.wantUnasked(t)
 		wantWatchers(t, 0, task.Future)
 		task.finish(42, nil)
 		synctest.Wait()
-		wantValue(t, task.Future, 42)
-		wantCancelled(t, outer, errE)
+		futuretest.WantValue(t, task.Future, 42)
+		futuretest.WantCancelled(t, outer, errE)
 		if n := calls.Load(); n != 1 {
 			t.Errorf("callback ran %d times; want 1", n)
 		}
 	})
 }
 
-func TestI3_CancelRacesTheInner(t *testing.T) {
+// Scenario I3
+func TestShield_CancelRacesTheSource(t *testing.T) {
 	for range 500 {
 		p := future.NewPromise[int]()
 		outer := future.Shield(&p.Future)
@@ -79,27 +84,29 @@ func TestI3_CancelRacesTheInner(t *testing.T) {
 		}
 		<-outer.Done()
 		if cancelled {
-			wantCancelled(t, outer)
+			futuretest.WantCancelled(t, outer)
 		} else {
-			wantValue(t, outer, 1)
+			futuretest.WantValue(t, outer, 1)
 		}
-		wantValue(t, &p.Future, 1)
+		futuretest.WantValue(t, &p.Future, 1)
 		wantWatchers(t, 0, &p.Future)
 	}
 }
 
-func TestI4_DoneInner(t *testing.T) {
+// Scenario I4
+func TestShield_DoneSource(t *testing.T) {
 	p := future.NewPromise[int]()
 	p.CancelCause(errE1)
-	wantValue(t, future.Shield(future.FromResult(42)), 42)
-	wantFailed(t, future.Shield(future.FromError[int](errE)), errE)
-	wantCancelled(t, future.Shield(&p.Future), errE1)
+	futuretest.WantValue(t, future.Shield(future.FromResult(42)), 42)
+	futuretest.WantFailed(t, future.Shield(future.FromError[int](errE)), errE)
+	futuretest.WantCancelled(t, future.Shield(&p.Future), errE1)
 	if future.Shield(future.FromResult(1)).Cancel() {
-		t.Error("cancelled what is done")
+		t.Error("Cancel of a done future = true")
 	}
 }
 
-func TestI5_EffectOnAChain(t *testing.T) {
+// Scenario I5
+func TestShield_InAChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
 		latch := make(chan struct{})
@@ -121,42 +128,43 @@ func TestI5_EffectOnAChain(t *testing.T) {
 		if !d.Cancel() {
 			t.Error("Cancel() = false")
 		}
-		wantCancelled(t, d)
+		futuretest.WantCancelled(t, d)
 		synctest.Wait()
-		wantCancelled(t, shield)
-		wantPending(t, task)
+		futuretest.WantCancelled(t, shield)
+		futuretest.WantPending(t, task)
 		wantWatchers(t, 0, task)
 		close(latch)
 		synctest.Wait()
-		wantValue(t, task, 42)
-		wantCancelled(t, d)
+		futuretest.WantValue(t, task, 42)
+		futuretest.WantCancelled(t, d)
 		if n := runs.Load(); n != 1 {
 			t.Errorf("the task ran %d times; want 1", n)
 		}
 	})
 }
 
-func TestI6_AroundGather(t *testing.T) {
+// Scenario I6
+func TestShield_AroundGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ps, fs := combPromises(2)
+		ps, fs := promises(2)
 		g := future.Gather(fs...)
 		shield := future.Shield(g)
 		if !shield.Cancel() {
 			t.Error("Cancel() = false")
 		}
 		synctest.Wait()
-		wantPending(t, g)
+		futuretest.WantPending(t, g)
 		wantWatchers(t, 1, fs...)
 		ps[0].SetResult(1)
 		ps[1].SetResult(2)
 		synctest.Wait()
-		wantSlice(t, g, 1, 2)
-		wantCancelled(t, shield)
+		futuretest.WantSlice(t, g, 1, 2)
+		futuretest.WantCancelled(t, shield)
 	})
 }
 
-// shieldAndFail leaves nothing behind but a future that failed with err after
-// all of its shields, n of them, were cancelled.
+// shieldAndFail leaves behind only a future that failed with err after all of its n shields were
+// canceled.
 //
 //go:noinline
 func shieldAndFail(n int, err error) {
@@ -167,23 +175,24 @@ func shieldAndFail(n int, err error) {
 	p.SetError(err)
 }
 
-func TestI9_OrphanedFailure(t *testing.T) {
-	r := catchReports(t)
+// Scenario I9
+func TestShield_OrphanedFailure(t *testing.T) {
+	r := futuretest.CatchReports(t)
 	for _, shields := range []int{1, 2} {
-		orphan := errors.New("orphan")
-		shieldAndFail(shields, orphan)
-		wantReports(t, r, orphan, 1)
+		unread := errors.New("unread")
+		shieldAndFail(shields, unread)
+		r.Want(t, unread, 1)
 	}
 
 	t.Run("success", func(t *testing.T) {
-		before := len(r.all())
+		before := len(r.All())
 		func() {
 			p := future.NewPromise[int]()
 			future.Shield(&p.Future).Cancel()
 			p.SetResult(1)
 		}()
-		wantReports(t, r, errors.New("nobody's"), 0)
-		for _, u := range r.all()[before:] {
+		r.Want(t, errors.New("nobody's"), 0)
+		for _, u := range r.All()[before:] {
 			if u.Err == nil || errors.Is(u.Err, future.ErrCancelled) {
 				t.Errorf("reported: %+v", u)
 			}
@@ -195,9 +204,9 @@ func TestI9_OrphanedFailure(t *testing.T) {
 			p := future.NewPromise[int]()
 			future.Shield(&p.Future).Cancel()
 			p.SetError(err)
-			wantFailed(t, &p.Future, err)
+			futuretest.WantFailed(t, &p.Future, err)
 		}()
-		wantReports(t, r, err, 0)
+		r.Want(t, err, 0)
 	})
 	t.Run("read through another shield", func(t *testing.T) {
 		err := errors.New("read through another shield")
@@ -206,9 +215,9 @@ func TestI9_OrphanedFailure(t *testing.T) {
 			outer := future.Shield(&p.Future)
 			future.Shield(&p.Future).Cancel()
 			p.SetError(err)
-			wantFailed(t, outer, err)
+			futuretest.WantFailed(t, outer, err)
 		}()
-		wantReports(t, r, err, 0)
+		r.Want(t, err, 0)
 	})
 	t.Run("passed on, and never read", func(t *testing.T) {
 		err := errors.New("never read")
@@ -218,19 +227,20 @@ func TestI9_OrphanedFailure(t *testing.T) {
 			p.SetError(err)
 			<-outer.Done()
 		}()
-		wantReports(t, r, err, 1)
+		r.Want(t, err, 1)
 	})
 }
 
-func TestI10_NoProtectionFromItsOwnScope(t *testing.T) {
+// Scenario I10
+func TestShield_NoProtectionFromItsOwnScope(t *testing.T) {
 	t.Run("cancelled directly", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			task := obedient(t.Context())
+			task := cooperative(t.Context())
 			outer := future.Shield(task.Future)
 			task.CancelCause(errE)
 			synctest.Wait()
-			wantCancelled(t, task.Future, errE)
-			wantCancelled(t, outer, errE)
+			futuretest.WantCancelled(t, task.Future, errE)
+			futuretest.WantCancelled(t, outer, errE)
 		})
 	})
 	t.Run("cancelled by its group", func(t *testing.T) {
@@ -244,8 +254,8 @@ func TestI10_NoProtectionFromItsOwnScope(t *testing.T) {
 			synctest.Wait()
 			g.CancelCause(errE)
 			synctest.Wait()
-			wantCancelled(t, inner, errE)
-			wantCancelled(t, outer, errE)
+			futuretest.WantCancelled(t, inner, errE)
+			futuretest.WantCancelled(t, outer, errE)
 			if err := g.Wait(); !errors.Is(err, errE) {
 				t.Errorf("Wait() = %v", err)
 			}
@@ -254,11 +264,11 @@ func TestI10_NoProtectionFromItsOwnScope(t *testing.T) {
 	t.Run("cancelled by its parent context", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
-			task := obedient(ctx)
+			task := cooperative(ctx)
 			outer := future.Shield(task.Future)
 			cancel(errE)
 			synctest.Wait()
-			wantCancelled(t, outer, errE)
+			futuretest.WantCancelled(t, outer, errE)
 		})
 	})
 }

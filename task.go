@@ -2,169 +2,198 @@ package future
 
 import (
 	"context"
+	"reflect"
 	"unsafe"
 )
 
-// Go runs fn on the executor of ctx, by default on a goroutine of its own, and
-// returns the future of what it returns. For functions that return only an
-// error, T is struct{}. asyncio: create_task.
+// Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns the
+// future of its result. For functions that return only an error, T is struct{}. asyncio:
+// create_task.
 //
-// The context that fn gets has the values and the deadline of ctx. It ends when
-// the task is cancelled, and context.Cause is then the cause, or when ctx ends;
-// it is not cancelled because fn returned, so that what fn returns may go on
-// using it, as an *http.Response does. Once fn has returned the end of ctx is
-// no longer passed on: neither that nor Cancel reaches what fn has left behind, and
-// a body that is read later is read without a deadline: that of ctx, and a later one
-// that fn has put into a context derived from its own, are gone. Read it in fn, or see
-// to its end: context.AfterFunc(ctx, func() { resp.Body.Close() }). While fn runs, the
-// Err and Done of its context tell of the end of ctx at once; who waits for that, and
-// contexts derived from it, hear of it from another goroutine, a moment later.
+// The context that fn gets has the values and the deadline of ctx. It ends when the task is
+// canceled, with the cause of that, or when ctx ends. It is not canceled because fn returned,
+// so a result of fn, such as an *http.Response, may go on using it. But when fn has returned,
+// the context is detached: neither the end of ctx nor Cancel reaches a goroutine or a result
+// that fn left behind. A body that is read later is read without the deadline of ctx, and
+// without a later deadline that fn put into a context derived from its own. Read the body in
+// fn, or arrange for its end: context.AfterFunc(ctx, func() { resp.Body.Close() }). While fn
+// runs, Err and Done of its context tell of the end of ctx at once. Goroutines that wait for
+// Done, and contexts derived from the context, hear of it from another goroutine, a moment
+// later.
 //
-// Cancel on the future of a task that has not started settles it, and fn is
-// never called. On a running task it ends the context, and the future settles
-// when fn returns, with what it returned: with the value if the error is nil;
-// as cancelled if the error Is [ErrCancelled], or if the task was asked to stop
-// and the error Is [context.Canceled] or Is the cause, so that both ctx.Err()
-// and context.Cause(ctx) say so; as failed otherwise. If fn panics the future
-// fails with a [PanicError], if it calls runtime.Goexit with [ErrGoexit].
+// Cancel on the future of a task that has not started settles it, and fn is never called. On a
+// running task Cancel ends the context, and the future settles when fn returns, with the result
+// of fn:
 //
-// If ctx has ended already, fn is not called: the future is cancelled, or has
-// failed if it was the deadline that passed. If it ends while the task waits in the
-// queue of its executor, that is found out when it is the task's turn;
-// [WithContext] does not wait for that. The future has failed too if the executor
-// refuses the task, with the executor's error.
+//   - It succeeds with the value if the error is nil.
+//   - It is canceled if the error Is [ErrCancelled]. If the task was asked to stop, it
+//     is also canceled if the error Is [context.Canceled] or Is the cause: ctx.Err()
+//     and context.Cause(ctx) are both answers to a request to stop.
+//   - Otherwise it fails. If fn panics, the error is a [*PanicError]; if fn calls
+//     runtime.Goexit, it is [ErrGoexit].
 //
-// Go does not block on the default executor; another one may make it wait for
-// admission, no longer than until ctx ends, and with [Inline] fn has returned
-// when Go does. It is safe for concurrent use, and panics if ctx or fn is nil.
-// The future keeps ctx alive, and if that is the context of a task, also that task's
-// future with its value.
+// If ctx has ended already, fn is not called: the future is canceled, or has failed if a
+// deadline passed. If ctx ends while the task waits in the queue of its executor, the task is
+// settled when its turn comes; [WithContext] does not wait for that. If the executor refuses
+// the task, the future fails with the error of the executor.
+//
+// Go does not block on the default executor. Another executor may make it wait for admission,
+// but not after ctx has ended. With [Inline], fn has returned when Go returns. Go is safe for
+// concurrent use, and panics if ctx or fn is nil. The future keeps ctx alive and, if ctx is the
+// context of a task, also the future of that task with its value.
 func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future[T] {
-	if ctx == nil {
-		panic("future: Go: nil context")
-	}
-	if fn == nil {
-		panic("future: Go: nil function")
-	}
-	t := newTask(ctx, fn)
-	t.start()
-	return &t.Future
+	checkArgs("Go", ctx, true, fn != nil)
+	t := newTask(ctx, placementOf(ctx), fn)
+	t.ctx.start(t)
+	return &t.future
 }
 
-// A task is a future, the function that will settle it, and the context that the
-// function gets, in one allocation. The function stands where other futures have their
-// role, which a task has no use for; to settle is to drop it.
-type task[T any] struct{ scoped[T] }
+// A task is a future, the function that settles it, and the context that the function gets, in
+// one allocation. The function is the companion of the cell. What does not depend on T is a
+// method of the scope.
+type task[T any] struct {
+	ctx    scope
+	future Future[T]
+}
 
-func newTask[T any](ctx context.Context, fn func(context.Context) (T, error)) *task[T] {
+func newTask[T any](ctx context.Context, place *placement, fn func(context.Context) (T, error)) *task[T] {
 	t := new(task[T])
-	t.init(ctx, placementOf(ctx), fn)
+	initTask(t, ctx, place, fn)
 	return t
 }
 
-func (t *task[T]) init(ctx context.Context, place *placement, fn func(context.Context) (T, error)) {
+func initTask[T any](t *task[T], ctx context.Context, place *placement, fn func(context.Context) (T, error)) {
 	t.ctx.parent, t.ctx.place = ctx, place
-	*t.fn() = fn
-	t.state.Store(isTask)
+	*taskFunc[T](&t.future.c) = fn
+	t.future.c.state.Store(isTask)
 }
 
-// fn is where the function is, until t has settled.
-func (t *task[T]) fn() *func(context.Context) (T, error) {
-	return (*func(context.Context) (T, error))(unsafe.Pointer(&t.Future.cell.role))
+// taskFunc returns where c, a task that has not settled, keeps its function.
+func taskFunc[T any](c *cell) *func(context.Context) (T, error) {
+	return (*func(context.Context) (T, error))(unsafe.Pointer(&c.companion))
 }
 
-// start hands t to the executor of its context, and waits for room.
-func (t *task[T]) start() {
-	if t.ctx.place.mode != elsewhere || t.ctx.parent.Err() != nil {
-		t.post()
-	} else if err := t.ctx.place.execute(t.ctx.parent, t); err != nil {
-		t.refuse(err).run(nil)
-	}
-}
-
-// post is start, but does not wait for admission: what waits is the task, if need be,
-// and not the one in whose context it is started.
-func (t *task[T]) post() {
-	switch {
-	case t.ctx.parent.Err() != nil, t.ctx.place.mode == onTheSpot:
-		t.Run()
-	case t.ctx.place.mode == spawn:
-		go t.Run()
-	case t.markQueued():
-		t.ctx.place.post(t).run(nil)
-	}
-}
-
-// markQueued notes that t is about to be handed to an executor. It reports false if t
-// was cancelled before that.
-func (t *task[T]) markQueued() bool { return t.state.Or(queued)&begun == 0 }
-
-// refuse settles t as one that never ran, because the executor refused it.
-func (t *task[T]) refuse(err error) todo {
-	if t.state.Or(begun)&begun != 0 {
-		return todo{}
-	}
-	return t.answer(t.ctx.refusal(err, t.origin()))
-}
-
-// Run runs the function, unless t was cancelled before.
+// Run runs the function, unless the task was canceled before or has run.
 func (t *task[T]) Run() {
-	if t.state.Or(begun)&begun == 0 { // otherwise it has run, or was cancelled
-		runTask(t)
+	if t.ctx.begin() {
+		runTask(t, &t.ctx)
 	}
 }
 
-// CancelCause is for the executor.
-func (t *task[T]) CancelCause(cause error) bool {
-	if t.state.Or(begun)&begun != 0 {
-		return t.ctx.cancelRun(cause)
+// CancelCause is called by the executor, and by a group that has ended.
+func (t *task[T]) CancelCause(cause error) bool { return t.ctx.cancelSubmitted(cause) }
+
+// IsDone tells the executor whether Run would do nothing.
+func (t *task[T]) IsDone() bool { return t.future.c.isSettled() }
+
+func (t *task[T]) scope() *scope { return &t.ctx }
+
+func (t *task[T]) call(ctx context.Context) effects {
+	if t.ctx.parent.Err() != nil {
+		return t.ctx.settleTask(t.ctx.refusal(nil, origin{}))
 	}
-	t.answer(cancelled, cancellation(cause, nil)).run(nil)
+	v, err := (*taskFunc[T](&t.future.c))(ctx)
+	if err != nil {
+		return t.ctx.settleTask(t.ctx.verdict(err, t.ctx.taskOrigin(reflect.TypeOf(t))))
+	}
+	t.ctx.end()
+	t.future.c.mu.Lock()
+	t.future.v = v
+	return t.future.c.settle(succeeded)
+}
+
+// start hands t, the task of s, to its executor, and waits for admission.
+func (s *scope) start(t runnable) {
+	if s.place.spawns || s.place.inline || s.parent.Err() != nil {
+		s.submitTask(t)
+	} else if err := s.place.execute(s.parent, t); err != nil {
+		s.refuseTask(err, reflect.TypeOf(t)).run(nil)
+	}
+}
+
+// submitTask is start without the wait: another goroutine waits for admission, if need be.
+func (s *scope) submitTask(t runnable) {
+	switch {
+	case s.place.inline, s.parent.Err() != nil:
+		t.Run()
+	case s.place.spawns:
+		go t.Run()
+	case s.submit():
+		s.place.submit(t).run(nil)
+	}
+}
+
+// submit notes that the task of s is about to be handed to an executor. It reports false if the
+// task was canceled before.
+func (s *scope) submit() bool { return s.cell().state.Or(submitted)&begun == 0 }
+
+// begin notes that the task of s is begun. It reports false if it was begun or canceled before.
+func (s *scope) begin() bool { return s.cell().state.Or(begun)&begun == 0 }
+
+// refuseTask settles a task that never ran, as the executor refused it with err. of is the type
+// of the task.
+func (s *scope) refuseTask(err error, of reflect.Type) effects {
+	if !s.begin() {
+		return effects{}
+	}
+	return s.settleTask(s.refusal(err, s.taskOrigin(of)))
+}
+
+// failTask settles a task whose function panicked or called Goexit.
+func (s *scope) failTask(err error, of reflect.Type) effects {
+	return s.settleTask(failed, newFailure(err, s.taskOrigin(of)))
+}
+
+// settleTask settles the task of s, which the caller has begun, with a failure.
+func (s *scope) settleTask(state uint32, fl *failure) effects {
+	s.end()
+	c := s.cell()
+	c.mu.Lock()
+	e := c.settleFailed(state, fl)
+	s.end()
+	return e
+}
+
+// cancelSubmitted asks the task of s, which was handed to an executor, to stop.
+func (s *scope) cancelSubmitted(cause error) bool {
+	if !s.begin() {
+		return s.cancelRun(cause)
+	}
+	s.settleTask(cancelled, newCancellation(cause, nil)).run(nil)
 	return true
 }
 
-func (t *task[T]) work(ctx context.Context) todo {
-	if t.ctx.parent.Err() != nil {
-		return t.answer(t.ctx.refusal(nil, t.origin()))
-	}
-	v, err := (*t.fn())(ctx)
-	if err != nil {
-		return t.answer(t.ctx.verdict(err, t.origin()))
-	}
-	t.ctx.end()
-	t.mu.Lock()
-	t.v = v
-	return t.publish(succeeded)
-}
-
-func (t *task[T]) crash(err error) todo { return t.answer(failed, newFailure(err, t.origin())) }
-
-// answer settles t, which its caller has claimed, with a failure.
-func (t *task[T]) answer(s uint32, fl *failure) todo {
-	t.ctx.end()
-	t.mu.Lock()
-	td := t.publishFailure(s, fl)
-	t.ctx.end()
-	return td
-}
-
-// cancelTask settles a task that has not started with fl; one that has, it asks to
-// stop. c is a task, and c.mu is held.
-func (c *cell) cancelTask(cause error, fl *failure) todo {
+// cancelTask settles a task that has not started with fl, and asks one that has to stop. The
+// mutex of the cell is held; cancelTask unlocks it.
+func (s *scope) cancelTask(cause error, fl *failure) effects {
+	c := s.cell()
 	old := c.state.Or(begun)
 	if old&begun != 0 {
 		c.mu.Unlock()
-		scopeOfCell(c).cancel(cause)
-		return todo{}
+		s.cancel(cause)
+		return effects{}
 	}
-	td := c.publishFailure(cancelled, fl)
-	if old&queued != 0 {
-		scopeOfCell(c).cancel(cause) // which ends the wait for its admission
+	e := c.settleFailed(cancelled, fl)
+	if old&submitted != 0 {
+		s.cancel(cause) // ends the wait for its admission
 	}
-	return td
+	return e
 }
 
-func (t *task[T]) origin() origin { return origin{originOf[T]().future, codeOf(*t.fn())} }
+// taskOrigin returns the origin of a failure of the task of s, which has not settled. of is the
+// type of the task.
+func (s *scope) taskOrigin(of reflect.Type) origin {
+	return origin{of, codeAt(unsafe.Pointer(&s.cell().companion))}
+}
 
-func (t *task[T]) admission() context.Context { return (*admission)(&t.ctx) }
-func (t *task[T]) scope() *scope              { return &t.ctx }
+// checkArgs panics if an argument of the function name is nil.
+func checkArgs(name string, ctx context.Context, future, fn bool) {
+	switch {
+	case ctx == nil:
+		panic("future: " + name + ": nil context")
+	case !future:
+		panic("future: " + name + ": nil future")
+	case !fn:
+		panic("future: " + name + ": nil function")
+	}
+}

@@ -4,20 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
+	"reflect"
 	"runtime"
-	"runtime/debug"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 type taskKey struct{}
@@ -46,7 +42,7 @@ func TestGo_Outcomes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := future.Go(t.Context(), c.fn)
 				v, err := f.Await(t.Context())
-				if got := (future.Outcome[int]{Value: v, Err: err}); got != c.want || got != coreOutcome(f) || f.State() != c.state {
+				if got := (future.Outcome[int]{Value: v, Err: err}); got != c.want || got != outcomeOf(f) || f.State() != c.state {
 					t.Fatalf("%v: %v; want %v, %v", f, got, c.state, c.want)
 				}
 				if n := future.Watchers(f); n != 0 {
@@ -63,13 +59,13 @@ func TestGo_Outcomes(t *testing.T) {
 				return 1, nil
 			})
 			synctest.Wait()
-			wantPending(t, f)
+			futuretest.WantPending(t, f)
 			close(gate)
 			synctest.Wait()
-			wantValue(t, f, 1)
+			futuretest.WantValue(t, f, 1)
 		})
 	})
-	// Deferred functions are part of the function: the task is done after them.
+	// The task is done after its deferred functions have run.
 	t.Run("AfterDeferred", func(t *testing.T) {
 		for name, exit := range map[string]func(){
 			"Return": func() {},
@@ -85,13 +81,95 @@ func TestGo_Outcomes(t *testing.T) {
 						return 1, nil
 					})
 					synctest.Wait()
-					wantPending(t, f)
+					futuretest.WantPending(t, f)
 					close(gate)
 					<-f.Done()
 					_ = f.Err()
 				})
 			})
 		}
+	})
+}
+
+// awaited returns f when it is done.
+func awaited[T any](f *future.Future[T]) *future.Future[T] {
+	<-f.Done()
+	return f
+}
+
+// Scenario D17
+func TestGo_DoesNotFlatten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := future.NewPromise[int]()
+		task := future.Go(t.Context(), func(context.Context) (*future.Future[int], error) { return &p.Future, nil })
+		synctest.Wait()
+		futuretest.WantValue(t, task, &p.Future)
+		futuretest.WantPending(t, &p.Future)
+		wantWatchers(t, 0, &p.Future)
+
+		then := future.Then(t.Context(), task, func(context.Context, *future.Future[int]) (*future.Future[int], error) {
+			return &p.Future, nil
+		})
+		wrapped := future.WrapFuture[*future.Future[int]](t.Context(), func() (*future.Future[int], error) { return &p.Future, nil })
+		synctest.Wait()
+		futuretest.WantValue(t, then, &p.Future)
+		futuretest.WantValue(t, wrapped, &p.Future)
+		futuretest.WantPending(t, &p.Future)
+	})
+}
+
+// Scenario D19
+func TestGo_TasksAreNotSettable(t *testing.T) {
+	task := future.Go(t.Context(), func(context.Context) (int, error) { return 1, nil })
+	for _, f := range []any{task, future.FromResult(1), future.Gather(task), future.Shield(task)} {
+		typ := reflect.TypeOf(f)
+		for i := range typ.NumMethod() {
+			name := typ.Method(i).Name
+			if strings.HasPrefix(name, "Set") || strings.HasPrefix(name, "Complete") {
+				t.Errorf("%v has the method %s", typ, name)
+			}
+		}
+	}
+	// The control: a promise has these methods.
+	typ := reflect.TypeFor[*future.Promise[int]]()
+	for _, name := range []string{"SetResult", "SetError", "Complete", "CompleteWith"} {
+		if _, ok := typ.MethodByName(name); !ok {
+			t.Errorf("%v has no method %s", typ, name)
+		}
+	}
+	<-task.Done()
+}
+
+// Scenario D21
+func TestGo_ContextValuesPerTask(t *testing.T) {
+	type key struct{}
+	const n = 100
+	synctest.Test(t, func(t *testing.T) {
+		latch := make(chan struct{})
+		fs := make([]*future.Future[int], n)
+		wrapped := make([]*future.Future[int], n)
+		read := func(ctx context.Context) (int, error) {
+			<-latch // all of them run at once
+			v, _ := ctx.Value(key{}).(int)
+			return v, nil
+		}
+		for i := range n {
+			ctx := context.WithValue(t.Context(), key{}, i)
+			fs[i] = future.Go(ctx, read)
+			wrapped[i] = future.WrapFuture[int](ctx, read)
+		}
+		none := future.Go(t.Context(), func(ctx context.Context) (any, error) {
+			<-latch
+			return ctx.Value(key{}), nil
+		})
+		synctest.Wait()
+		close(latch)
+		synctest.Wait()
+		for i := range n {
+			futuretest.WantValue(t, fs[i], i)
+			futuretest.WantValue(t, wrapped[i], i)
+		}
+		futuretest.WantValue(t, none, nil)
 	})
 }
 
@@ -147,7 +225,7 @@ func TestGo_PanicError(t *testing.T) {
 			t.Fatalf("error %v; want a runtime.PanicNilError inside", f.Err())
 		}
 	})
-	// recover in the function's own deferred call is the function's business.
+	// A panic that the function recovers from in a deferred call is not a failure.
 	t.Run("Recovered", func(t *testing.T) {
 		f := future.Go(t.Context(), func(context.Context) (v int, err error) {
 			defer func() {
@@ -158,10 +236,10 @@ func TestGo_PanicError(t *testing.T) {
 			panic("boom")
 		})
 		<-f.Done()
-		wantValue(t, f, 2)
+		futuretest.WantValue(t, f, 2)
 	})
-	// A future that is the value of its own panic: its text must come to an end. If it does not, the process dies of
-	// it, so it is another one.
+	// The panic value is the future itself, so the text of the future must end. If it does not, the
+	// process dies, so the test runs in a child process.
 	t.Run("WithItself", func(t *testing.T) {
 		const inside = "FUTURE_TEST_PANIC_WITH_ITSELF"
 		if os.Getenv(inside) == "" {
@@ -172,7 +250,7 @@ func TestGo_PanicError(t *testing.T) {
 			}
 			return
 		}
-		coreShallow(t)
+		limitStack(t)
 		var f *future.Future[int]
 		ready := make(chan struct{})
 		f = future.Go(t.Context(), func(context.Context) (int, error) {
@@ -188,20 +266,20 @@ func TestGo_PanicError(t *testing.T) {
 }
 
 func TestGo_BadArguments(t *testing.T) {
-	wantPanic(t, "future: Go: ", func() { future.Go[int](context.Background(), nil) })
-	wantPanic(t, "future: Go: ", func() {
-		future.Go(coreNilCtx, func(context.Context) (int, error) {
+	futuretest.WantPanic(t, "future: Go: ", func() { future.Go[int](context.Background(), nil) })
+	futuretest.WantPanic(t, "future: Go: ", func() {
+		future.Go(nilCtx, func(context.Context) (int, error) {
 			t.Error("ran")
 			return 0, nil
 		})
 	})
-	// What is wrong at the call is wrong, no matter whether the work would have run.
+	// An invalid argument panics even if the context has ended and the function would not run.
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	wantPanic(t, "future: Go: ", func() { future.Go[int](ended, nil) })
+	futuretest.WantPanic(t, "future: Go: ", func() { future.Go[int](ended, nil) })
 }
 
-// A task that awaits itself with its own context would wait for ever.
+// A task that awaits itself with its own context would wait forever.
 func TestGo_AwaitsItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f *future.Future[int]
@@ -218,492 +296,8 @@ func TestGo_AwaitsItself(t *testing.T) {
 	})
 }
 
-func TestGo_ContextValues(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var futs []*future.Future[any]
-		for i := range 100 {
-			ctx := context.WithValue(t.Context(), taskKey{}, i)
-			futs = append(futs, future.Go(ctx, func(ctx context.Context) (any, error) { return ctx.Value(taskKey{}), nil }))
-		}
-		synctest.Wait()
-		for i, f := range futs {
-			wantValue(t, f, any(i))
-		}
-		f := future.Go(t.Context(), func(ctx context.Context) (any, error) { return ctx.Value(taskKey{}), nil })
-		synctest.Wait()
-		wantValue(t, f, nil)
-	})
-}
-
-func TestGo_ContextDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		deadline := time.Now().Add(time.Hour)
-		parent, cancel := context.WithDeadline(t.Context(), deadline)
-		defer cancel()
-		for _, c := range []struct {
-			ctx  context.Context
-			want bool
-		}{{parent, true}, {context.Background(), false}} {
-			f := future.Go(c.ctx, func(ctx context.Context) (bool, error) {
-				at, ok := ctx.Deadline()
-				if ok && !at.Equal(deadline) {
-					t.Errorf("Deadline() = %v; want %v", at, deadline)
-				}
-				return ok, nil
-			})
-			<-f.Done()
-			wantValue(t, f, c.want)
-		}
-	})
-}
-
-// taskHeld starts a task that hands out its context and stays until release is called, or returns at once when
-// released before. The task looks at nothing in its context itself.
-func taskHeld(parent context.Context) (f *future.Future[int], inside context.Context, release func()) {
-	gate := make(chan struct{})
-	handed := make(chan context.Context)
-	f = future.Go(parent, func(ctx context.Context) (int, error) {
-		handed <- ctx
-		<-gate
-		return 1, nil
-	})
-	return f, <-handed, sync.OnceFunc(func() {
-		close(gate)
-		<-f.Done()
-	})
-}
-
-// taskAlive asserts that ctx has not ended.
-func taskAlive(t *testing.T, ctx context.Context) {
-	t.Helper()
-	if err := ctx.Err(); err != nil || context.Cause(ctx) != nil || coreClosed(ctx.Done()) {
-		t.Fatalf("Err() = %v, Cause %v, Done closed: %v; want a context that has not ended", err, context.Cause(ctx), coreClosed(ctx.Done()))
-	}
-}
-
-// taskEnded asserts that ctx has ended with err and cause, in whatever order it is asked.
-func taskEnded(t *testing.T, ctx context.Context, err, cause error) {
-	t.Helper()
-	if got := context.Cause(ctx); got != cause {
-		t.Fatalf("context.Cause = %v; want %v", got, cause)
-	}
-	if got := ctx.Err(); got != err {
-		t.Fatalf("Err() = %v; want %v", got, err)
-	}
-	coreWantClosed(t, ctx.Done())
-	coreWantClosed(t, ctx.Done())
-}
-
-func TestGo_ContextEndsOnCancel(t *testing.T) {
-	cancelled := func(t *testing.T, use func(ctx context.Context)) context.Context {
-		f, ctx, release := taskHeld(context.Background())
-		t.Cleanup(release)
-		use(ctx)
-		if !f.CancelCause(errE) {
-			t.Fatal("CancelCause returned false")
-		}
-		return ctx
-	}
-	t.Run("AskedBefore", func(t *testing.T) {
-		var done <-chan struct{}
-		ctx := cancelled(t, func(ctx context.Context) {
-			taskAlive(t, ctx)
-			done = ctx.Done()
-		})
-		coreWantClosed(t, done)
-		taskEnded(t, ctx, context.Canceled, errE)
-		if ctx.Done() != done {
-			t.Fatal("Done returned different channels")
-		}
-	})
-	t.Run("NeverAskedBefore", func(t *testing.T) {
-		ctx := cancelled(t, func(context.Context) {})
-		taskEnded(t, ctx, context.Canceled, errE)
-	})
-	t.Run("DoneFirst", func(t *testing.T) {
-		ctx := cancelled(t, func(context.Context) {})
-		coreWantClosed(t, ctx.Done())
-		taskEnded(t, ctx, context.Canceled, errE)
-	})
-	t.Run("ErrFirst", func(t *testing.T) {
-		ctx := cancelled(t, func(context.Context) {})
-		if err := ctx.Err(); err != context.Canceled {
-			t.Fatalf("Err() = %v; want context.Canceled", err)
-		}
-		taskEnded(t, ctx, context.Canceled, errE)
-	})
-	t.Run("ThroughAValue", func(t *testing.T) {
-		ctx := cancelled(t, func(context.Context) {})
-		taskEnded(t, context.WithValue(ctx, taskKey{}, 1), context.Canceled, errE)
-	})
-	t.Run("DerivedBefore", func(t *testing.T) {
-		var direct, below context.Context
-		cancelled(t, func(ctx context.Context) {
-			var cancel context.CancelFunc
-			direct, cancel = context.WithCancel(ctx)
-			t.Cleanup(cancel)
-			below, cancel = context.WithTimeout(context.WithValue(ctx, taskKey{}, 1), time.Hour)
-			t.Cleanup(cancel)
-		})
-		for _, ctx := range []context.Context{direct, below} {
-			<-ctx.Done()
-			taskEnded(t, ctx, context.Canceled, errE)
-		}
-	})
-	t.Run("DerivedAfter", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(cancelled(t, func(context.Context) {}))
-		defer cancel()
-		<-ctx.Done()
-		taskEnded(t, ctx, context.Canceled, errE)
-	})
-	t.Run("AfterFunc", func(t *testing.T) {
-		ran, never := make(chan struct{}), false
-		ctx := cancelled(t, func(ctx context.Context) {
-			context.AfterFunc(ctx, func() { close(ran) })
-			if stop := context.AfterFunc(ctx, func() { never = true }); !stop() {
-				t.Fatal("stop returned false before the end of the context")
-			}
-		})
-		<-ran
-		if never {
-			t.Fatal("a stopped AfterFunc ran")
-		}
-		late := make(chan struct{})
-		context.AfterFunc(ctx, func() { close(late) })
-		<-late
-	})
-	t.Run("WithoutCancel", func(t *testing.T) {
-		var without context.Context
-		cancelled(t, func(ctx context.Context) { without = context.WithoutCancel(ctx) })
-		taskAlive(t, without)
-	})
-	// Cancel against the first look at the context.
-	t.Run("Race", func(t *testing.T) {
-		for range 300 {
-			f, ctx, release := taskHeld(context.Background())
-			var wg sync.WaitGroup
-			wg.Go(func() { f.CancelCause(errE) })
-			wg.Go(func() { <-ctx.Done() })
-			wg.Go(func() {
-				ctx, cancel := context.WithCancel(ctx)
-				defer cancel()
-				<-ctx.Done()
-			})
-			wg.Wait()
-			taskEnded(t, ctx, context.Canceled, errE)
-			release()
-		}
-	})
-}
-
-func TestGo_ContextEndsWithParent(t *testing.T) {
-	for name, use := range map[string]func(ctx context.Context){
-		"AskedBefore":      func(ctx context.Context) { ctx.Done() },
-		"NeverAskedBefore": func(context.Context) {},
-	} {
-		t.Run("Cancel/"+name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				parent, cancel := context.WithCancelCause(t.Context())
-				_, ctx, release := taskHeld(parent)
-				defer release()
-				use(ctx)
-				cancel(errE)
-				synctest.Wait()
-				taskEnded(t, ctx, context.Canceled, errE)
-				child, stop := context.WithCancel(ctx)
-				defer stop()
-				taskEnded(t, child, context.Canceled, errE)
-			})
-		})
-		// An end by deadline is one for everything below, too.
-		t.Run("Deadline/"+name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				parent, cancel := context.WithTimeoutCause(t.Context(), time.Second, errE)
-				defer cancel()
-				_, ctx, release := taskHeld(parent)
-				defer release()
-				use(ctx)
-				before, stop := context.WithCancel(context.WithValue(ctx, taskKey{}, 1))
-				defer stop()
-				time.Sleep(time.Second)
-				synctest.Wait()
-				after, stop := context.WithTimeout(ctx, time.Hour)
-				defer stop()
-				for _, ctx := range []context.Context{ctx, before, after} {
-					taskEnded(t, ctx, context.DeadlineExceeded, errE)
-				}
-			})
-		})
-	}
-	t.Run("PlainDeadline", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			parent, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			f := future.Go(parent, func(ctx context.Context) (int, error) {
-				ctx, cancel := context.WithCancel(ctx)
-				defer cancel()
-				<-ctx.Done()
-				return 0, ctx.Err()
-			})
-			<-f.Done()
-			wantFailed(t, f, context.DeadlineExceeded)
-		})
-	})
-	t.Run("AfterFunc", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			parent, cancel := context.WithCancel(t.Context())
-			_, ctx, release := taskHeld(parent)
-			defer release()
-			ran := false
-			context.AfterFunc(ctx, func() { ran = true })
-			synctest.Wait()
-			if ran {
-				t.Fatal("ran before the end")
-			}
-			cancel()
-			synctest.Wait()
-			if !ran {
-				t.Fatal("did not run")
-			}
-		})
-	})
-}
-
-func TestGo_ContextOutlivesTheFunction(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		parent, cancel := context.WithCancel(t.Context())
-		f, ctx, release := taskHeld(parent)
-		child, stop := context.WithCancel(ctx)
-		defer stop()
-		context.AfterFunc(ctx, func() { t.Error("AfterFunc ran") })
-		release()
-		wantValue(t, f, 1)
-		synctest.Wait()
-		taskAlive(t, ctx)
-		taskAlive(t, child)
-		if f.Cancel() {
-			t.Fatal("Cancel of a done task returned true")
-		}
-		// The function has returned: the parent's end is no longer passed on.
-		cancel()
-		synctest.Wait()
-		taskAlive(t, ctx)
-		taskAlive(t, child)
-	})
-	// The same if the first who asks does so when all is over, whatever it asks for first.
-	for name, ask := range map[string]func(ctx context.Context) bool{
-		"Done":  func(ctx context.Context) bool { return !coreClosed(ctx.Done()) },
-		"Err":   func(ctx context.Context) bool { return ctx.Err() == nil },
-		"Cause": func(ctx context.Context) bool { return context.Cause(ctx) == nil },
-		"CauseOfValue": func(ctx context.Context) bool {
-			return context.Cause(context.WithValue(ctx, taskKey{}, 1)) == nil
-		},
-		"Derived": func(ctx context.Context) bool {
-			ctx, stop := context.WithCancel(ctx)
-			defer stop()
-			return ctx.Err() == nil && context.Cause(ctx) == nil
-		},
-	} {
-		t.Run("FirstAskedFor"+name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				parent, cancel := context.WithCancelCause(t.Context())
-				_, ctx, release := taskHeld(parent)
-				release()
-				cancel(errE)
-				synctest.Wait()
-				if !ask(ctx) {
-					t.Fatal("the end of the parent was passed on after the function had returned")
-				}
-				taskAlive(t, ctx)
-			})
-		})
-	}
-	// A task that its function started with its context is not stopped by the function's return.
-	t.Run("InnerTask", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			gate := make(chan struct{})
-			var inner *future.Future[int]
-			outer := future.Go(t.Context(), func(ctx context.Context) (int, error) {
-				inner = future.Go(ctx, func(ctx context.Context) (int, error) {
-					select {
-					case <-gate:
-						return 1, nil
-					case <-ctx.Done():
-						return 0, ctx.Err()
-					}
-				})
-				return 2, nil
-			})
-			synctest.Wait()
-			wantValue(t, outer, 2)
-			wantPending(t, inner)
-			close(gate)
-			synctest.Wait()
-			wantValue(t, inner, 1)
-		})
-	})
-}
-
-// The body of a response is read under the context of its request: it has to stay alive when the function has returned.
-func TestGo_ResponseBodyStaysReadable(t *testing.T) {
-	gate := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "head ")
-		w.(http.Flusher).Flush()
-		<-gate
-		io.WriteString(w, strings.Repeat("body", 1<<14))
-	}))
-	defer server.Close()
-	defer server.Client().CloseIdleConnections()
-	f := future.Go(t.Context(), func(ctx context.Context) (*http.Response, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
-		if err != nil {
-			return nil, err
-		}
-		return server.Client().Do(req)
-	})
-	resp, err := f.Await(t.Context())
-	close(gate)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || len(body) != len("head ")+4<<14 {
-		t.Fatalf("read %d bytes, %v", len(body), err)
-	}
-}
-
-func TestGo_NoGoroutineForDerivedContexts(t *testing.T) {
-	cancellable, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	timed, cancel := context.WithTimeout(context.Background(), time.Hour)
-	defer cancel()
-	for parentName, parent := range map[string]context.Context{
-		"Background": context.Background(),
-		"WithCancel": cancellable,
-		"Deadline":   timed,
-		"Value":      context.WithValue(cancellable, taskKey{}, 1),
-	} {
-		for name, derive := range map[string]func(context.Context) (context.Context, context.CancelFunc){
-			"WithCancel": context.WithCancel,
-			"WithCancelOfValue": func(ctx context.Context) (context.Context, context.CancelFunc) {
-				return context.WithCancel(context.WithValue(ctx, taskKey{}, 1))
-			},
-			"WithTimeoutOfValue": func(ctx context.Context) (context.Context, context.CancelFunc) {
-				return context.WithTimeout(context.WithValue(ctx, taskKey{}, 1), time.Hour)
-			},
-			"AfterFunc": func(ctx context.Context) (context.Context, context.CancelFunc) {
-				stop := context.AfterFunc(ctx, func() {})
-				return ctx, func() { stop() }
-			},
-			"AfterFuncOfValue": func(ctx context.Context) (context.Context, context.CancelFunc) {
-				stop := context.AfterFunc(context.WithValue(ctx, taskKey{}, 1), func() {})
-				return ctx, func() { stop() }
-			},
-			"Done": func(ctx context.Context) (context.Context, context.CancelFunc) {
-				ctx.Done()
-				return ctx, func() {}
-			},
-		} {
-			t.Run(parentName+"/"+name, func(t *testing.T) {
-				f := future.Go(parent, func(ctx context.Context) (int, error) {
-					before := runtime.NumGoroutine()
-					for range 100 {
-						_, cancel := derive(ctx)
-						defer cancel()
-					}
-					return runtime.NumGoroutine() - before, nil
-				})
-				grown, err := f.Await(context.Background())
-				if err != nil || grown > 20 {
-					t.Fatalf("%d goroutines for 100 derived contexts, %v", grown, err)
-				}
-			})
-		}
-	}
-	t.Run("Tasks", func(t *testing.T) {
-		const n = 100
-		before := runtime.NumGoroutine()
-		var releases []func()
-		for range n {
-			_, ctx, release := taskHeld(cancellable)
-			ctx.Done()
-			releases = append(releases, release)
-		}
-		grown := runtime.NumGoroutine() - before
-		for _, release := range releases {
-			release()
-		}
-		if grown > n+n/2 {
-			t.Fatalf("%d goroutines for %d running tasks", grown, n)
-		}
-	})
-}
-
-// Finished tasks leave nothing on a parent that lives on, however much of their context they used.
-func TestGo_DoesNotAccumulateOnTheParent(t *testing.T) {
-	n := 100_000
-	if raceEnabled {
-		n = 30_000
-	}
-	for name, use := range map[string]func(ctx context.Context){
-		"Nothing": func(context.Context) {},
-		"Done":    func(ctx context.Context) { ctx.Done() },
-		"Derived": func(ctx context.Context) {
-			ctx, cancel := context.WithCancel(context.WithValue(ctx, taskKey{}, 1))
-			defer cancel()
-			ctx.Done()
-		},
-		"AfterFunc": func(ctx context.Context) { context.AfterFunc(ctx, func() {}) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			parent, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			coreWantFlat(t, 1<<20, func() {
-				for range n {
-					f := future.Go(parent, func(ctx context.Context) (int, error) {
-						use(ctx)
-						return 1, nil
-					})
-					if _, err := f.Await(context.Background()); err != nil {
-						t.Fatal(err)
-					}
-				}
-			})
-		})
-	}
-	// Those that were cancelled, and those that never started, neither.
-	t.Run("Cancelled", func(t *testing.T) {
-		parent, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		coreWantFlat(t, 1<<20, func() {
-			running := make(chan struct{})
-			for range n / 4 {
-				f := future.Go(parent, func(ctx context.Context) (int, error) {
-					running <- struct{}{}
-					<-ctx.Done()
-					return 0, ctx.Err()
-				})
-				<-running
-				f.Cancel()
-				<-f.Done()
-			}
-		})
-	})
-	t.Run("NeverStarted", func(t *testing.T) {
-		parent, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		drop := future.WithExecutor(parent, future.ExecutorFunc(func(context.Context, future.Task) error { return nil }))
-		coreWantFlat(t, 1<<20, func() {
-			for range n / 4 {
-				future.Go(drop, func(context.Context) (int, error) { return 1, nil }).Cancel()
-			}
-		})
-	})
-}
-
-// A settled task keeps neither its function nor what that captured, although the future and the context live on.
+// A settled task keeps neither its function nor its captures, although the future and the context
+// stay reachable.
 func TestGo_DropsItsFunction(t *testing.T) {
 	for name, exit := range map[string]func() (int, error){
 		"Value":  func() (int, error) { return 1, nil },
@@ -714,14 +308,14 @@ func TestGo_DropsItsFunction(t *testing.T) {
 			gone := make(chan struct{})
 			f := func() *future.Future[int] {
 				big := new([1 << 10]byte)
-				coreCleanup(big, gone)
+				closeWhenCollected(big, gone)
 				return future.Go(context.Background(), func(context.Context) (int, error) {
 					big[0]++
 					return exit()
 				})
 			}()
 			<-f.Done()
-			if !collect(func() bool { return coreClosed(gone) }) {
+			if !futuretest.Collect(func() bool { return futuretest.Closed(gone) }) {
 				t.Fatal("the function of a settled task was not collected")
 			}
 			_ = f.Err()
@@ -730,7 +324,7 @@ func TestGo_DropsItsFunction(t *testing.T) {
 }
 
 func TestGo_NoGoroutineLeak(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // the bubble ends only when all its goroutines have
+	synctest.Test(t, func(t *testing.T) { // the bubble ends only when all its goroutines have ended
 		for i := range 100 {
 			f := future.Go(t.Context(), func(ctx context.Context) (string, error) { return fmt.Sprint(i), nil })
 			if _, err := f.Await(t.Context()); err != nil {
@@ -740,127 +334,11 @@ func TestGo_NoGoroutineLeak(t *testing.T) {
 	})
 }
 
-// silentParent is a context that never tells those who hang on it that it has ended, as package context does a moment
-// late: whoever does not look for himself does not hear of it.
-func silentParent() (ctx context.Context, cancel func(cause error)) {
-	parent, end := context.WithCancelCause(context.Background())
-	done := make(chan struct{})
-	return &hookedContext{foreignContext{parent, done}, func() {}}, func(cause error) {
-		end(cause)
-		close(done)
-	}
-}
-
-// Err and Done of a task's context look at the parent themselves, and so does what starts with that context.
-func TestGo_ParentsEndIsSeenAtOnce(t *testing.T) {
-	nested := func(seen func(context.Context) bool) func(context.Context) bool {
-		return func(ctx context.Context) bool {
-			f := future.Handle(ctx, future.FromResult(1), func(ctx context.Context, _ int, _ error) (bool, error) {
-				ctx.Done()
-				return seen(ctx), nil
-			})
-			v, _ := f.Await(context.Background())
-			return v
-		}
-	}
-	byErr := func(ctx context.Context) bool { return ctx.Err() == context.Canceled && context.Cause(ctx) == errE }
-	byDone := func(ctx context.Context) bool { return coreClosed(ctx.Done()) && context.Cause(ctx) == errE }
-	byChild := func(ctx context.Context) bool {
-		f := future.Go(ctx, chnNever(t))
-		<-f.Done()
-		return f.Cancelled() && errors.Is(f.Err(), errE)
-	}
-	for name, seen := range map[string]func(ctx context.Context) bool{
-		"Err": byErr, "Done": byDone, "Child": byChild,
-		"NestedErr": nested(byErr), "NestedDone": nested(byDone), "NestedChild": nested(byChild),
-	} {
-		for _, asked := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s/asked=%v", name, asked), func(t *testing.T) {
-				parent, cancel := silentParent()
-				f := future.Go(parent, func(ctx context.Context) (bool, error) {
-					if asked {
-						ctx.Done()
-					}
-					cancel(errE)
-					return seen(ctx), nil
-				})
-				if v, err := f.Await(context.Background()); !v || err != nil {
-					t.Errorf("seen: %v, %v; want true", v, err)
-				}
-			})
-		}
-	}
-	t.Run("CancelOfTheOuterTask", func(t *testing.T) {
-		for range 100 {
-			set := make(chan struct{})
-			var outer *future.Future[int]
-			var inside error
-			outer = future.Go(context.Background(), func(ctx context.Context) (int, error) {
-				<-set
-				return future.Go(ctx, func(ctx context.Context) (int, error) {
-					ctx.Done()
-					outer.Cancel()
-					inside = ctx.Err()
-					return 1, nil
-				}).Await(context.Background())
-			})
-			close(set)
-			<-outer.Done()
-			if inside != context.Canceled {
-				t.Fatalf("Err() = %v in the inner task after Cancel of the outer one; want context.Canceled", inside)
-			}
-		}
+func TestGo_NameOfItsContext(t *testing.T) {
+	f := future.Go(context.Background(), func(ctx context.Context) (string, error) {
+		return fmt.Sprint(context.WithoutCancel(ctx)), nil
 	})
-}
-
-// A context that can be kept after the function has returned has no deadline that it would not meet: package context
-// leaves the timer of a later deadline to it.
-func TestGo_NoDeadlineAfterTheFunction(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		parent, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		f, ctx, release := taskHeld(parent)
-		if _, ok := ctx.Deadline(); !ok {
-			t.Error("no deadline while the function runs")
-		}
-		release()
-		wantValue(t, f, 1)
-		if at, ok := ctx.Deadline(); ok {
-			t.Errorf("Deadline() = %v after the function has returned; want none", at)
-		}
-		start := time.Now()
-		later, stop := context.WithTimeout(ctx, time.Minute)
-		defer stop()
-		<-later.Done()
-		wantSince(t, start, time.Minute)
-		taskAlive(t, ctx)
-
-		// Where the end has come before, the deadline was met.
-		parent, cancel = context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_, ctx, release = taskHeld(parent)
-		<-ctx.Done()
-		release()
-		if _, ok := ctx.Deadline(); !ok {
-			t.Error("the context has ended by its deadline, and has none")
-		}
-	})
-}
-
-// To ask a context that lies in many others is a loop.
-func TestGo_NestOfContexts(t *testing.T) {
-	const n = 5000
-	defer debug.SetMaxStack(debug.SetMaxStack(64 << 10)) // for every step asks the contexts, too
-	root := future.WithExecutor(context.Background(), future.Inline)
-	ctx, p := root, future.NewPromise[int]()
-	for range n { // the contexts of functions that have not returned, for p is pending
-		future.ThenFuture(ctx, future.FromResult(1), func(inner context.Context, _ int) *future.Future[int] {
-			ctx = inner
-			return &p.Future
-		})
+	if name, err := f.Await(t.Context()); name != "future.task.WithoutCancel" || err != nil {
+		t.Errorf("%q, %v", name, err)
 	}
-	if err := ctx.Err(); err != nil {
-		t.Errorf("Err() = %v; want nil", err)
-	}
-	p.SetResult(1)
 }

@@ -12,9 +12,10 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// bounds are the two ways to give a future d of time.
+// bounds are the two ways to limit a future to d.
 var bounds = []struct {
 	name string
 	with func(f *future.Future[int], d time.Duration) *future.Future[int]
@@ -34,7 +35,7 @@ func eachBound(t *testing.T, test func(*testing.T, func(*future.Future[int], tim
 	}
 }
 
-// wantSince asserts how much of the bubble's time has passed.
+// wantSince asserts how much time of the bubble has passed.
 func wantSince(t *testing.T, start time.Time, want time.Duration) {
 	t.Helper()
 	if d := time.Since(start); d != want {
@@ -42,36 +43,38 @@ func wantSince(t *testing.T, start time.Time, want time.Duration) {
 	}
 }
 
-func TestH1_InTime(t *testing.T) {
+// Scenario H1
+func TestWithTimeout_InTime(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		start := time.Now()
-		task := obedient(t.Context())
+		task := cooperative(t.Context())
 		f := with(task.Future, time.Second)
 		synctest.Wait()
-		wantPending(t, f)
+		futuretest.WantPending(t, f)
 		time.Sleep(time.Second - 1)
 		task.finish(42, nil)
 		<-f.Done()
 		wantSince(t, start, time.Second-1)
-		wantValue(t, f, 42)
+		futuretest.WantValue(t, f, 42)
 		time.Sleep(time.Hour)
-		wantValue(t, f, 42)
-		wantValue(t, task.Future, 42)
+		futuretest.WantValue(t, f, 42)
+		futuretest.WantValue(t, task.Future, 42)
 		if err := task.ctx.Err(); err != nil {
 			t.Errorf("the task's context has ended: %v", err)
 		}
 	})
 }
 
-func TestH1_DoneBeforehand(t *testing.T) {
+// Scenario H1
+func TestWithTimeout_DoneBeforehand(t *testing.T) {
 	cancelled := future.NewPromise[int]()
 	cancelled.CancelCause(errE2)
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		for _, d := range []time.Duration{time.Hour, 0, -1, -time.Hour, math.MinInt64} {
-			wantValue(t, with(future.FromResult(1), d), 1)
-			wantFailed(t, with(future.FromError[int](errE), d), errE)
+			futuretest.WantValue(t, with(future.FromResult(1), d), 1)
+			futuretest.WantFailed(t, with(future.FromError[int](errE), d), errE)
 			f := with(&cancelled.Future, d)
-			wantCancelled(t, f, errE2)
+			futuretest.WantCancelled(t, f, errE2)
 			if f.Err() != cancelled.Err() {
 				t.Errorf("error %v; want the very error %v", f.Err(), cancelled.Err())
 			}
@@ -79,7 +82,8 @@ func TestH1_DoneBeforehand(t *testing.T) {
 	})
 }
 
-func TestH2_TimeoutCancels(t *testing.T) {
+// Scenario H2
+func TestWithTimeout_CancelsTheSource(t *testing.T) {
 	const ms = time.Millisecond
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		start := time.Now()
@@ -93,33 +97,21 @@ func TestH2_TimeoutCancels(t *testing.T) {
 		f := with(task, 100*ms)
 		<-f.Done()
 		wantSince(t, start, 100*ms)
-		wantFailed(t, f, future.ErrTimeout)
+		futuretest.WantFailed(t, f, future.ErrTimeout)
 		synctest.Wait()
-		wantPending(t, task)
+		futuretest.WantPending(t, task)
 		<-task.Done()
 		wantSince(t, start, 150*ms)
-		wantCancelled(t, task, future.ErrTimeout)
+		futuretest.WantCancelled(t, task, future.ErrTimeout)
 		if !errors.Is(cause, future.ErrTimeout) {
 			t.Errorf("cause of the task's context is %v", cause)
 		}
-		wantFailed(t, f, future.ErrTimeout)
+		futuretest.WantFailed(t, f, future.ErrTimeout)
 	})
 }
 
-func TestH2_ErrTimeout(t *testing.T) {
-	if !errors.Is(future.ErrTimeout, context.DeadlineExceeded) {
-		t.Error("ErrTimeout is not context.DeadlineExceeded")
-	}
-	if errors.Is(future.ErrTimeout, future.ErrCancelled) || errors.Is(future.ErrTimeout, context.Canceled) {
-		t.Error("ErrTimeout is a cancellation")
-	}
-	var te interface{ Timeout() bool }
-	if !errors.As(future.ErrTimeout, &te) || !te.Timeout() {
-		t.Error("ErrTimeout has no Timeout() that is true")
-	}
-}
-
-func TestH3_TaskThatIgnoresItsContext(t *testing.T) {
+// Scenario H3
+func TestWithTimeout_TaskThatIgnoresItsContext(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		start := time.Now()
 		task := future.Go(t.Context(), func(context.Context) (int, error) {
@@ -129,16 +121,17 @@ func TestH3_TaskThatIgnoresItsContext(t *testing.T) {
 		f := with(task, time.Second)
 		<-f.Done()
 		wantSince(t, start, time.Second)
-		wantFailed(t, f, future.ErrTimeout)
-		wantPending(t, task)
+		futuretest.WantFailed(t, f, future.ErrTimeout)
+		futuretest.WantPending(t, task)
 		<-task.Done()
 		wantSince(t, start, 2*time.Second)
-		wantValue(t, task, 42)
-		wantFailed(t, f, future.ErrTimeout)
+		futuretest.WantValue(t, task, 42)
+		futuretest.WantFailed(t, f, future.ErrTimeout)
 	})
 }
 
-func TestH4_ValueOnCancellation(t *testing.T) {
+// Scenario H4
+func TestWithTimeout_ValueOnCancellation(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		task := future.Go(t.Context(), func(ctx context.Context) (int, error) {
 			<-ctx.Done()
@@ -147,12 +140,13 @@ func TestH4_ValueOnCancellation(t *testing.T) {
 		f := with(task, time.Second)
 		<-f.Done()
 		synctest.Wait()
-		wantFailed(t, f, future.ErrTimeout)
-		wantValue(t, task, 42)
+		futuretest.WantFailed(t, f, future.ErrTimeout)
+		futuretest.WantValue(t, task, 42)
 	})
 }
 
-func TestH5_ErrorOnCancellation(t *testing.T) {
+// Scenario H5
+func TestWithTimeout_ErrorOnCancellation(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		task := future.Go(t.Context(), func(ctx context.Context) (int, error) {
 			<-ctx.Done()
@@ -161,11 +155,11 @@ func TestH5_ErrorOnCancellation(t *testing.T) {
 		f := with(task, time.Second)
 		<-f.Done()
 		synctest.Wait()
-		wantFailed(t, f, future.ErrTimeout)
-		wantFailed(t, task, errE)
+		futuretest.WantFailed(t, f, future.ErrTimeout)
+		futuretest.WantFailed(t, task, errE)
 	})
 	t.Run("counts as read", func(t *testing.T) {
-		r := catchReports(t)
+		r := futuretest.CatchReports(t)
 		late := errors.New("late")
 		func() {
 			running := make(chan struct{})
@@ -177,44 +171,46 @@ func TestH5_ErrorOnCancellation(t *testing.T) {
 			<-running
 			f := future.WithTimeout(task, 0)
 			<-f.Done()
-			wantFailed(t, f, future.ErrTimeout)
+			futuretest.WantFailed(t, f, future.ErrTimeout)
 			<-task.Done()
 		}()
-		wantReports(t, r, late, 0)
+		r.Want(t, late, 0)
 	})
 }
 
-func TestH8_OuterCancel(t *testing.T) {
+// Scenario H8
+func TestWithTimeout_Cancel(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		start := time.Now()
-		task, slow := obedient(t.Context()), stubborn(t.Context())
+		task, slow := cooperative(t.Context()), uncooperative(t.Context())
 		f, g := with(task.Future, time.Second), with(slow.Future, time.Second)
 		if !f.CancelCause(errE) || !g.CancelCause(errE) {
 			t.Fatal("CancelCause() = false")
 		}
-		wantCancelled(t, f, errE)
-		wantCancelled(t, g, errE)
+		futuretest.WantCancelled(t, f, errE)
+		futuretest.WantCancelled(t, g, errE)
 		synctest.Wait()
-		wantCancelled(t, task.Future, errE)
+		futuretest.WantCancelled(t, task.Future, errE)
 		slow.wantAsked(t, errE)
-		wantPending(t, slow.Future)
+		futuretest.WantPending(t, slow.Future)
 		if f.Cancel() {
 			t.Error("second Cancel() = true")
 		}
 		wantSince(t, start, 0)
 		time.Sleep(2 * time.Second)
 		slow.finish(1, nil)
-		wantCancelled(t, f, errE)
-		wantCancelled(t, g, errE)
-		wantValue(t, slow.Future, 1)
+		futuretest.WantCancelled(t, f, errE)
+		futuretest.WantCancelled(t, g, errE)
+		futuretest.WantValue(t, slow.Future, 1)
 		if err := f.Err(); errors.Is(err, future.ErrTimeout) {
 			t.Errorf("error %v", err)
 		}
 	})
 }
 
-// Not in a bubble: the races are with the real timer and the real context.
-func TestH8_OuterCancelRacesTheEnd(t *testing.T) {
+// There is no bubble: the races are with the real timer and the real context.
+// Scenario H8
+func TestWithTimeout_CancelRacesTheEnd(t *testing.T) {
 	for i := range 1000 {
 		p, q := future.NewPromise[int](), future.NewPromise[int]()
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -227,52 +223,54 @@ func TestH8_OuterCancelRacesTheEnd(t *testing.T) {
 		}()
 		timedOut := !f.CancelCause(errE)
 		if timedOut {
-			wantFailed(t, f, future.ErrTimeout)
+			futuretest.WantFailed(t, f, future.ErrTimeout)
 		} else {
-			wantCancelled(t, f, errE)
+			futuretest.WantCancelled(t, f, errE)
 		}
 		if g.CancelCause(errE) {
-			wantCancelled(t, g, errE)
+			futuretest.WantCancelled(t, g, errE)
 		} else {
-			wantCancelled(t, g, errE1)
+			futuretest.WantCancelled(t, g, errE1)
 		}
 		<-ended
 		<-p.Done()
 		<-q.Done()
-		wantCancelled(t, &p.Future)
-		wantCancelled(t, &q.Future)
+		futuretest.WantCancelled(t, &p.Future)
+		futuretest.WantCancelled(t, &q.Future)
 	}
 }
 
-func TestH11_WithTimeoutOfAShield(t *testing.T) {
+// Scenario H11
+func TestWithTimeout_OfAShield(t *testing.T) {
 	t.Run("timeout", func(t *testing.T) {
 		eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 			for _, d := range []time.Duration{time.Second, 0, -1} {
-				task := obedient(t.Context())
+				task := cooperative(t.Context())
 				f := with(future.Shield(task.Future), d)
 				<-f.Done()
 				synctest.Wait()
-				wantFailed(t, f, future.ErrTimeout)
+				futuretest.WantFailed(t, f, future.ErrTimeout)
 				task.wantUnasked(t)
 				wantWatchers(t, 0, task.Future)
 				task.finish(42, nil)
-				wantValue(t, task.Future, 42)
-				wantFailed(t, f, future.ErrTimeout)
+				futuretest.WantValue(t, task.Future, 42)
+				futuretest.WantFailed(t, f, future.ErrTimeout)
 			}
 		})
 	})
 	t.Run("no timeout", func(t *testing.T) {
 		eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
-			task := obedient(t.Context())
+			task := cooperative(t.Context())
 			f := with(future.Shield(task.Future), time.Second)
 			task.finish(42, nil)
 			synctest.Wait()
-			wantValue(t, f, 42)
+			futuretest.WantValue(t, f, 42)
 		})
 	})
 }
 
-func TestH11_TimeoutOfZero(t *testing.T) {
+// Scenario H11
+func TestWithTimeout_Zero(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		for _, d := range []time.Duration{0, -1, -time.Hour, math.MinInt64} {
 			start := time.Now()
@@ -281,65 +279,69 @@ func TestH11_TimeoutOfZero(t *testing.T) {
 			<-f.Done()
 			synctest.Wait()
 			wantSince(t, start, 0)
-			wantFailed(t, f, future.ErrTimeout)
-			wantCancelled(t, &p.Future, future.ErrTimeout)
+			futuretest.WantFailed(t, f, future.ErrTimeout)
+			futuretest.WantCancelled(t, &p.Future, future.ErrTimeout)
 		}
 	})
 }
 
-func TestH11_TimeoutOfForever(t *testing.T) {
+// Scenario H11
+func TestWithTimeout_Forever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
-		far := time.Now().AddDate(5000, 0, 0) // more than a Duration can hold
+		far := time.Now().AddDate(5000, 0, 0) // more than a Duration can represent
 		f, g := future.WithTimeout(&p.Future, math.MaxInt64), future.WithDeadline(&p.Future, far)
 		time.Sleep(24 * time.Hour)
-		wantPending(t, f)
-		wantPending(t, g)
+		futuretest.WantPending(t, f)
+		futuretest.WantPending(t, g)
 		p.SetResult(1)
 		synctest.Wait()
-		wantValue(t, f, 1)
-		wantValue(t, g, 1)
+		futuretest.WantValue(t, f, 1)
+		futuretest.WantValue(t, g, 1)
 
 		q := future.NewPromise[int]()
 		f = future.WithDeadline(&q.Future, time.Time{})
 		<-f.Done()
-		wantFailed(t, f, future.ErrTimeout)
+		futuretest.WantFailed(t, f, future.ErrTimeout)
 	})
 }
 
-func TestH12_InnerErrorBeforeTheDeadline(t *testing.T) {
+// Scenario H12
+func TestWithTimeout_FailureBeforeTheDeadline(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		p := future.NewPromise[int]()
 		f := with(&p.Future, time.Second)
 		p.SetError(errE)
 		synctest.Wait()
-		wantFailed(t, f, errE)
+		futuretest.WantFailed(t, f, errE)
 
-		// An inner timeout of its own is an error like any other.
+		// The timeout of an inner WithTimeout is an ordinary error.
 		q := future.NewPromise[int]()
 		f = with(&q.Future, time.Second)
 		q.SetError(context.DeadlineExceeded)
 		time.Sleep(time.Hour)
-		wantFailed(t, f, context.DeadlineExceeded)
+		futuretest.WantFailed(t, f, context.DeadlineExceeded)
 	})
 }
 
-func TestH15_InnerCancelledBeforeTheDeadline(t *testing.T) {
+// Scenario H15
+func TestWithTimeout_CancelledBeforeTheDeadline(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
-		p, task := future.NewPromise[int](), obedient(t.Context())
+		p, task := future.NewPromise[int](), cooperative(t.Context())
 		f, g := with(&p.Future, time.Second), with(task.Future, time.Second)
 		p.CancelCause(errE)
 		task.Cancel()
 		time.Sleep(time.Hour)
-		wantCancelled(t, f, errE)
-		wantCancelled(t, g)
+		futuretest.WantCancelled(t, f, errE)
+		futuretest.WantCancelled(t, g)
 		if f.Err() != p.Err() || g.Err() != task.Err() || errors.Is(f.Err(), future.ErrTimeout) {
 			t.Errorf("errors %v and %v", f.Err(), g.Err())
 		}
 	})
 }
 
-func TestH16_TimeoutInCleanup(t *testing.T) {
+// Scenario H16
+func TestWithTimeout_InACleanUp(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		var inner error
 		var took time.Duration
@@ -360,14 +362,15 @@ func TestH16_TimeoutInCleanup(t *testing.T) {
 		synctest.Wait()
 		task.Cancel()
 		<-task.Done()
-		wantCancelled(t, task)
+		futuretest.WantCancelled(t, task)
 		if inner != future.ErrTimeout || took != 30*time.Second {
 			t.Errorf("in the clean-up: %v after %v", inner, took)
 		}
 	})
 }
 
-func TestH21_TheSourceIsNotOutcomesdByTheClock(t *testing.T) {
+// Scenario H21
+func TestWithTimeout_OnlySettlesItself(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		start := time.Now()
 		p, q := future.NewPromise[int](), future.NewPromise[int]()
@@ -377,10 +380,10 @@ func TestH21_TheSourceIsNotOutcomesdByTheClock(t *testing.T) {
 		<-g.Done()
 		synctest.Wait()
 		wantSince(t, start, time.Second)
-		wantFailed(t, f, future.ErrTimeout)
-		wantFailed(t, g, future.ErrTimeout)
-		wantCancelled(t, &p.Future, future.ErrTimeout)
-		wantPending(t, &q.Future)
+		futuretest.WantFailed(t, f, future.ErrTimeout)
+		futuretest.WantFailed(t, g, future.ErrTimeout)
+		futuretest.WantCancelled(t, &p.Future, future.ErrTimeout)
+		futuretest.WantPending(t, &q.Future)
 		wantWatchers(t, 0, &q.Future)
 		if err := p.SetResult(1); !errors.Is(err, future.ErrInvalidState) {
 			t.Errorf("SetResult after the timeout: %v", err)
@@ -389,16 +392,17 @@ func TestH21_TheSourceIsNotOutcomesdByTheClock(t *testing.T) {
 			t.Errorf("SetResult behind the shield: %v", err)
 		}
 		synctest.Wait()
-		wantValue(t, &q.Future, 1)
-		wantFailed(t, g, future.ErrTimeout)
+		futuretest.WantValue(t, &q.Future, 1)
+		futuretest.WantFailed(t, g, future.ErrTimeout)
 		if fc.Load() != 1 || gc.Load() != 1 {
 			t.Errorf("callbacks ran %d and %d times; want 1 each", fc.Load(), gc.Load())
 		}
 	})
 }
 
-// At the deadline the source is asked first: a value that came in time is not lost.
-func TestH21_ValueAtTheDeadline(t *testing.T) {
+// At the deadline the source is checked first: a value that came in time is not lost.
+// Scenario H21
+func TestWithTimeout_ValueAtTheDeadline(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		for i := range 500 {
 			p := future.NewPromise[int]()
@@ -414,34 +418,36 @@ func TestH21_ValueAtTheDeadline(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
 			if err == nil {
-				wantValue(t, f, i)
-				wantValue(t, &p.Future, i)
+				futuretest.WantValue(t, f, i)
+				futuretest.WantValue(t, &p.Future, i)
 			} else {
-				wantFailed(t, f, future.ErrTimeout)
-				wantCancelled(t, &p.Future, future.ErrTimeout)
+				futuretest.WantFailed(t, f, future.ErrTimeout)
+				futuretest.WantCancelled(t, &p.Future, future.ErrTimeout)
 			}
 		}
 	})
 }
 
-// Not in a bubble: the race is with the real timer.
-func TestH21_ValueRacesTheTimer(t *testing.T) {
+// There is no bubble: the race is with the real timer.
+// Scenario H21
+func TestWithTimeout_ValueRacesTheTimer(t *testing.T) {
 	for i := range 500 {
 		p := future.NewPromise[int]()
 		f := future.WithTimeout(&p.Future, time.Duration(i)*100)
 		err := p.SetResult(i)
 		<-f.Done()
 		if err == nil {
-			wantValue(t, f, i)
+			futuretest.WantValue(t, f, i)
 		} else {
-			wantFailed(t, f, future.ErrTimeout)
-			wantCancelled(t, &p.Future, future.ErrTimeout)
+			futuretest.WantFailed(t, f, future.ErrTimeout)
+			futuretest.WantCancelled(t, &p.Future, future.ErrTimeout)
 		}
 		wantWatchers(t, 0, &p.Future)
 	}
 }
 
-func TestH21_ValueRacesATimeoutOfZero(t *testing.T) {
+// Scenario H21
+func TestWithTimeout_ValueRacesATimeoutOfZero(t *testing.T) {
 	const times = 50_000
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errE)
@@ -460,18 +466,19 @@ func TestH21_ValueRacesATimeoutOfZero(t *testing.T) {
 		<-f.Done()
 		switch d := timed[i]; {
 		case d == nil && f.State() == future.Succeeded:
-			wantValue(t, bound[i], i)
+			futuretest.WantValue(t, bound[i], i)
 		case d == nil:
-			wantCancelled(t, bound[i], errE)
+			futuretest.WantCancelled(t, bound[i], errE)
 		case f.State() == future.Succeeded:
-			wantValue(t, d, i)
+			futuretest.WantValue(t, d, i)
 		default:
-			wantFailed(t, d, future.ErrTimeout)
+			futuretest.WantFailed(t, d, future.ErrTimeout)
 		}
 	}
 }
 
-func TestH22_ValuesAreNotRetained(t *testing.T) {
+// Scenario H22
+func TestWithTimeout_RetainsNoValue(t *testing.T) {
 	type big struct{ _ [1 << 10]byte }
 	track := func() (*big, *atomic.Bool) {
 		v, gone := new(big), new(atomic.Bool)
@@ -489,7 +496,7 @@ func TestH22_ValuesAreNotRetained(t *testing.T) {
 			}
 			return gone
 		}()
-		if !collectTimed(gone.Load) {
+		if !collectWithTimers(gone.Load) {
 			t.Error("the value is still there")
 		}
 	})
@@ -511,7 +518,7 @@ func TestH22_ValuesAreNotRetained(t *testing.T) {
 			}
 			return f, gone
 		}()
-		if !collectTimed(gone.Load) {
+		if !collectWithTimers(gone.Load) {
 			t.Error("the value is still there")
 		}
 		if f.Err() != future.ErrTimeout {
@@ -526,184 +533,15 @@ func TestH22_ValuesAreNotRetained(t *testing.T) {
 			p.SetResult(1)
 			return f, gone
 		}()
-		if !collectTimed(gone.Load) {
+		if !collectWithTimers(gone.Load) {
 			t.Error("the source is still there")
 		}
-		wantValue(t, f, 1)
+		futuretest.WantValue(t, f, 1)
 	})
 }
 
-func TestWithContext(t *testing.T) {
-	run := func(name string, test func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc)) {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancelCause(context.Background())
-				defer cancel(nil)
-				test(t, ctx, cancel)
-			})
-		})
-	}
-	run("passes through", func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc) {
-		ps, fs := combPromises(3)
-		a, b, c := future.WithContext(ctx, fs[0]), future.WithContext(ctx, fs[1]), future.WithContext(ctx, fs[2])
-		synctest.Wait()
-		wantPending(t, a)
-		ps[0].SetResult(1)
-		ps[1].SetError(errE)
-		ps[2].CancelCause(errE1)
-		synctest.Wait()
-		cancel(errE2) // too late
-		synctest.Wait()
-		wantValue(t, a, 1)
-		wantFailed(t, b, errE)
-		wantCancelled(t, c, errE1)
-		if c.Err() != ps[2].Err() {
-			t.Errorf("error %v; want the very error %v", c.Err(), ps[2].Err())
-		}
-	})
-	run("cancelled with the context", func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc) {
-		p := future.NewPromise[int]()
-		task, slow := obedient(context.Background()), stubborn(context.Background())
-		a, b, c := future.WithContext(ctx, &p.Future), future.WithContext(ctx, task.Future), future.WithContext(ctx, slow.Future)
-		calls := countCalls(a)
-		cancel(errE)
-		synctest.Wait()
-		wantCancelled(t, a, errE)
-		wantCancelled(t, b, errE)
-		wantCancelled(t, c, errE) // at once, though the task goes on
-		wantCancelled(t, &p.Future, errE)
-		wantCancelled(t, task.Future, errE)
-		wantPending(t, slow.Future)
-		slow.wantAsked(t, errE)
-		slow.finish(3, nil)
-		synctest.Wait()
-		wantCancelled(t, c, errE)
-		if n := calls.Load(); n != 1 {
-			t.Errorf("callback ran %d times; want 1", n)
-		}
-	})
-	run("a deadline", func(t *testing.T, _ context.Context, _ context.CancelCauseFunc) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		p := future.NewPromise[int]()
-		f := future.WithContext(ctx, &p.Future)
-		<-f.Done()
-		synctest.Wait()
-		if f.State() != future.Failed || !errors.Is(f.Err(), context.DeadlineExceeded) {
-			t.Errorf("%v; want Failed with the deadline", f)
-		}
-		if !p.IsDone() {
-			t.Error("the source goes on")
-		}
-	})
-	run("ended before", func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc) {
-		cancel(errE)
-		wantValue(t, future.WithContext(ctx, future.FromResult(1)), 1) // settled beats ended
-		wantFailed(t, future.WithContext(ctx, future.FromError[int](errE1)), errE1)
-		p := future.NewPromise[int]()
-		f := future.WithContext(ctx, &p.Future)
-		synctest.Wait()
-		wantCancelled(t, f, errE)
-		wantCancelled(t, &p.Future, errE)
-		wantWatchers(t, 0, &p.Future)
-	})
-	run("a shield leaves the source alone", func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc) {
-		p := future.NewPromise[int]()
-		f := future.WithContext(ctx, future.Shield(&p.Future))
-		cancel(nil)
-		synctest.Wait()
-		wantCancelled(t, f)
-		wantPending(t, &p.Future)
-		wantWatchers(t, 0, &p.Future)
-	})
-	run("cancelled itself", func(t *testing.T, ctx context.Context, _ context.CancelCauseFunc) {
-		p := future.NewPromise[int]()
-		f := future.WithContext(ctx, &p.Future)
-		if !f.CancelCause(errE) {
-			t.Error("CancelCause() = false")
-		}
-		wantCancelled(t, f, errE)
-		synctest.Wait()
-		wantCancelled(t, &p.Future, errE)
-	})
-	run("a context that cannot end", func(t *testing.T, _ context.Context, _ context.CancelCauseFunc) {
-		p := future.NewPromise[int]()
-		f := future.WithContext(context.Background(), &p.Future)
-		p.SetResult(1)
-		synctest.Wait()
-		wantValue(t, f, 1)
-	})
-	run("a value races the end", func(t *testing.T, _ context.Context, _ context.CancelCauseFunc) {
-		for i := range 500 {
-			ctx, cancel := context.WithCancel(context.Background())
-			p := future.NewPromise[int]()
-			f := future.WithContext(ctx, &p.Future)
-			var err error
-			go cancel()
-			go func() { err = p.SetResult(i) }()
-			synctest.Wait()
-			if err == nil {
-				wantValue(t, &p.Future, i)
-			} else {
-				wantCancelled(t, f)
-				wantCancelled(t, &p.Future)
-			}
-			if !f.IsDone() {
-				t.Fatal("pending")
-			}
-		}
-	})
-}
-
-func TestAfter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		f := future.After(context.Background(), 5*time.Second)
-		time.Sleep(5*time.Second - 1)
-		wantPending(t, f)
-		<-f.Done()
-		wantSince(t, start, 5*time.Second)
-		if at, err := f.Result(); err != nil || !at.Equal(start.Add(5*time.Second)) {
-			t.Errorf("Result() = %v, %v", at, err)
-		}
-
-		f = future.After(context.Background(), time.Second)
-		if !f.CancelCause(errE) || f.Cancel() {
-			t.Error("Cancel is true once")
-		}
-		wantCancelled(t, f, errE)
-		time.Sleep(time.Hour)
-		wantCancelled(t, f, errE)
-
-		wantPending(t, future.After(context.Background(), math.MaxInt64))
-	})
-}
-
-func TestAfter_EndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		f := future.After(ctx, time.Hour)
-		time.Sleep(time.Minute)
-		wantPending(t, f)
-		cancel(errE)
-		synctest.Wait()
-		wantCancelled(t, f, errE)
-		wantCancelled(t, future.After(ctx, time.Hour), errE)
-
-		late, stop := context.WithTimeout(t.Context(), time.Minute)
-		defer stop()
-		g := future.After(late, time.Hour)
-		<-g.Done()
-		if g.State() != future.Failed || !errors.Is(g.Err(), context.DeadlineExceeded) {
-			t.Errorf("%v; want it failed with the deadline", g)
-		}
-		if f := future.After(ctx, 0); f.State() != future.Succeeded {
-			t.Errorf("%v; want it succeeded, though its context has ended", f)
-		}
-	})
-}
-
-// The cause of a deadline is as good an answer to it as the deadline: what comes of it says both, once.
+// A task may return the cause of its deadline as well as the deadline itself: the resulting error
+// has both, once.
 func TestDeadline_CauseIsAnAnswer(t *testing.T) {
 	cause := errors.New("too slow")
 	answer := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) }

@@ -16,48 +16,11 @@ import (
 	"weak"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
-// coreReportsOf returns the reports that carry err. Garbage of other tests may be reported at any time: only what is
-// known to be one's own may be counted.
-func coreReportsOf(r *reports, err error) (own []future.Unhandled) {
-	for _, u := range r.all() {
-		if errors.Is(u.Err, err) {
-			own = append(own, u)
-		}
-	}
-	return own
-}
-
-// unhandledDrop calls fn in a frame of its own, so that nothing it made is left on the caller's stack.
-//
-//go:noinline
-func unhandledDrop(fn func()) { fn() }
-
-// unhandledDue waits until every report has been made that is due for the garbage of now: until a failed future that
-// became garbage after it has been reported, twice.
-func unhandledDue(t *testing.T, r *reports) {
-	t.Helper()
-	for range 2 {
-		runtime.GC()
-		sentinel := errors.New("sentinel")
-		unhandledDrop(func() { future.NewPromise[int]().SetError(sentinel) })
-		if !collect(func() bool { return len(coreReportsOf(r, sentinel)) > 0 }) {
-			t.Fatal("a failed future that nobody ever read was not reported")
-		}
-	}
-}
-
-// unhandledWant asserts that, once all that is due has been reported, n reports carry err.
-func unhandledWant(t *testing.T, r *reports, err error, n int) {
-	t.Helper()
-	unhandledDue(t, r)
-	if got := coreReportsOf(r, err); len(got) != n {
-		t.Fatalf("%d reports carry %q; want %d", len(got), err, n)
-	}
-}
-
-func TestM1_SilentCases(t *testing.T) {
+// Scenario M1
+func TestUnhandled_SilentCases(t *testing.T) {
 	cause := errors.New("cause of a cancellation")
 	for name, drop := range map[string]func(p *future.Promise[int]){
 		"AbandonedPending": func(*future.Promise[int]) {},
@@ -81,20 +44,20 @@ func TestM1_SilentCases(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := catchReports(t)
-			unhandledDue(t, r)
-			before := len(r.all())
+			r := futuretest.CatchReports(t)
+			r.WaitDue(t)
+			before := len(r.All())
 			var gone weak.Pointer[future.Promise[int]]
-			unhandledDrop(func() {
+			futuretest.Isolate(func() {
 				p := future.NewPromise[int]()
 				gone = weak.Make(p)
 				drop(p)
 			})
-			if !collect(func() bool { return gone.Value() == nil }) {
+			if !futuretest.Collect(func() bool { return gone.Value() == nil }) {
 				t.Fatal("the future was not collected")
 			}
-			unhandledDue(t, r)
-			for _, u := range r.all()[before:] {
+			r.WaitDue(t)
+			for _, u := range r.All()[before:] {
 				if u.Err == nil || errors.Is(u.Err, cause) || errors.Is(u.Err, future.ErrCancelled) || errors.Is(u.Err, future.ErrInvalidState) {
 					t.Errorf("report %+v; want none", u)
 				}
@@ -103,10 +66,11 @@ func TestM1_SilentCases(t *testing.T) {
 	}
 }
 
-func TestM1_CancelledTask(t *testing.T) {
+// Scenario M1
+func TestUnhandled_CancelledTask(t *testing.T) {
 	cause := errors.New("cause of a cancellation")
-	r := catchReports(t)
-	unhandledDrop(func() {
+	r := futuretest.CatchReports(t)
+	futuretest.Isolate(func() {
 		f := future.Go(context.Background(), func(ctx context.Context) (int, error) {
 			<-ctx.Done()
 			return 0, ctx.Err()
@@ -114,10 +78,82 @@ func TestM1_CancelledTask(t *testing.T) {
 		f.CancelCause(cause)
 		<-f.Done()
 	})
-	unhandledWant(t, r, cause, 0)
+	r.Want(t, cause, 0)
 }
 
-func TestM2_FailedAndNeverRead(t *testing.T) {
+// Scenario M1
+func TestUnhandled_EndOfTheParent(t *testing.T) {
+	detail := errors.New("detail of a deadline")
+	r := futuretest.CatchReports(t)
+	futuretest.Isolate(func() {
+		passed := make(chan struct{})
+		f := future.Go(passedDeadline{context.Background(), passed}, func(ctx context.Context) (int, error) {
+			close(passed)
+			<-ctx.Done()
+			return 0, fmt.Errorf("%w: %w", ctx.Err(), detail)
+		})
+		<-f.Done()
+		if f.State() != future.Failed {
+			t.Errorf("%v; want it failed", f)
+		}
+	})
+	r.Want(t, detail, 0)
+}
+
+// A task that returns the cause of its deadline has been canceled by it, as one that returns the
+// cause of its cancellation.
+// Scenario M1
+func TestUnhandled_CauseOfADeadline(t *testing.T) {
+	cause := errors.New("cause of a deadline")
+	r := futuretest.CatchReports(t)
+	futuretest.Isolate(func() {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, cause)
+			defer cancel()
+			answer := func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				return 0, context.Cause(ctx)
+			}
+			read, unread := future.Go(ctx, answer), future.Go(ctx, answer)
+			<-read.Done()
+			<-unread.Done()
+			if err := read.Err(); read.State() != future.Failed || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, cause) {
+				t.Errorf("%v; want it failed, with the deadline and its cause", read)
+			}
+		})
+	})
+	r.Want(t, cause, 0)
+}
+
+// A task that returns the end of the root context is not reported, at any depth of nesting, and
+// however far that end has traveled.
+// Scenario M1
+func TestUnhandled_EndOfTheRoot(t *testing.T) {
+	cause := errors.New("cause of the end of a root")
+	r := futuretest.CatchReports(t)
+	futuretest.Isolate(func() {
+		root, cancel := silentParent()
+		var inner *future.Future[int]
+		outer := future.Go(root, func(ctx context.Context) (int, error) {
+			ctx.Done()
+			inner = future.Go(ctx, func(ctx context.Context) (int, error) {
+				ctx.Done()
+				cancel(cause)
+				return 0, root.Err()
+			})
+			<-inner.Done()
+			return 1, nil
+		})
+		<-outer.Done()
+		if inner.State() != future.Cancelled {
+			t.Errorf("%v; want it canceled", inner)
+		}
+	})
+	r.Want(t, cause, 0)
+}
+
+// Scenario M2
+func TestUnhandled_FailedAndNeverRead(t *testing.T) {
 	makers := map[string]func(err error) *future.Future[int]{
 		"SetError": func(err error) *future.Future[int] {
 			p := future.NewPromise[int]()
@@ -136,7 +172,7 @@ func TestM2_FailedAndNeverRead(t *testing.T) {
 				done future.Promise[int]
 				next any
 			})
-			call.next = call // garbage all the same
+			call.next = call // a cycle is garbage too
 			call.done.SetError(err)
 			return &call.done.Future
 		},
@@ -149,7 +185,7 @@ func TestM2_FailedAndNeverRead(t *testing.T) {
 			refuse := future.ExecutorFunc(func(context.Context, future.Task) error { return err })
 			return future.Go(future.WithExecutor(context.Background(), refuse), func(context.Context) (int, error) { return 0, nil })
 		},
-		// The failure of the source passes to whoever took it over.
+		// The responsibility for the failure of a source passes to the linked promise.
 		"Linked": func(err error) *future.Future[int] {
 			p, q := future.NewPromise[int](), future.NewPromise[int]()
 			p.CompleteWith(&q.Future)
@@ -165,49 +201,63 @@ func TestM2_FailedAndNeverRead(t *testing.T) {
 	}
 	for name, fail := range makers {
 		t.Run(name, func(t *testing.T) {
-			r := catchReports(t)
+			r := futuretest.CatchReports(t)
 			err := errors.New("nobody reads this")
 			var f *future.Future[int]
-			unhandledDrop(func() { f = fail(err) })
+			futuretest.Isolate(func() { f = fail(err) })
 			for range 3 {
-				unhandledWant(t, r, err, 0)
+				r.Want(t, err, 0)
 			}
 			if !f.IsDone() {
 				t.Fatal("not done")
 			}
 			f = nil
 			for range 3 {
-				unhandledWant(t, r, err, 1)
+				r.Want(t, err, 1)
 			}
-			if u := coreReportsOf(r, err)[0]; u.Err != err || u.Future == "" {
+			if u := r.Of(err)[0]; u.Err != err || u.Future == "" {
 				t.Fatalf("report %+v; want the error itself, and which future it was", u)
 			}
 		})
 	}
 	t.Run("Several", func(t *testing.T) {
-		r := catchReports(t)
+		r := futuretest.CatchReports(t)
 		err1, err2 := errors.New("first"), errors.New("second")
-		unhandledDrop(func() {
+		futuretest.Isolate(func() {
 			var both [2]future.Promise[int]
 			both[0].SetError(err1)
 			both[1].SetError(err2)
 		})
-		unhandledWant(t, r, err1, 1)
-		unhandledWant(t, r, err2, 1)
+		r.Want(t, err1, 1)
+		r.Want(t, err2, 1)
 	})
-	// A future that is part of a variable is never garbage.
+	// A future inside a global variable is never garbage.
 	t.Run("Global", func(t *testing.T) {
-		r := catchReports(t)
+		r := futuretest.CatchReports(t)
 		err := errors.New("in a global variable")
 		unhandledGlobal.SetError(err)
-		unhandledWant(t, r, err, 0)
+		r.Want(t, err, 0)
 		_ = unhandledGlobal.Err()
 	})
 }
 
 var unhandledGlobal future.Promise[int]
 
-func TestM3_AnyReadHandles(t *testing.T) {
+// Scenario M2
+func TestUnhandled_FailureOfTwoInputs(t *testing.T) {
+	shared := errors.New("failure of two inputs")
+	r := futuretest.CatchReports(t)
+	futuretest.Isolate(func() {
+		ctx := context.Background()
+		same := func(_ context.Context, v int) (int, error) { return v, nil }
+		src := future.FromError[int](shared)
+		future.Gather(future.Then(ctx, src, same), future.Then(ctx, src, same))
+	})
+	r.Want(t, shared, 1)
+}
+
+// Scenario M3
+func TestUnhandled_AnyReadHandles(t *testing.T) {
 	for name, read := range map[string]func(p *future.Promise[int]){
 		"Err":    func(p *future.Promise[int]) { _ = p.Err() },
 		"Result": func(p *future.Promise[int]) { _, _ = p.Result() },
@@ -229,20 +279,20 @@ func TestM3_AnyReadHandles(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := catchReports(t)
+			r := futuretest.CatchReports(t)
 			err := errors.New("read")
-			unhandledDrop(func() {
+			futuretest.Isolate(func() {
 				p := future.NewPromise[int]()
 				p.SetError(err)
 				read(p)
 			})
-			unhandledWant(t, r, err, 0)
+			r.Want(t, err, 0)
 		})
 	}
 	t.Run("BlockedAwait", func(t *testing.T) {
-		r := catchReports(t)
+		r := futuretest.CatchReports(t)
 		err := errors.New("awaited")
-		unhandledDrop(func() {
+		futuretest.Isolate(func() {
 			p := future.NewPromise[int]()
 			var wg sync.WaitGroup
 			wg.Go(func() { _, _ = p.Await(context.Background()) })
@@ -252,11 +302,12 @@ func TestM3_AnyReadHandles(t *testing.T) {
 			p.SetError(err)
 			wg.Wait()
 		})
-		unhandledWant(t, r, err, 0)
+		r.Want(t, err, 0)
 	})
 }
 
-func TestM5_PassiveObservationIsNotReading(t *testing.T) {
+// Scenario M5
+func TestUnhandled_ObservationIsNotReading(t *testing.T) {
 	for name, observe := range map[string]func(p *future.Promise[int]){
 		"Callback": func(p *future.Promise[int]) {
 			p.AddDoneCallback(future.WithExecutor(context.Background(), future.Inline), func(context.Context, *future.Future[int]) {})
@@ -281,21 +332,21 @@ func TestM5_PassiveObservationIsNotReading(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := catchReports(t)
+			r := futuretest.CatchReports(t)
 			err := errors.New("observed")
-			unhandledDrop(func() {
+			futuretest.Isolate(func() {
 				p := future.NewPromise[int]()
 				p.SetError(err)
 				observe(p)
 			})
-			unhandledWant(t, r, err, 1)
+			r.Want(t, err, 1)
 		})
 	}
-	// What looked while there was nothing to see has seen nothing.
+	// A read before the failure does not count as reading it.
 	t.Run("BeforeTheFailure", func(t *testing.T) {
-		r := catchReports(t)
+		r := futuretest.CatchReports(t)
 		err := errors.New("failed later")
-		unhandledDrop(func() {
+		futuretest.Isolate(func() {
 			p := future.NewPromise[int]()
 			_ = p.Err()
 			_, _ = p.Result()
@@ -305,36 +356,70 @@ func TestM5_PassiveObservationIsNotReading(t *testing.T) {
 			p.AddDoneCallback(context.Background(), func(context.Context, *future.Future[int]) {}).Remove()
 			p.SetError(err)
 		})
-		unhandledWant(t, r, err, 1)
+		r.Want(t, err, 1)
 	})
 }
 
-func TestM8_FireAndForget(t *testing.T) {
+// Scenario M5
+func TestUnhandled_WaitIsNotReading(t *testing.T) {
+	for name, observe := range map[string]func(t *testing.T, p *future.Promise[int]){
+		"Wait": func(t *testing.T, p *future.Promise[int]) {
+			done, _, err := future.Wait(context.Background(), future.WhenAllCompleted, &p.Future)
+			if err != nil || len(done) != 1 {
+				t.Errorf("Wait = %v, %v", done, err)
+			}
+		},
+		"WaitFirstFailed": func(t *testing.T, p *future.Promise[int]) {
+			done, _, err := future.Wait[future.Awaitable](context.Background(), future.WhenFirstFailed, p)
+			if err != nil || len(done) != 1 {
+				t.Errorf("Wait = %v, %v", done, err)
+			}
+		},
+		"AsCompleted": func(_ *testing.T, p *future.Promise[int]) {
+			for range future.AsCompleted(context.Background(), &p.Future) {
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := futuretest.CatchReports(t)
+			err := errors.New("nobody reads this")
+			futuretest.Isolate(func() {
+				p := future.NewPromise[int]()
+				p.SetError(err)
+				observe(t, p)
+			})
+			r.Want(t, err, 1)
+		})
+	}
+}
+
+// Scenario M8
+func TestUnhandled_FireAndForget(t *testing.T) {
 	err := errors.New("forgotten")
 	for name, fn := range map[string]func(context.Context) (int, error){
 		"Fails":  func(context.Context) (int, error) { return 0, err },
 		"Panics": func(context.Context) (int, error) { panic(err) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := catchReports(t)
-			unhandledDrop(func() { future.Go(context.Background(), fn) })
-			if !collect(func() bool { return len(coreReportsOf(r, err)) > 0 }) {
+			r := futuretest.CatchReports(t)
+			futuretest.Isolate(func() { future.Go(context.Background(), fn) })
+			if !futuretest.Collect(func() bool { return len(r.Of(err)) > 0 }) {
 				t.Fatal("no report")
 			}
-			unhandledWant(t, r, err, 1)
+			r.Want(t, err, 1)
 		})
 	}
 	t.Run("Goexit", func(t *testing.T) {
-		r := catchReports(t)
-		unhandledDue(t, r)
-		before := len(coreReportsOf(r, future.ErrGoexit))
-		unhandledDrop(func() {
+		r := futuretest.CatchReports(t)
+		r.WaitDue(t)
+		before := len(r.Of(future.ErrGoexit))
+		futuretest.Isolate(func() {
 			future.Go(context.Background(), func(context.Context) (int, error) {
 				runtime.Goexit()
 				return 0, nil
 			})
 		})
-		if !collect(func() bool { return len(coreReportsOf(r, future.ErrGoexit)) > before }) {
+		if !futuretest.Collect(func() bool { return len(r.Of(future.ErrGoexit)) > before }) {
 			t.Fatal("no report")
 		}
 	})
@@ -342,7 +427,7 @@ func TestM8_FireAndForget(t *testing.T) {
 
 func TestUnhandled_Handler(t *testing.T) {
 	drop := func(err error) {
-		unhandledDrop(func() { future.NewPromise[int]().SetError(err) })
+		futuretest.Isolate(func() { future.NewPromise[int]().SetError(err) })
 	}
 	t.Run("PreviousIsReturned", func(t *testing.T) {
 		var calls []string
@@ -370,8 +455,8 @@ func TestUnhandled_Handler(t *testing.T) {
 		}
 	})
 	t.Run("NilSilences", func(t *testing.T) {
-		text := unhandledLog(t)
-		r := catchReports(t)
+		text := captureLog(t)
+		r := futuretest.CatchReports(t)
 		quiet := errors.New("silenced")
 		collecting := future.SetUnhandledHandler(nil)
 		drop(quiet)
@@ -382,15 +467,15 @@ func TestUnhandled_Handler(t *testing.T) {
 			}
 		}
 		future.SetUnhandledHandler(collecting)
-		unhandledDue(t, r)
+		r.WaitDue(t)
 		if strings.Contains(text(), "silenced") {
 			t.Fatalf("logged although silenced: %s", text())
 		}
 	})
 	t.Run("DefaultLogs", func(t *testing.T) {
-		text := unhandledLog(t)
+		text := captureLog(t)
 		drop(errors.New("for the log"))
-		if !collect(func() bool { return strings.Contains(text(), "for the log") }) {
+		if !futuretest.Collect(func() bool { return strings.Contains(text(), "for the log") }) {
 			t.Fatalf("not logged: %s", text())
 		}
 		for line := range strings.Lines(text()) {
@@ -420,15 +505,16 @@ func TestUnhandled_Handler(t *testing.T) {
 			}
 		}
 		drop(boom)
-		if !collect(count(boom)) {
+		if !futuretest.Collect(count(boom)) {
 			t.Fatal("no report")
 		}
 		drop(after)
-		if !collect(count(after)) {
+		if !futuretest.Collect(count(after)) {
 			t.Fatal("no report after the handler panicked")
 		}
 	})
-	// The same for a panic in a callback, whose report is made on the spot: the next callback runs.
+	// The same holds for a panic in a callback, which is reported at once: the next callback still
+	// runs.
 	t.Run("PanicInCallbackReport", func(t *testing.T) {
 		prev := future.SetUnhandledHandler(func(future.Unhandled) { panic("handler") })
 		t.Cleanup(func() { future.SetUnhandledHandler(prev) })
@@ -439,7 +525,8 @@ func TestUnhandled_Handler(t *testing.T) {
 		p.SetResult(1)
 		<-ran
 	})
-	// The handler runs under no lock of the package: it may use futures, and replace itself.
+	// No lock of the package is held while the handler runs: it may use futures, and replace
+	// itself.
 	t.Run("UsesThePackage", func(t *testing.T) {
 		err := errors.New("handled with care")
 		done := make(chan string, 10)
@@ -455,8 +542,8 @@ func TestUnhandled_Handler(t *testing.T) {
 		})
 		t.Cleanup(func() { future.SetUnhandledHandler(prev) })
 		drop(err)
-		if !collect(func() bool { return len(done) == 1 }) {
-			t.Fatal("the handler did not come to its end")
+		if !futuretest.Collect(func() bool { return len(done) == 1 }) {
+			t.Fatal("the handler did not return")
 		}
 		if <-done == "" {
 			t.Fatal("the report does not say which future it was")
@@ -464,12 +551,13 @@ func TestUnhandled_Handler(t *testing.T) {
 	})
 }
 
-// unhandledLog directs slog's default logger into a buffer for the rest of the test, and returns how to read it.
-func unhandledLog(t *testing.T) (text func() string) {
+// captureLog redirects the default logger of package slog to a buffer for the rest of the test, and
+// returns a function that reads the buffer.
+func captureLog(t *testing.T) (text func() string) {
 	var mu sync.Mutex
 	var buf bytes.Buffer
 	prev, out, flags := slog.Default(), log.Writer(), log.Flags()
-	slog.SetDefault(slog.New(slog.NewTextHandler(unhandledWriter(func(p []byte) (int, error) {
+	slog.SetDefault(slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		return buf.Write(p)
@@ -486,9 +574,9 @@ func unhandledLog(t *testing.T) (text func() string) {
 	}
 }
 
-type unhandledWriter func(p []byte) (int, error)
+type writerFunc func(p []byte) (int, error)
 
-func (w unhandledWriter) Write(p []byte) (int, error) { return w(p) }
+func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
 
 // A passedDeadline is a context whose deadline passes when passed is closed.
 type passedDeadline struct {
@@ -505,92 +593,4 @@ func (d passedDeadline) Err() error {
 	default:
 		return nil
 	}
-}
-
-func TestM1_EndOfTheParentIsNoNews(t *testing.T) {
-	detail := errors.New("detail of a deadline")
-	r := catchReports(t)
-	unhandledDrop(func() {
-		passed := make(chan struct{})
-		f := future.Go(passedDeadline{context.Background(), passed}, func(ctx context.Context) (int, error) {
-			close(passed)
-			<-ctx.Done()
-			return 0, fmt.Errorf("%w: %w", ctx.Err(), detail)
-		})
-		<-f.Done()
-		if f.State() != future.Failed {
-			t.Errorf("%v; want it failed", f)
-		}
-	})
-	unhandledWant(t, r, detail, 0)
-}
-
-func TestM2_FailureOfTwoInputs(t *testing.T) {
-	shared := errors.New("failure of two inputs")
-	r := catchReports(t)
-	unhandledDrop(func() {
-		ctx := context.Background()
-		same := func(_ context.Context, v int) (int, error) { return v, nil }
-		src := future.FromError[int](shared)
-		future.Gather(future.Then(ctx, src, same), future.Then(ctx, src, same))
-	})
-	unhandledWant(t, r, shared, 1)
-}
-
-func TestE8_FailedBeforehand(t *testing.T) {
-	first, second := errors.New("first of two that had failed"), errors.New("second of two that had failed")
-	r := catchReports(t)
-	unhandledDrop(func() {
-		g := future.Gather(future.FromError[int](first), future.FromError[int](second))
-		wantFailed(t, g, first)
-	})
-	unhandledWant(t, r, second, 0)
-}
-
-// The cause of a deadline is an answer to it, as that of a cancellation is.
-func TestM1_CauseOfADeadlineIsNoNews(t *testing.T) {
-	cause := errors.New("cause of a deadline")
-	r := catchReports(t)
-	unhandledDrop(func() {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, cause)
-			defer cancel()
-			answer := func(ctx context.Context) (int, error) {
-				<-ctx.Done()
-				return 0, context.Cause(ctx)
-			}
-			read, unread := future.Go(ctx, answer), future.Go(ctx, answer)
-			<-read.Done()
-			<-unread.Done()
-			if err := read.Err(); read.State() != future.Failed || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, cause) {
-				t.Errorf("%v; want it failed, with the deadline and its cause", read)
-			}
-		})
-	})
-	unhandledWant(t, r, cause, 0)
-}
-
-// An answer to the end of the root is one, however deep in tasks the task lies and wherever that end has come to.
-func TestM1_EndOfTheRootIsNoNews(t *testing.T) {
-	cause := errors.New("cause of the end of a root")
-	r := catchReports(t)
-	unhandledDrop(func() {
-		root, cancel := silentParent()
-		var inner *future.Future[int]
-		outer := future.Go(root, func(ctx context.Context) (int, error) {
-			ctx.Done()
-			inner = future.Go(ctx, func(ctx context.Context) (int, error) {
-				ctx.Done()
-				cancel(cause)
-				return 0, root.Err()
-			})
-			<-inner.Done()
-			return 1, nil
-		})
-		<-outer.Done()
-		if inner.State() != future.Cancelled {
-			t.Errorf("%v; want it cancelled", inner)
-		}
-	})
-	unhandledWant(t, r, cause, 0)
 }

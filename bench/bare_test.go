@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 )
 
-// What an expert writes by hand where there is no library: each does just what its
-// scenario needs. None contains panics, and none can be cancelled.
+// This file has the code that an expert writes by hand without a library. It does no more than its
+// scenarios need: it does not recover panics, and its futures cannot be canceled.
 
 type result struct {
 	v   int
 	err error
 }
 
-// A latch is a closed channel and the fields that it publishes.
+// A latch is a channel and the result that closing it publishes.
 type latch struct {
 	done chan struct{}
 	result
@@ -49,7 +49,7 @@ func (l *latch) await(ctx context.Context) (int, error) {
 	}
 }
 
-// A cell is a locked cell with a lazy channel and a list of callbacks.
+// A cell is a value behind a mutex, with a list of callbacks and a channel that is made on demand.
 type cell struct {
 	mu      sync.Mutex
 	settled atomic.Bool
@@ -60,7 +60,7 @@ type cell struct {
 
 var closed = func() chan struct{} { ch := make(chan struct{}); close(ch); return ch }()
 
-// set reports whether it came first. It runs the callbacks.
+// set settles c and runs its callbacks. It reports false if c had settled before.
 func (c *cell) set(v int, err error) bool {
 	c.mu.Lock()
 	if c.settled.Load() {
@@ -111,7 +111,7 @@ func (c *cell) await(ctx context.Context) (int, error) {
 	return c.v, c.err
 }
 
-// onDone calls f when c is settled, at once if it is.
+// onDone calls f once c has settled. If it has already, onDone calls f before it returns.
 func (c *cell) onDone(f func()) {
 	c.mu.Lock()
 	if c.settled.Load() {
@@ -123,7 +123,7 @@ func (c *cell) onDone(f func()) {
 	c.mu.Unlock()
 }
 
-// then is a link of a chain.
+// then returns a cell that settles with the result of fn, or with the error of c.
 func (c *cell) then(fn func(int) (int, error)) *cell {
 	next := new(cell)
 	c.onDone(func() {
@@ -136,7 +136,7 @@ func (c *cell) then(fn func(int) (int, error)) *cell {
 	return next
 }
 
-// workers starts n workers over a channel, which end when it is closed.
+// workers starts n goroutines that receive tasks from a channel, and end when it is closed.
 func workers(n, queue int) chan<- func() {
 	tasks := make(chan func(), queue)
 	for range n {

@@ -20,7 +20,7 @@ import (
 	"github.com/channel-native/future"
 )
 
-// BenchmarkComplete creates a future, completes it and reads it.
+// BenchmarkComplete creates, completes and reads a future.
 func BenchmarkComplete(b *testing.B) {
 	compare(b,
 		loop("future", func(b *testing.B) {
@@ -49,8 +49,8 @@ func BenchmarkComplete(b *testing.B) {
 	)
 }
 
-// BenchmarkReadOutcomesd reads a future that has settled.
-func BenchmarkReadOutcomesd(b *testing.B) {
+// BenchmarkReadSettled reads a future that has settled.
+func BenchmarkReadSettled(b *testing.B) {
 	compare(b,
 		variant{"future", func(b *testing.B) {
 			f, total := future.FromResult(answer), 0
@@ -113,8 +113,8 @@ func moOf(v int) *mo.Future[int] {
 	return mo.NewFuture(func(resolve func(int), _ func(error)) { resolve(v) })
 }
 
-// BenchmarkAwaitOutcomesd awaits a settled future with a context that could end.
-func BenchmarkAwaitOutcomesd(b *testing.B) {
+// BenchmarkAwaitSettled awaits a settled future with a context that can be canceled.
+func BenchmarkAwaitSettled(b *testing.B) {
 	compare(b,
 		variant{"future", func(b *testing.B) {
 			ctx, f, total := cancellable(b), future.FromResult(answer), 0
@@ -142,7 +142,7 @@ func BenchmarkAwaitOutcomesd(b *testing.B) {
 			}
 			check(b, total == answer*b.N)
 		}},
-		variant{"bare-select", func(b *testing.B) { // which tosses a coin if both are ready
+		variant{"bare-select", func(b *testing.B) { // chooses at random if both are ready
 			ctx, l, total := cancellable(b), newLatch(), 0
 			l.set(answer, nil)
 			for range b.N {
@@ -154,7 +154,7 @@ func BenchmarkAwaitOutcomesd(b *testing.B) {
 			}
 			check(b, total == answer*b.N)
 		}},
-		variant{"pond", func(b *testing.B) { // selecting on its Done
+		variant{"pond", func(b *testing.B) { // with a select on Done
 			p, ctx, total := pond.NewResultPool[int](1), cancellable(b), 0
 			defer p.StopAndWait()
 			t := p.Submit(func() int { return answer })
@@ -171,8 +171,8 @@ func BenchmarkAwaitOutcomesd(b *testing.B) {
 	)
 }
 
-// BenchmarkSpawnAwait starts one function and awaits its result; without a context, and with one
-// that could end.
+// BenchmarkSpawnAwait starts one function and awaits its result, without a context and with a
+// context that can be canceled.
 func BenchmarkSpawnAwait(b *testing.B) {
 	b.Run("ctx=none", func(b *testing.B) {
 		ctx := context.Background()
@@ -275,7 +275,7 @@ func BenchmarkSpawnAwait(b *testing.B) {
 				v, err := l.await(ctx)
 				check(b, v == answer && err == nil)
 			}),
-			loop("errgroup", func(b *testing.B) { // which cannot stop waiting, but tells its function to stop
+			loop("errgroup", func(b *testing.B) { // Wait has no context; the function has one
 				g, _ := errgroup.WithContext(ctx)
 				var v int
 				g.Go(func() error { v = answer; return nil })
@@ -292,8 +292,8 @@ func BenchmarkSpawnAwait(b *testing.B) {
 	})
 }
 
-// BenchmarkHandoff plays ping-pong over futures with a goroutine: two of them, and two hand-offs
-// to a parked awaiter, in one operation.
+// BenchmarkHandoff exchanges values with a goroutine. An operation takes two futures, each of which
+// wakes a parked awaiter.
 func BenchmarkHandoff(b *testing.B) {
 	compare(b,
 		variant{"future", func(b *testing.B) {
@@ -345,7 +345,7 @@ func pingPong[F any](b *testing.B, create func() F, set func(F, int), await func
 	for b.Loop() {
 		if next == batch {
 			next = 0
-			pairs = make([]pair, batch) // the other one may still look at the end of the last
+			pairs = make([]pair, batch) // the other goroutine may still read the end of the last batch
 			for i := range pairs {
 				pairs[i] = pair{create(), create()}
 			}
@@ -361,8 +361,8 @@ func pingPong[F any](b *testing.B, create func() F, set func(F, int), await func
 	}
 }
 
-// BenchmarkWaiters settles one future on which n goroutines are parked, and waits until all have
-// the value; starting them is part of it.
+// BenchmarkWaiters starts n goroutines that await one future, settles it, and waits until all have
+// the value.
 func BenchmarkWaiters(b *testing.B) {
 	ctx := cancellable(b)
 	compareSizes(b, func(n int) []variant {
@@ -379,7 +379,7 @@ func BenchmarkWaiters(b *testing.B) {
 				c := new(cell)
 				waiters(b, n, func() (int, error) { return c.await(ctx) }, func() { c.set(answer, nil) })
 			}),
-			loop("samber-mo", func(b *testing.B) { // its waits have no context
+			loop("samber-mo", func(b *testing.B) { // Collect has no context
 				start := make(chan struct{})
 				f := mo.NewFuture(func(resolve func(int), _ func(error)) { <-start; resolve(answer) })
 				waiters(b, n, f.Collect, func() { close(start) })
@@ -406,8 +406,8 @@ func waiters(b *testing.B, n int, await func() (int, error), settle func()) {
 	check(b, total.Load() == int64(n*answer))
 }
 
-// BenchmarkCallbacks registers n callbacks on one future, settles it, and waits until all have run,
-// on another goroutine than that of the settle.
+// BenchmarkCallbacks registers n callbacks on one future, settles it, and waits until all have run
+// on another goroutine.
 func BenchmarkCallbacks(b *testing.B) {
 	ctx := context.Background()
 	compareSizes(b, func(n int) []variant {
@@ -438,7 +438,7 @@ func BenchmarkCallbacks(b *testing.B) {
 				go c.set(answer, nil)
 				check(b, left.wait() == n*answer)
 			}),
-			loop("bare-goroutines", func(b *testing.B) { // one for each callback
+			loop("bare-goroutines", func(b *testing.B) { // a goroutine for each callback
 				var left counter
 				left.expect(n)
 				l := newLatch()
@@ -458,7 +458,7 @@ func BenchmarkCallbacks(b *testing.B) {
 	}, 1, 10, 100, 1000)
 }
 
-// A counter adds up what callbacks saw that run one after the other.
+// A counter adds up the values that callbacks get. The callbacks must run one at a time.
 type counter struct {
 	left, total int
 	done        chan struct{}
@@ -478,7 +478,8 @@ func (c *counter) wait() int {
 	return c.total
 }
 
-// BenchmarkSelect takes a future's channel, settles it, and selects on it beside another channel.
+// BenchmarkSelect gets the channel of a future, settles the future, and selects on this channel and
+// another one.
 func BenchmarkSelect(b *testing.B) {
 	other := make(chan struct{})
 	compare(b,
@@ -528,7 +529,7 @@ func BenchmarkSelect(b *testing.B) {
 	)
 }
 
-// BenchmarkTimeout awaits a future under a timeout that does not fire.
+// BenchmarkTimeout awaits a future with a timeout that does not fire.
 func BenchmarkTimeout(b *testing.B) {
 	ctx := context.Background()
 	compare(b,
@@ -577,13 +578,15 @@ func BenchmarkTimeout(b *testing.B) {
 	)
 }
 
-// BenchmarkContended has 8 goroutines go over 64 futures, each of which one of them settles: all
-// add a callback to each, await each, or race to settle each. n counts all that they do.
+// BenchmarkContended has 8 goroutines work on the same 64 futures. Each goroutine adds a callback to
+// each future, awaits it, or tries to settle it. In the first two, one of the goroutines settles the
+// future. The parameter n counts the actions of all goroutines.
 func BenchmarkContended(b *testing.B) {
 	const goroutines, futs = 8, 64
 	const n = goroutines * futs
 	ctx := context.Background()
-	// each runs do for every goroutine and future, and waits.
+	// each calls do for every future on every goroutine, and waits for all. The argument settles says
+	// whether this goroutine is to settle the future.
 	each := func(do func(i int, settles bool)) {
 		var wg sync.WaitGroup
 		for g := range goroutines {
@@ -618,7 +621,7 @@ func BenchmarkContended(b *testing.B) {
 		compare(b,
 			loop("future-inline", func(b *testing.B) { callbacks(b, future.WithExecutor(ctx, future.Inline)) }),
 			loop("future", func(b *testing.B) { callbacks(b, ctx) }),
-			loop("bare-cell", func(b *testing.B) { // which runs callbacks wherever it is
+			loop("bare-cell", func(b *testing.B) { // runs callbacks on the goroutine that settles
 				cs := make([]cell, futs)
 				var left sync.WaitGroup
 				var total atomic.Int64

@@ -1,19 +1,29 @@
-// Package bench measures the futures library beside what a user would pick instead,
-// and beside what an expert would write by hand, in one run.
+// Package bench compares the futures library with other libraries and with hand-written code,
+// in one run.
 //
-// All of it lives in tests. In this directory,
+// The package consists of benchmarks only. In this directory,
 //
 //	go run ./cmd/report
 //
-// runs the benchmarks several times in shuffled order, and writes BENCHMARKS.md and its charts;
-// with -short it does so in less than a minute, with few sizes, to a temporary directory. The raw
-// results are kept beside it for benchstat:
+// runs them several times in shuffled order and writes BENCHMARKS.md and its charts. With -short
+// it takes less than a minute, measures few sizes, and writes to a temporary directory. The raw
+// results stay in this directory for benchstat:
 //
 //	go tool benchstat -col /lib results.txt
 //
-// Benchmarks are named Scenario/key=value/…/lib=name. In lib, "future" is this library, "bare" and
-// what begins with it is written by hand, and everything else is a rival; "future-group" and the
-// like are this library by another of its doors. Costs are per operation; n is the number of items
-// in one; "ideal" is the work alone. The report has the benchmarks of the library's own module too: they
-// are what the targets were set for.
+// Two more commands measure what does not depend on the load of the machine, or is not a benchmark:
+// cmd/instructions counts instructions per operation, and cmd/buildcost measures build time and
+// binary size per result type.
+//
+// Benchmarks are named Scenario/key=value/…/lib=name. Values of lib are
+//
+//   - future: this library;
+//   - future-group and others with that prefix: another function of this library;
+//   - bare and others with that prefix: hand-written code;
+//   - ideal: the work alone;
+//   - runtime: the operations of the runtime, in BenchmarkFloor;
+//   - all others: rivals.
+//
+// Costs are per operation. The parameter n is the number of items in an operation. The report also
+// includes the benchmarks of the library's own module, for which most targets were set.
 package bench

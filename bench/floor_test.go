@@ -8,7 +8,7 @@ import (
 
 var sink any
 
-// BenchmarkFloor measures what the runtime itself costs here: the physical limits.
+// BenchmarkFloor measures operations of the runtime, which bound the cost of the others from below.
 func BenchmarkFloor(b *testing.B) {
 	measure := func(name string, f func()) {
 		b.Run("what="+name, func(b *testing.B) { compare(b, loop("runtime", func(*testing.B) { f() })) })
@@ -28,8 +28,8 @@ func BenchmarkFloor(b *testing.B) {
 	measure("compare-and-swap", func() { word.CompareAndSwap(0, 0) })
 	measure("atomic-load", func() { word.Load() })
 	var mu sync.Mutex
-	held := 0
-	measure("mutex", func() { mu.Lock(); held++; mu.Unlock() })
+	count := 0
+	measure("mutex", func() { mu.Lock(); count++; mu.Unlock() })
 	ready := make(chan struct{})
 	close(ready)
 	never := make(chan struct{})
@@ -59,7 +59,7 @@ func BenchmarkFloor(b *testing.B) {
 			wg.Wait()
 		}))
 	})
-	b.Run("what=hand-off-twice", func(b *testing.B) { // there and back
+	b.Run("what=hand-off-twice", func(b *testing.B) { // to another goroutine and back
 		compare(b, variant{"runtime", func(b *testing.B) {
 			ping, pong := make(chan int), make(chan int)
 			defer close(ping)

@@ -12,13 +12,13 @@ import (
 	"github.com/channel-native/future"
 )
 
-// order shuffles the libraries of a scenario, so that none has always the same one before it.
-var order = flag.Uint64("order", 0, "seed by which the libraries are shuffled; 0: as written")
+// order shuffles the libraries of a scenario, so that a library does not always follow the same one.
+var order = flag.Uint64("order", 0, "seed for shuffling the libraries; 0 keeps the written order")
 
-// answer is what the tasks come to whose result says nothing else.
+// answer is the result of the tasks whose value does not matter.
 const answer = 42
 
-// A variant is a scenario as one library does it.
+// A variant is the implementation of a scenario with one library.
 type variant struct {
 	lib string
 	run func(b *testing.B)
@@ -38,7 +38,7 @@ func compare(b *testing.B, variants ...variant) {
 	}
 }
 
-// compareSizes runs variants(n) for each n; in short mode for the first two.
+// compareSizes runs variants(n) for each n, in short mode only for the first two.
 func compareSizes(b *testing.B, variants func(n int) []variant, ns ...int) {
 	if testing.Short() {
 		ns = ns[:min(2, len(ns))]
@@ -48,7 +48,7 @@ func compareSizes(b *testing.B, variants func(n int) []variant, ns ...int) {
 	}
 }
 
-// loop is the variant that repeats op.
+// loop returns a variant that repeats op.
 func loop(lib string, op func(b *testing.B)) variant {
 	return variant{lib, func(b *testing.B) {
 		for b.Loop() {
@@ -57,7 +57,7 @@ func loop(lib string, op func(b *testing.B)) variant {
 	}}
 }
 
-// check fails the benchmark unless ok: what returns something wrong is not fast.
+// check fails the benchmark unless ok. The time of a wrong result means nothing.
 func check(b *testing.B, ok bool) {
 	if !ok {
 		wrong(b)
@@ -69,7 +69,7 @@ func wrong(b *testing.B) {
 	b.Fatal("wrong result")
 }
 
-// sumTo is the sum of 0, 1, …, n-1.
+// sumTo returns the sum of 0, 1, …, n-1.
 func sumTo(n int) int { return n * (n - 1) / 2 }
 
 func sum(vs []int) (total int) {
@@ -79,7 +79,7 @@ func sum(vs []int) (total int) {
 	return total
 }
 
-// newPromises returns n promises, and their futures.
+// newPromises returns n promises and their futures.
 func newPromises(n int) ([]*future.Promise[int], []*future.Future[int]) {
 	ps := make([]*future.Promise[int], n)
 	fs := make([]*future.Future[int], n)
@@ -90,13 +90,14 @@ func newPromises(n int) ([]*future.Promise[int], []*future.Future[int]) {
 	return ps, fs
 }
 
-// cancellable is a context that could end, and does not.
+// cancellable returns a context that can be canceled, but does not end during the benchmark.
 func cancellable(b *testing.B) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.Cleanup(cancel)
 	return ctx
 }
 
+// newErrgroup returns an errgroup with a limit; 0 means none.
 func newErrgroup(limit int) *errgroup.Group {
 	g := new(errgroup.Group)
 	if limit > 0 {

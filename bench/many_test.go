@@ -15,7 +15,7 @@ import (
 	"github.com/channel-native/future"
 )
 
-// BenchmarkChain hangs n links on a pending future, settles it, and awaits the last.
+// BenchmarkChain derives a chain of n links from a pending future, settles it, and awaits the last link.
 func BenchmarkChain(b *testing.B) {
 	ctx := context.Background()
 	compareSizes(b, func(n int) []variant {
@@ -40,7 +40,7 @@ func BenchmarkChain(b *testing.B) {
 				v, err := c.await(ctx)
 				check(b, v == n && err == nil)
 			}),
-			loop("bare-goroutines", func(b *testing.B) { // one for each link, and a channel
+			loop("bare-goroutines", func(b *testing.B) { // a goroutine and a channel for each link
 				first := make(chan result, 1)
 				in := first
 				for range n {
@@ -69,8 +69,8 @@ func BenchmarkChain(b *testing.B) {
 	}, 1, 10, 100, 1000)
 }
 
-// BenchmarkGatherOutcomesd gathers the values of n futures that have settled.
-func BenchmarkGatherOutcomesd(b *testing.B) {
+// BenchmarkGatherSettled gathers the values of n futures that have settled.
+func BenchmarkGatherSettled(b *testing.B) {
 	ctx := context.Background()
 	compareSizes(b, func(n int) []variant {
 		return []variant{
@@ -84,7 +84,7 @@ func BenchmarkGatherOutcomesd(b *testing.B) {
 					check(b, err == nil && vs[n-1] == n-1)
 				}
 			}},
-			{"bare-cell", func(b *testing.B) { // a loop
+			{"bare-cell", func(b *testing.B) { // awaits in a loop
 				cs := make([]*cell, n)
 				for i := range cs {
 					cs[i] = new(cell)
@@ -151,7 +151,7 @@ func BenchmarkGatherSpawned(b *testing.B) {
 				}
 				check(b, g.Wait() == nil && sum(vs) == sumTo(n))
 			}),
-			{"future-map", func(b *testing.B) { // eight at a time
+			{"future-map", func(b *testing.B) { // at most eight at a time
 				items := make([]int, n)
 				for i := range items {
 					items[i] = i
@@ -170,7 +170,7 @@ func BenchmarkGatherSpawned(b *testing.B) {
 				wg.Wait()
 				check(b, sum(vs) == sumTo(n))
 			}),
-			loop("bare-channel", func(b *testing.B) { // one for each
+			loop("bare-channel", func(b *testing.B) { // a channel for each
 				chs := make([]chan result, n)
 				for i := range chs {
 					ch := make(chan result, 1)
@@ -278,7 +278,7 @@ func BenchmarkFirst(b *testing.B) {
 				v, err := first.await(ctx)
 				check(b, v == answer && err == nil)
 			}),
-			loop("bare-channel", func(b *testing.B) { // each sends to the one channel, too
+			loop("bare-channel", func(b *testing.B) { // a channel that all send to
 				ls, first := newLatches(n), make(chan *latch, n)
 				l := ls[n/2]
 				l.set(answer, nil)
@@ -300,7 +300,8 @@ func BenchmarkFirst(b *testing.B) {
 	}, 10, 100, 1000)
 }
 
-// BenchmarkFirstLongLived races n futures of which all but one live on, and have been raced before.
+// BenchmarkFirstLongLived awaits the first of n futures again and again. All but one of them stay
+// pending, and are the same each time.
 func BenchmarkFirstLongLived(b *testing.B) {
 	ctx := context.Background()
 	compareSizes(b, func(n int) []variant {
@@ -332,7 +333,7 @@ func BenchmarkFirstLongLived(b *testing.B) {
 					check(b, i == n/2 && l.v == answer)
 				}
 			}},
-			{"bare-goroutines", func(b *testing.B) { // one for each, that is told to stop
+			{"bare-goroutines", func(b *testing.B) { // a goroutine for each, stopped at the end
 				ls := newLatches(n)
 				for b.Loop() {
 					l := newLatch()
@@ -360,7 +361,7 @@ func BenchmarkFirstLongLived(b *testing.B) {
 }
 
 // BenchmarkItems creates n futures, gathers them while they are pending, settles all, and awaits
-// the gathering: what an item costs, and whether more items make it dearer.
+// the result. It shows whether the cost of an item grows with their number.
 func BenchmarkItems(b *testing.B) {
 	ctx := context.Background()
 	compareSizes(b, func(n int) []variant {
@@ -374,7 +375,7 @@ func BenchmarkItems(b *testing.B) {
 				vs, err := all.Await(ctx)
 				check(b, err == nil && sum(vs) == sumTo(n))
 			}),
-			loop("bare-cell", func(b *testing.B) { // settling sends, by callback, to a counter
+			loop("bare-cell", func(b *testing.B) { // a callback on each counts down
 				cs := make([]*cell, n)
 				vs := make([]int, n)
 				all, left := new(cell), n

@@ -13,15 +13,17 @@ import (
 	"github.com/channel-native/future"
 )
 
-// A holding is n pending futures, made and later settled.
-type holding struct {
+// A keeper creates n pending futures, and returns a function that settles them and adds up the
+// values that their readers get.
+type keeper struct {
 	lib    string
 	create func(n int) (settle func() (total int))
 }
 
-// BenchmarkMemory holds n pending futures, and reports the bytes of heap and stack of each (without
-// the pointer to it; and without the runtime's own record of a goroutine, which it keeps for good).
-// They are settled at the end, and have to work. The time is that of the whole, and says little.
+// BenchmarkMemory creates n pending futures and reports the bytes of heap and stack for each. These
+// exclude the pointer to the future, and the runtime's record of a goroutine, which the runtime
+// never frees. In the end the futures are settled and their values checked. The reported time is of
+// the whole benchmark and is of little use.
 func BenchmarkMemory(b *testing.B) {
 	n := 1_000_000
 	if testing.Short() {
@@ -30,10 +32,10 @@ func BenchmarkMemory(b *testing.B) {
 	ctx := cancellable(b)
 	inline := future.WithExecutor(ctx, future.Inline)
 	kinds := []struct {
-		name     string
-		holdings []holding
+		name    string
+		keepers []keeper
 	}{
-		{"bare", []holding{
+		{"bare", []keeper{
 			{"future", futuresWith(func(*future.Promise[int], *tally) {})},
 			{"bare-cell", cellsWith(func(*cell, *tally) {})},
 			{"bare-closed", latchesWith(func(*latch, *tally) {})},
@@ -50,7 +52,7 @@ func BenchmarkMemory(b *testing.B) {
 					return total
 				}
 			}},
-			{"samber-mo", func(n int) func() int { // and the function by which to settle it
+			{"samber-mo", func(n int) func() int { // includes the function that settles it
 				fs := make([]*mo.Future[int], n)
 				settle := make([]func(int), n)
 				for i := range fs {
@@ -68,22 +70,22 @@ func BenchmarkMemory(b *testing.B) {
 				}
 			}},
 		}},
-		{"done", []holding{
+		{"done", []keeper{
 			{"future", futuresWith(func(p *future.Promise[int], _ *tally) { p.Done() })},
 			{"bare-cell", cellsWith(func(c *cell, _ *tally) { c.ready() })},
 			{"bare-closed", latchesWith(func(*latch, *tally) {})},
 		}},
-		{"callback", []holding{
+		{"callback", []keeper{
 			{"future", futuresWith(func(p *future.Promise[int], t *tally) {
 				t.left.Add(1)
 				p.AddDoneCallback(inline, t.called)
 			})},
 			{"bare-cell", cellsWith(func(c *cell, t *tally) {
 				t.left.Add(1)
-				c.onDone(func() { t.see(c.v) }) // has to know whose callback it is
+				c.onDone(func() { t.see(c.v) }) // the callback refers to its cell
 			})},
 		}},
-		{"waiter", []holding{
+		{"waiter", []keeper{
 			{"future", futuresWith(func(p *future.Promise[int], t *tally) { t.wait(ctx, p.Await) })},
 			{"bare-cell", cellsWith(func(c *cell, t *tally) { t.wait(ctx, c.await) })},
 			{"bare-closed", latchesWith(func(l *latch, t *tally) { t.wait(ctx, l.await) })},
@@ -92,26 +94,26 @@ func BenchmarkMemory(b *testing.B) {
 	for _, kind := range kinds {
 		b.Run(fmt.Sprintf("holds=%s/n=%d", kind.name, n), func(b *testing.B) {
 			var vs []variant
-			for _, h := range kind.holdings {
-				vs = append(vs, loop(h.lib, func(b *testing.B) { h.measure(b, n, kind.name == "waiter") }))
+			for _, k := range kind.keepers {
+				vs = append(vs, loop(k.lib, func(b *testing.B) { k.measure(b, n, kind.name == "waiter") }))
 			}
 			compare(b, vs...)
 		})
 	}
 }
 
-func (h holding) measure(b *testing.B, n int, parks bool) {
+func (k keeper) measure(b *testing.B, n int, parks bool) {
 	if parks {
 		park(n)
 	}
 	before := inUse()
-	settle := h.create(n)
+	settle := k.create(n)
 	after := inUse()
 	check(b, settle() == n*answer)
 	b.ReportMetric(float64(int64(after)-int64(before))/float64(n)-8, "B/future")
 }
 
-// park has n goroutines parked at once, and lets them go, so that the runtime has the records of them.
+// park parks n goroutines at the same time and ends them, so that the runtime has records for n goroutines.
 func park(n int) {
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -122,7 +124,7 @@ func park(n int) {
 	wg.Wait()
 }
 
-// inUse is what is live in heap and stacks.
+// inUse returns the bytes of live heap and stacks.
 func inUse() uint64 {
 	runtime.GC()
 	runtime.GC()
@@ -131,11 +133,12 @@ func inUse() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-// A tally awaits what callbacks and waiters do.
+// A tally waits for callbacks and waiters, and adds up the values that they get.
 type tally struct {
-	left, parked sync.WaitGroup
-	total        atomic.Int64
-	called       func(context.Context, *future.Future[int])
+	left   sync.WaitGroup // callbacks and waiters that have not finished
+	parked sync.WaitGroup // waiters that have not started
+	total  atomic.Int64
+	called func(context.Context, *future.Future[int]) // the callback
 }
 
 func newTally() *tally {
@@ -152,7 +155,7 @@ func (t *tally) see(v int) {
 	t.left.Done()
 }
 
-// wait parks a goroutine in await.
+// wait starts a goroutine that awaits.
 func (t *tally) wait(ctx context.Context, await func(context.Context) (int, error)) {
 	t.parked.Add(1)
 	t.left.Go(func() {
@@ -162,8 +165,8 @@ func (t *tally) wait(ctx context.Context, await func(context.Context) (int, erro
 	})
 }
 
-// settled waits until all have done their part, and returns the total, as waiters and
-// callbacks saw it if there are any.
+// settled waits for all callbacks and waiters, and returns the total of the values that they got.
+// Without any, it returns total.
 func (t *tally) settled(total int) int {
 	t.left.Wait()
 	if seen := int(t.total.Load()); seen != 0 {
@@ -172,7 +175,7 @@ func (t *tally) settled(total int) int {
 	return total
 }
 
-// hold makes n of what create makes, with what with adds.
+// hold returns the create function of a keeper. It calls create n times, and with on each result.
 func hold[F any](create func() *F, with func(*F, *tally), settle func(*F) int) func(n int) func() int {
 	return func(n int) func() int {
 		t := newTally()

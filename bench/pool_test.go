@@ -18,16 +18,17 @@ import (
 	"github.com/channel-native/future/pool"
 )
 
-// poolQueue is how many tasks may wait where a pool has a bound: the default of ours.
+// poolQueue is the queue length of the pools that have a bound. It is the default of package pool.
 const poolQueue = 1024
 
-// A batch runs n tasks, and waits for them.
+// A batch runs n tasks and waits for them.
 type batch func(n int)
 
-// A gathering runs n tasks, and returns their results, in any order.
+// A gathering runs n tasks and returns their results in any order.
 type gathering func(n int) []int
 
-// pooled are the pools that have workers of their own: open makes one, of so many workers, and returns how to submit to it.
+// pooled lists the pools with long-lived workers. The function open creates a pool
+// with the given number of workers and returns its submit function.
 var pooled = []struct {
 	lib  string
 	open func(b *testing.B, workers int) (submit func(func()))
@@ -82,7 +83,7 @@ func newPool(b *testing.B, workers int) *pool.Pool {
 	return p
 }
 
-// withoutResults are all ways to run n tasks that return nothing.
+// withoutResults returns the variants that run tasks without results.
 func withoutResults(workers, tasks int, work func()) []variant {
 	var vs []variant
 	for _, p := range pooled {
@@ -100,7 +101,7 @@ func withoutResults(workers, tasks int, work func()) []variant {
 		}))
 	}
 	return append(vs,
-		batches("bare-semaphore", tasks, func(*testing.B) batch { // a goroutine for each
+		batches("bare-semaphore", tasks, func(*testing.B) batch { // a goroutine for each task
 			return func(n int) {
 				var wg sync.WaitGroup
 				slots := make(chan struct{}, workers)
@@ -111,7 +112,7 @@ func withoutResults(workers, tasks int, work func()) []variant {
 				wg.Wait()
 			}
 		}),
-		// These wait by themselves; the WaitGroup is what proves that all have run.
+		// These wait by themselves. The WaitGroup proves that all tasks have run.
 		batches("errgroup", tasks, func(*testing.B) batch {
 			return func(n int) {
 				var wg sync.WaitGroup
@@ -141,11 +142,11 @@ func withoutResults(workers, tasks int, work func()) []variant {
 	)
 }
 
-// withResults are all ways to run n tasks and to have their results.
+// withResults returns the variants that run tasks and collect their results.
 func withResults(workers, tasks int, work func()) []variant {
 	var vs []variant
 	for _, p := range pooled {
-		if p.lib == "future" || p.lib == "pond" { // have results of their own
+		if p.lib == "future" || p.lib == "pond" { // these have results of their own, below
 			continue
 		}
 		vs = append(vs, gatherings(p.lib, tasks, func(b *testing.B) gathering {
@@ -223,7 +224,7 @@ func withResults(workers, tasks int, work func()) []variant {
 	)
 }
 
-// ideal is the work alone, on all processors, with nothing to share.
+// ideal returns the variant that does the work alone, on all processors, without shared state.
 func ideal(tasks int, work func()) variant {
 	return batches("ideal", tasks, func(*testing.B) batch {
 		return func(n int) {
@@ -241,18 +242,18 @@ func ideal(tasks int, work func()) variant {
 	})
 }
 
-// batches is the variant that runs so many tasks in one operation.
+// batches returns a variant whose operation runs the given number of tasks.
 func batches(lib string, tasks int, open func(*testing.B) batch) variant {
 	return variant{lib, func(b *testing.B) {
 		run := open(b)
-		run(tasks) // workers are started on demand
+		run(tasks) // starts the workers
 		for b.Loop() {
 			run(tasks)
 		}
 	}}
 }
 
-// gatherings is batches, with results to check.
+// gatherings is like batches, and checks the results.
 func gatherings(lib string, tasks int, open func(*testing.B) gathering) variant {
 	return variant{lib, func(b *testing.B) {
 		run := open(b)
@@ -263,7 +264,7 @@ func gatherings(lib string, tasks int, open func(*testing.B) gathering) variant 
 	}}
 }
 
-// BenchmarkPool submits n tasks from one goroutine, and waits for them.
+// BenchmarkPool submits n tasks from one goroutine and waits for them.
 func BenchmarkPool(b *testing.B) {
 	tasks := []struct {
 		name  string
@@ -297,7 +298,7 @@ func BenchmarkPool(b *testing.B) {
 	}
 }
 
-// microsecond returns a function that computes for a microsecond, on a machine as it is now.
+// microsecond returns a function that computes for a microsecond at the current speed of the machine.
 var microsecond = sync.OnceValue(func() func() {
 	spin := func(rounds int) uint64 {
 		x := uint64(rounds) | 1

@@ -18,16 +18,14 @@ import (
 	"github.com/channel-native/future"
 )
 
-// The same random sequences are run by CPython's asyncio and by this library, and
-// compared after each operation: what it returned, the state, value and error of each
-// future, which callbacks were called in which order and what they saw, and what
-// those who wait were told.
-//
-// The deliberate differences, all of them, are in agree.
+// CPython's asyncio and this library perform the same random sequences of operations, and
+// are compared after each operation: its result, the state, value and error of each
+// future, the calls of callbacks, their order and what they observed, and the results of
+// Wait. The complete list of deliberate differences is at agree.
 func TestAsyncioOracle(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("python3 is not on this machine: there is no asyncio to compare with")
+		t.Skip("python3 is not installed")
 	}
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -64,7 +62,7 @@ func TestAsyncioOracle(t *testing.T) {
 	}
 }
 
-// An oracleOp is a method of the script's Sequence and its arguments.
+// An oracleOp is the name of a method of Sequence in asyncio_oracle.py, and its arguments.
 type oracleOp []any
 
 func (op oracleOp) name() string  { return op[0].(string) }
@@ -76,17 +74,18 @@ func (op oracleOp) from(i int) (is []int) {
 	return is
 }
 
+// An oracleSeen is what was observed after an operation.
 type oracleSeen struct {
 	Returned string
 	States   []string
-	Calls    [][2]any // number of the callback, state that it saw
+	Calls    [][2]any // the number of the callback and the state that it observed
 	Waits    []string
 }
 
-// randomOracleOps makes a sequence in which all arguments exist. A gather, having
-// another type here, is not the input of another; waits are for promises.
+// randomOracleOps returns a sequence whose arguments all exist. Gathers are not inputs of
+// others, because their type is another one here, and only promises are waited for.
 func randomOracleOps(rnd *rand.Rand) (ops []oracleOp) {
-	var promises, sources []int // sources: promises and shields
+	var promises, sources []int // sources are promises and shields
 	futures, callbacks := 0, 0
 	add := func(name string, args ...any) { ops = append(ops, append(oracleOp{name}, args...)) }
 	some := func(from []int) (is []any) {
@@ -134,29 +133,30 @@ func randomOracleOps(rnd *rand.Rand) (ops []oracleOp) {
 	return ops
 }
 
+// An oracleRun performs a sequence on this library.
 type oracleRun struct {
 	handles   []*handle
-	futures   []*future.Future[int]
+	futures   []*intFuture // nil for gathers
 	promises  map[int]*future.Promise[int]
 	callbacks []*future.Callback
 	on        []int // the future of each callback
 	calls     [][2]any
 	waits     []string
-	loop      context.Context // with the counterpart of an event loop
+	loop      context.Context // its executor is serial, as an event loop is
 	end       context.CancelFunc
-	kinds     []string     // what made each future
-	ended     map[int]bool // gathers that were cancelled
-	shielded  map[int]bool // shields, and gathers of some
+	ops       []string     // the operation that made each future
+	cancelled map[int]bool // gathers that were canceled by an operation
+	shielded  map[int]bool // shields, and gathers with a shield among their inputs
 }
 
 func compareWithOracle(ops []oracleOp, theirs []oracleSeen) error {
 	ctx, end := context.WithCancel(context.Background())
 	r := &oracleRun{
-		promises: map[int]*future.Promise[int]{},
-		loop:     future.WithExecutor(ctx, future.NewSerial(future.Goroutines)),
-		end:      end,
-		ended:    map[int]bool{},
-		shielded: map[int]bool{},
+		promises:  map[int]*future.Promise[int]{},
+		loop:      future.WithExecutor(ctx, future.NewSerial(future.Goroutines)),
+		end:       end,
+		cancelled: map[int]bool{},
+		shielded:  map[int]bool{},
 	}
 	defer synctest.Wait()
 	defer r.end()
@@ -169,7 +169,7 @@ func compareWithOracle(ops []oracleOp, theirs []oracleSeen) error {
 		}
 		ours.Calls, ours.Waits = r.calls, slices.Clone(r.waits)
 		if !r.agree(op, ours, theirs[i]) {
-			return fmt.Errorf("they differ after %v\nours:    %v\nasyncio: %v", ops[:i+1], ours, theirs[i])
+			return fmt.Errorf("different after %v\nours:    %v\nasyncio: %v", ops[:i+1], ours, theirs[i])
 		}
 	}
 	return nil
@@ -184,7 +184,7 @@ func (r *oracleRun) do(op oracleOp) string {
 	case "set_result":
 		return describe(r.promises[op.arg(0)].SetResult(op.arg(1)))
 	case "set_exception":
-		err := error(numbered(op[2].(string)))
+		err := error(textError(op[2].(string)))
 		if op[2] == "cancelled" {
 			err = future.ErrCancelled
 		}
@@ -193,10 +193,10 @@ func (r *oracleRun) do(op oracleOp) string {
 		i := op.arg(0)
 		var cause error
 		if op[2] != "" {
-			cause = numbered(op[2].(string))
+			cause = textError(op[2].(string))
 		}
 		ok := r.handles[i].CancelCause(cause)
-		r.ended[i] = r.ended[i] || ok && r.kinds[i] == "gather"
+		r.cancelled[i] = r.cancelled[i] || ok && r.ops[i] == "gather"
 		return fmt.Sprint(ok)
 	case "add_done_callback":
 		n := len(r.callbacks)
@@ -212,14 +212,14 @@ func (r *oracleRun) do(op oracleOp) string {
 	case "gather":
 		r.shielded[len(r.handles)] = slices.ContainsFunc(op.from(1), func(i int) bool { return r.shielded[i] })
 		if op[1].(bool) {
-			addOther(r, op, future.Outcomes(pickAll(r.futures, op.from(1))...), func(o future.Outcome[int]) string {
+			addGather(r, op, future.Outcomes(pickAll(r.futures, op.from(1))...), func(o future.Outcome[int]) string {
 				if o.Err != nil {
 					return describe(o.Err)
 				}
 				return fmt.Sprint(o.Value)
 			})
 		} else {
-			addOther(r, op, future.Gather(pickAll(r.futures, op.from(1))...), func(v int) string { return fmt.Sprint(v) })
+			addGather(r, op, future.Gather(pickAll(r.futures, op.from(1))...), func(v int) string { return fmt.Sprint(v) })
 		}
 	case "wait":
 		r.wait(future.When(op.arg(0)), op.from(1))
@@ -227,13 +227,13 @@ func (r *oracleRun) do(op oracleOp) string {
 	return ""
 }
 
-func (r *oracleRun) add(op oracleOp, f *future.Future[int]) {
+func (r *oracleRun) add(op oracleOp, f *intFuture) {
 	r.futures = append(r.futures, f)
 	r.handles = append(r.handles, handleOf(f, func(v int) string { return fmt.Sprint(v) }))
-	r.kinds = append(r.kinds, op.name())
+	r.ops = append(r.ops, op.name())
 }
 
-func addOther[T any](r *oracleRun, op oracleOp, f *future.Future[[]T], show func(T) string) {
+func addGather[T any](r *oracleRun, op oracleOp, f *future.Future[[]T], show func(T) string) {
 	r.futures = append(r.futures, nil)
 	r.handles = append(r.handles, handleOf(f, func(vs []T) string {
 		parts := make([]string, len(vs))
@@ -242,7 +242,7 @@ func addOther[T any](r *oracleRun, op oracleOp, f *future.Future[[]T], show func
 		}
 		return "[" + strings.Join(parts, " ") + "]"
 	}))
-	r.kinds = append(r.kinds, op.name())
+	r.ops = append(r.ops, op.name())
 }
 
 func pickAll[T any](from []T, is []int) (ts []T) {
@@ -263,8 +263,8 @@ func (r *oracleRun) wait(when future.When, of []int) {
 	}()
 }
 
-// numbers shows a set of futures as Python does.
-func (r *oracleRun) numbers(fs []*future.Future[int]) string {
+// numbers returns the numbers of fs, in the format of a Python list.
+func (r *oracleRun) numbers(fs []*intFuture) string {
 	var is []int
 	for _, f := range fs {
 		is = append(is, slices.Index(r.futures, f))
@@ -273,20 +273,21 @@ func (r *oracleRun) numbers(fs []*future.Future[int]) string {
 	return strings.ReplaceAll(fmt.Sprint(is), " ", ", ")
 }
 
-// agree reports whether what was seen after op is the same but for the deliberate
+// agree reports whether ours and theirs are the same after op, apart from the deliberate
 // differences:
 //
-//  1. A gather that is cancelled is cancelled, for the cause given. In asyncio it fails
+//  1. Cancelling a gather makes it canceled, with the cause given. In asyncio it fails
 //     with the CancelledError of one of its inputs, and its cancelled() is False.
-//  2. It is so at once, so that its callbacks come before those of its inputs; in
-//     asyncio they come after. Those of one future are in the same order.
-//  3. The cause of a cancellation passes a shield. In asyncio the message is lost there.
-//  4. A settled future refuses to settle with an error that Is ErrInvalidState, and
-//     Remove reports a bool; asyncio raises InvalidStateError, and counts. (The script
-//     and describe bring these to one text.)
+//  2. A canceled gather settles at once, so its callbacks come before those of its inputs.
+//     In asyncio they come after. Those of one future are in the same order.
+//  3. The cause of a cancellation passes through a shield. In asyncio the message is lost
+//     there.
+//  4. A settled future refuses another outcome with an error that Is ErrInvalidState, and
+//     Remove returns a bool. asyncio raises InvalidStateError, and returns a count. The
+//     script and describe convert both to the same text.
 //
-// What asyncio can do and the types forbid here (to complete a gather or a shield) is
-// not in the sequences.
+// The sequences do not complete gathers or shields, which asyncio permits and the types
+// forbid here.
 func (r *oracleRun) agree(op oracleOp, ours, theirs oracleSeen) bool {
 	if ours.Returned != theirs.Returned || !slices.Equal(ours.Waits, theirs.Waits) ||
 		len(ours.States) != len(theirs.States) || len(ours.Calls) != len(theirs.Calls) {
@@ -298,7 +299,7 @@ func (r *oracleRun) agree(op oracleOp, ours, theirs oracleSeen) bool {
 		}
 	}
 	ourCalls, theirCalls := ours.Calls, theirs.Calls
-	if op.name() == "cancel" && r.kinds[op.arg(0)] == "gather" { // 2
+	if op.name() == "cancel" && r.ops[op.arg(0)] == "gather" { // 2
 		ourCalls, theirCalls = r.byFuture(ourCalls), r.byFuture(theirCalls)
 	}
 	for i := range ourCalls {
@@ -311,16 +312,17 @@ func (r *oracleRun) agree(op oracleOp, ours, theirs oracleSeen) bool {
 	return true
 }
 
-// sameState compares two states of future i.
+// sameState reports whether ours and theirs, states of future i, are the same, apart from
+// the differences 1 and 3.
 func (r *oracleRun) sameState(i int, ours, theirs string) bool {
-	if r.ended[i] { // 1
+	if r.cancelled[i] { // 1
 		return strings.HasPrefix(ours, "cancelled ") &&
 			(strings.HasPrefix(theirs, "failed cancelled") || strings.HasPrefix(theirs, "failed (cancelled "))
 	}
 	if ours == theirs {
 		return true
 	}
-	// 3: what has gone through a shield has lost its cause there.
+	// 3
 	for _, cause := range []string{"M1", "M2"} {
 		full := "(cancelled " + cause + ")"
 		ours = strings.ReplaceAll(ours, full, "cancelled")
@@ -329,7 +331,7 @@ func (r *oracleRun) sameState(i int, ours, theirs string) bool {
 	return ours == theirs && r.shielded[i]
 }
 
-// byFuture sorts calls by the future, and leaves those of one in their order.
+// byFuture returns calls sorted by future. The order of the calls of one future stays.
 func (r *oracleRun) byFuture(calls [][2]any) [][2]any {
 	calls = slices.Clone(calls)
 	slices.SortStableFunc(calls, func(a, b [2]any) int {

@@ -10,7 +10,7 @@ import (
 	"github.com/channel-native/future"
 )
 
-func TestErrgroup(t *testing.T) {
+func TestErrgroupWaitSettlesFuture(t *testing.T) {
 	ctx := clientContext(t)
 	g, gctx := errgroup.WithContext(ctx)
 	results := make([]int, 10)
@@ -29,7 +29,7 @@ func TestErrgroup(t *testing.T) {
 	}
 }
 
-func TestErrgroupFails(t *testing.T) {
+func TestErrgroupErrorPassesUnchanged(t *testing.T) {
 	ctx := clientContext(t)
 	failure := errors.New("failure")
 	g, gctx := errgroup.WithContext(ctx)
@@ -48,8 +48,9 @@ func TestErrgroupFails(t *testing.T) {
 	}
 }
 
-// Cancelling does not reach the group. Once its Wait has begun, what that says is what counts.
-func TestErrgroupCancelled(t *testing.T) {
+// Canceling the future of an errgroup does not affect the group. Once Wait of the group has
+// begun, the outcome is that of Wait.
+func TestErrgroupIgnoresCancellation(t *testing.T) {
 	ctx := clientContext(t)
 	failure := errors.New("failure")
 	release := future.NewPromise[struct{}]()
@@ -64,7 +65,7 @@ func TestErrgroupCancelled(t *testing.T) {
 	cancel()
 	mustFail(ctx, t, bounded, future.Cancelled)
 	f.Cancel()
-	early := f.Cancelled() // before Wait
+	early := f.Cancelled() // Wait had not begun
 	_ = release.SetResult(struct{}{})
 	if _, err := f.Await(ctx); !early && err != failure || early && !errors.Is(err, future.ErrCancelled) {
 		t.Fatalf("%v: error %v", f, err)
@@ -74,8 +75,9 @@ func TestErrgroupCancelled(t *testing.T) {
 	}
 }
 
-// An errgroup whose functions await futures: the first failure cancels what the others wait for.
-func TestErrgroupOfFutures(t *testing.T) {
+// The functions of an errgroup await futures. The first failure ends the context of the
+// group, which cancels the futures.
+func TestErrgroupFailureCancelsFutures(t *testing.T) {
 	ctx := clientContext(t)
 	failure := errors.New("failure")
 	g, gctx := errgroup.WithContext(ctx)

@@ -18,7 +18,8 @@ import (
 
 const childEnv = "FUTURE_CONFORMANCE_CHILD"
 
-// TestExecChild is the command that the others run. By itself it does nothing.
+// TestExecChild is the command that the other tests run. Without the environment variable
+// it does nothing.
 func TestExecChild(*testing.T) {
 	switch os.Getenv(childEnv) {
 	case "print":
@@ -33,23 +34,25 @@ func TestExecChild(*testing.T) {
 	}
 }
 
-func child(ctx context.Context, t *testing.T, what string) *exec.Cmd {
+// child returns a command whose behavior is one of the cases of TestExecChild.
+func child(ctx context.Context, t *testing.T, behavior string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(ctx, exe, "-test.run=^TestExecChild$")
-	cmd.Env = append(os.Environ(), childEnv+"="+what, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), childEnv+"="+behavior, "GORACE=atexit_sleep_ms=0")
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
 
-// run adapts a command. Of one that was killed because its context ended, Run says "signal: killed"
-// and no more. Without the context's error beside it, the future would be Failed instead of Cancelled.
-func run(ctx context.Context, t *testing.T, what string, stdout io.Writer) *future.Future[*os.ProcessState] {
+// run adapts a command. If the command is killed because its context has ended, the error of
+// Run is only "signal: killed". run joins the error of the context, or the future would be
+// Failed instead of Cancelled.
+func run(ctx context.Context, t *testing.T, behavior string, stdout io.Writer) *future.Future[*os.ProcessState] {
 	return future.Go(ctx, func(ctx context.Context) (*os.ProcessState, error) {
-		cmd := child(ctx, t, what)
+		cmd := child(ctx, t, behavior)
 		cmd.Stdout = stdout
 		err := cmd.Run()
 		if err != nil && ctx.Err() != nil {
@@ -59,7 +62,7 @@ func run(ctx context.Context, t *testing.T, what string, stdout io.Writer) *futu
 	})
 }
 
-// hang returns the future of a command that never ends, and is running.
+// hang starts a command that never ends. It returns once the command is running.
 func hang(ctx context.Context, t *testing.T) *future.Future[*os.ProcessState] {
 	t.Helper()
 	r, w := io.Pipe()
@@ -69,12 +72,12 @@ func hang(ctx context.Context, t *testing.T) *future.Future[*os.ProcessState] {
 		return bufio.NewReader(r).ReadString('\n')
 	}))
 	if strings.TrimSpace(line) != "ready" {
-		t.Fatalf("the child says %q", line)
+		t.Fatalf("the child printed %q", line)
 	}
 	return f
 }
 
-func TestExecRun(t *testing.T) {
+func TestExecOutput(t *testing.T) {
 	ctx := clientContext(t)
 	futs := make([]*future.Future[string], 3)
 	for i := range futs {
@@ -89,7 +92,7 @@ func TestExecRun(t *testing.T) {
 	}
 }
 
-func TestExecFails(t *testing.T) {
+func TestExecErrors(t *testing.T) {
 	ctx := clientContext(t)
 	var exit *exec.ExitError
 	if err := mustFail(ctx, t, run(ctx, t, "fail", nil), future.Failed); !errors.As(err, &exit) || exit.ExitCode() != 3 {
@@ -100,8 +103,9 @@ func TestExecFails(t *testing.T) {
 	}), future.Failed, os.ErrNotExist)
 }
 
-// Cancelling kills. The future of the command is done when the process is gone, and says why.
-func TestExecCancelled(t *testing.T) {
+// Canceling the future of a command kills the process. The future settles once the process
+// is gone, with an error that has the cause and the exit status.
+func TestExecCancellationKills(t *testing.T) {
 	ctx := clientContext(t)
 	reason := errors.New("reason")
 	var exit *exec.ExitError
@@ -111,9 +115,9 @@ func TestExecCancelled(t *testing.T) {
 	}
 	err := mustFail(ctx, t, f, future.Cancelled, future.ErrCancelled, context.Canceled, reason)
 	if !errors.As(err, &exit) || exit.Success() {
-		t.Fatalf("error %v; want it to tell of the kill", err)
+		t.Fatalf("error %v; want the exit status of a killed process", err)
 	}
-	if err := killed(exit); err != nil {
+	if err := checkGone(exit); err != nil {
 		t.Fatal(err)
 	}
 
@@ -129,10 +133,11 @@ func TestExecCancelled(t *testing.T) {
 	}
 }
 
-func killed(exit *exec.ExitError) error {
+// checkGone returns an error if the process of exit still exists.
+func checkGone(exit *exec.ExitError) error {
 	p, err := os.FindProcess(exit.Pid())
 	if err != nil {
-		return nil // Windows finds only what lives
+		return nil // Windows finds only processes that exist
 	}
 	defer p.Release()
 	if err := p.Signal(os.Kill); !errors.Is(err, os.ErrProcessDone) {
@@ -141,8 +146,8 @@ func killed(exit *exec.ExitError) error {
 	return nil
 }
 
-// A timeout settles on time; the command itself is killed, and done a little later.
-func TestExecTimeout(t *testing.T) {
+// WithTimeout settles on time. The command is killed, and its future settles a little later.
+func TestExecTimeoutKills(t *testing.T) {
 	ctx := clientContext(t)
 	f := hang(ctx, t)
 	mustFail(ctx, t, future.WithTimeout(f, 10*time.Millisecond), future.Failed, future.ErrTimeout)

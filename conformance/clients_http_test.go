@@ -12,7 +12,7 @@ import (
 	"github.com/channel-native/future"
 )
 
-// request returns a response with a body that is still to be read.
+// request returns a response whose body has not been read.
 func request(ctx context.Context, c *http.Client, url string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -33,13 +33,13 @@ func text(ctx context.Context, resp *future.Future[*http.Response]) *future.Futu
 	})
 }
 
-// A slowServer sends the first half of a body at once, and the second when it is told to,
-// or, at /headers, nothing at all.
+// A slowServer sends the first half of a body at once, and the second half when rest is
+// closed. For the path /headers it sends not even the headers before that.
 type slowServer struct {
 	*httptest.Server
 	rest chan struct{}         // closed to send the second half
-	gone future.Promise[error] // why a request ended that got no second half
-	seen chan struct{}         // one value for each request
+	gone future.Promise[error] // the context error of a request that ended before rest was closed
+	seen chan struct{}         // receives a value for each request
 }
 
 func startSlowServer(t *testing.T) *slowServer {
@@ -61,7 +61,8 @@ func startSlowServer(t *testing.T) *slowServer {
 	return s
 }
 
-// The body is read after the task has returned, its future is done, and its parent has ended.
+// The body of a response can be read after the function of the task has returned and the
+// parent context has ended.
 func TestHTTPBodyOutlivesTask(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
@@ -72,7 +73,7 @@ func TestHTTPBodyOutlivesTask(t *testing.T) {
 		t.Fatal("cancelled a future that is done")
 	}
 	cancel()
-	must(ctx, t, future.After(context.Background(), 5*time.Millisecond)) // for what would be cut off now
+	must(ctx, t, future.After(context.Background(), 5*time.Millisecond)) // time for the body to be cut off, if the context had ended
 	close(s.rest)
 	if body := must(ctx, t, text(ctx, f)); body != "first second" {
 		t.Fatalf("body %q", body)
@@ -82,7 +83,8 @@ func TestHTTPBodyOutlivesTask(t *testing.T) {
 	}
 }
 
-// Nor does winning a hedge, or being in time, end the context of the response.
+// The body of a response can be read after its attempt has won a Hedge and its WithTimeout
+// has settled.
 func TestHTTPBodyOutlivesCombinators(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
@@ -95,7 +97,7 @@ func TestHTTPBodyOutlivesCombinators(t *testing.T) {
 	})
 	resp := future.WithTimeout(hedged, 10*time.Second)
 	must(ctx, t, resp)
-	must(ctx, t, &s.gone.Future) // the server has seen the loser go
+	must(ctx, t, &s.gone.Future) // the request of the losing attempt has ended
 	close(s.rest)
 	if body := must(ctx, t, text(ctx, resp)); body != "first second" {
 		t.Fatalf("body %q", body)
@@ -133,13 +135,13 @@ func TestHTTPBodyTruncated(t *testing.T) {
 	}
 }
 
-func TestHTTPCancelled(t *testing.T) {
+func TestHTTPCancellationReachesServer(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
 	f := get(ctx, s.Client(), s.URL+"/headers")
 	body := text(ctx, f)
 	must(ctx, t, future.WrapFuture[struct{}](ctx, s.seen))
-	body.Cancel() // travels to the request, and over the wire
+	body.Cancel() // cancels the request, which the server notices
 	mustFail(ctx, t, body, future.Cancelled)
 	mustFail(ctx, t, f, future.Cancelled, context.Canceled)
 	if err := must(ctx, t, &s.gone.Future); !errors.Is(err, context.Canceled) {
@@ -147,7 +149,7 @@ func TestHTTPCancelled(t *testing.T) {
 	}
 }
 
-func TestHTTPTimeout(t *testing.T) {
+func TestHTTPTimeoutEndsRequest(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
 	f := get(ctx, s.Client(), s.URL+"/headers")
@@ -161,8 +163,8 @@ func TestHTTPTimeout(t *testing.T) {
 	mustFail(ctx, t, get(short, s.Client(), s.URL+"/headers"), future.Failed, context.DeadlineExceeded)
 }
 
-// net/http answers the end of its context with the cause of that, not with context.Canceled.
-func TestHTTPCancelledWithCause(t *testing.T) {
+// When the context of a request ends, net/http returns the cause, not context.Canceled.
+func TestHTTPErrorIsCause(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
 	reason := errors.New("reason")
@@ -185,7 +187,7 @@ func TestHTTPCancelledWithCause(t *testing.T) {
 	}
 }
 
-func TestHTTPServerGone(t *testing.T) {
+func TestHTTPConnectionsClosed(t *testing.T) {
 	ctx := clientContext(t)
 	s := startSlowServer(t)
 	f := get(ctx, s.Client(), s.URL+"/headers")

@@ -18,7 +18,8 @@ import (
 	"github.com/channel-native/future"
 )
 
-// unanswered makes the broker acknowledge nothing that is published to "unanswered".
+// The hook unanswered makes the broker leave messages to the topic "unanswered"
+// unacknowledged.
 type unanswered struct{ broker.HookBase }
 
 func (*unanswered) ID() string           { return "unanswered" }
@@ -30,7 +31,7 @@ func (*unanswered) OnPublish(_ *broker.Client, pk packets.Packet) (packets.Packe
 	return pk, nil
 }
 
-// startMQTT starts a broker and returns its address and what stops it.
+// startMQTT starts a broker. The test stops it at its end, if not before.
 func startMQTT(t *testing.T) (address string, stop func()) {
 	t.Helper()
 	b := broker.New(&broker.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
@@ -57,9 +58,9 @@ func startMQTT(t *testing.T) (address string, stop func()) {
 	return l.Address(), stop
 }
 
-// token adapts an MQTT token, which closes a channel and has an error then.
+// token adapts an MQTT token, which closes a channel once its error is set.
 func token[T mqtt.Token](ctx context.Context, tok T) *future.Future[T] {
-	return closing(ctx, tok.Done(), func() (T, error) { return tok, tok.Error() })
+	return fromDone(ctx, tok.Done(), func() (T, error) { return tok, tok.Error() })
 }
 
 func mqttClient(t *testing.T, address string) mqtt.Client {
@@ -95,14 +96,14 @@ func TestMQTTPublish(t *testing.T) {
 	}
 }
 
-func TestMQTTNoBroker(t *testing.T) {
+func TestMQTTConnectFails(t *testing.T) {
 	ctx := clientContext(t)
 	address, stop := startMQTT(t)
 	stop()
 	mustFail(ctx, t, token(ctx, mqttClient(t, address).Connect()), future.Failed)
 }
 
-func TestMQTTBrokerGone(t *testing.T) {
+func TestMQTTBrokerStops(t *testing.T) {
 	ctx := clientContext(t)
 	address, stop := startMQTT(t)
 	c := mqttClient(t, address)
@@ -139,8 +140,8 @@ func TestMQTTContextEnds(t *testing.T) {
 	mustFail(ctx, t, f, future.Cancelled, future.ErrCancelled, reason)
 }
 
-// WrapFuture takes a channel for what it is: of one that is only ever closed there is no value.
-func TestMQTTTokenIsNoChannelOfValues(t *testing.T) {
+// The Done channel of a token is closed without a value, so WrapFuture of it fails.
+func TestMQTTDoneChannelHasNoValue(t *testing.T) {
 	ctx := clientContext(t)
 	address, _ := startMQTT(t)
 	connected := mqttClient(t, address).Connect()

@@ -14,8 +14,8 @@ import (
 	"github.com/channel-native/future"
 )
 
-// startNATS starts a server with a stream of all that is published to "kept", and
-// connects to it. Nobody acknowledges what is published to "unanswered".
+// startNATS starts a server, with a stream that stores the subject "kept", and connects to
+// it. Messages to the subject "unanswered" are never acknowledged.
 func startNATS(ctx context.Context, t *testing.T, opts ...jetstream.JetStreamOpt) (*server.Server, *nats.Conn, jetstream.JetStream) {
 	t.Helper()
 	srv, err := server.NewServer(&server.Options{
@@ -59,8 +59,8 @@ func startNATS(ctx context.Context, t *testing.T, opts ...jetstream.JetStreamOpt
 	return srv, nc, js
 }
 
-// published adapts a future of NATS: one channel for the value and one for the error,
-// and of some publishes (of a connection that was closed, without a timeout) neither.
+// published adapts a future of NATS, which has one channel for the value and one for the
+// error. If the connection is closed and there is no timeout, neither receives anything.
 func published(ctx context.Context, ack jetstream.PubAckFuture, err error) *future.Future[*jetstream.PubAck] {
 	if err != nil {
 		return future.FromError[*jetstream.PubAck](err)
@@ -96,8 +96,8 @@ func TestNATSPublish(t *testing.T) {
 	}
 }
 
-// The same without a goroutine for each publish: the client's callbacks settle promises.
-func TestNATSPublishPromises(t *testing.T) {
+// The callbacks of the client settle promises, so a publish needs no goroutine.
+func TestNATSCallbacksSettlePromises(t *testing.T) {
 	ctx := clientContext(t)
 	var pending sync.Map // *nats.Msg → *future.Promise[*jetstream.PubAck]
 	settle := func(m *nats.Msg, ack *jetstream.PubAck, err error) {
@@ -127,17 +127,17 @@ func TestNATSPublishPromises(t *testing.T) {
 		}
 	}
 	if err := mustFail(ctx, t, send("nowhere"), future.Failed); err != jetstream.ErrNoStreamResponse {
-		t.Fatalf("error %v; want it to be ErrNoStreamResponse itself", err)
+		t.Fatalf("error %v; want ErrNoStreamResponse itself", err)
 	}
 }
 
-func TestNATSRefused(t *testing.T) {
+func TestNATSPublishRefused(t *testing.T) {
 	ctx := clientContext(t)
 	_, _, js := startNATS(ctx, t)
 
 	err := mustFail(ctx, t, publish(ctx, js, "nowhere", jetstream.WithRetryAttempts(0)), future.Failed)
 	if err != jetstream.ErrNoStreamResponse {
-		t.Fatalf("error %v; want it to be ErrNoStreamResponse itself", err)
+		t.Fatalf("error %v; want ErrNoStreamResponse itself", err)
 	}
 
 	var api *jetstream.APIError
@@ -147,7 +147,7 @@ func TestNATSRefused(t *testing.T) {
 	}
 }
 
-func TestNATSBrokerGone(t *testing.T) {
+func TestNATSServerStops(t *testing.T) {
 	ctx := clientContext(t)
 	srv, _, js := startNATS(ctx, t)
 	futs := make([]*future.Future[*jetstream.PubAck], 10)
@@ -178,14 +178,14 @@ func TestNATSContextEnds(t *testing.T) {
 	}
 	mustFail(ctx, t, f, future.Cancelled, future.ErrCancelled, reason)
 
-	// Of a publish that is pending when the connection is closed NATS says nothing, ever.
+	// A publish that is pending when the connection is closed never gets an answer.
 	f = future.WithTimeout(publish(ctx, js, "unanswered"), 50*time.Millisecond)
 	nc.Close()
 	mustFail(ctx, t, f, future.Failed, future.ErrTimeout)
 }
 
-// A subscription's channel gives its first message to the future, and keeps the others.
-func TestNATSSubscription(t *testing.T) {
+// A future of a subscription's channel receives one message and leaves the others.
+func TestNATSSubscriptionChannel(t *testing.T) {
 	ctx := clientContext(t)
 	_, nc, _ := startNATS(ctx, t)
 	msgs := make(chan *nats.Msg, 8)

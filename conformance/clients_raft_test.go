@@ -17,7 +17,7 @@ import (
 
 var errRejected = errors.New("rejected by the state machine")
 
-// A counter is a state machine: it answers a command with how many it has seen.
+// A counter is a state machine. Its response to a command is the number of commands so far.
 type counter struct{ n int }
 
 func (c *counter) Apply(l *raft.Log) any {
@@ -37,8 +37,9 @@ type raftNode struct {
 	transport *raft.InmemTransport
 }
 
-// patience is how long a node is without the others before it does something about it.
-const patience = 500 * time.Millisecond
+// raftTimeout is how long a node waits for the others before it starts an election, or
+// gives up its leadership.
+const raftTimeout = 500 * time.Millisecond
 
 // startRaft starts a cluster of three, all connected.
 func startRaft(t *testing.T) []*raftNode {
@@ -59,7 +60,7 @@ func startRaft(t *testing.T) []*raftNode {
 	for i, n := range nodes {
 		c := raft.DefaultConfig()
 		c.LocalID, c.Logger = members.Servers[i].ID, hclog.NewNullLogger()
-		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = patience, patience, patience
+		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = raftTimeout, raftTimeout, raftTimeout
 		c.CommitTimeout = 5 * time.Millisecond
 		store := raft.NewInmemStore()
 		snapshots := raft.NewInmemSnapshotStore()
@@ -82,7 +83,7 @@ func startRaft(t *testing.T) []*raftNode {
 	return nodes
 }
 
-// elected is the first of nodes to become the leader.
+// elected returns the future of the first of nodes that becomes the leader.
 func elected(ctx context.Context, nodes ...*raftNode) *future.Future[*raftNode] {
 	futs := make([]*future.Future[*raftNode], len(nodes))
 	for i, n := range nodes {
@@ -102,16 +103,16 @@ func elected(ctx context.Context, nodes ...*raftNode) *future.Future[*raftNode] 
 	return future.Race(futs...)
 }
 
-// apply adapts a future of raft. Its Error blocks, hears of no context, and must not be called
-// twice at a time. Cancelling the adapter does not end that wait; WithContext and WithTimeout
-// are how not to wait longer.
+// apply adapts a future of raft. The method Error of that blocks, takes no context, and
+// must not be called concurrently, so canceling the adapter does not end the call. To stop
+// waiting early, use WithContext or WithTimeout.
 func apply(ctx context.Context, n *raftNode, cmd string) *future.Future[int] {
 	applied := n.Apply([]byte(cmd), 0)
-	return future.Go(ctx, func(context.Context) (int, error) { return answer(applied) })
+	return future.Go(ctx, func(context.Context) (int, error) { return response(applied) })
 }
 
-// answer waits for what raft and the state machine say.
-func answer(applied raft.ApplyFuture) (int, error) {
+// response waits for the response of the state machine or the error of raft.
+func response(applied raft.ApplyFuture) (int, error) {
 	if err := applied.Error(); err != nil {
 		return 0, err
 	}
@@ -125,7 +126,7 @@ func answer(applied raft.ApplyFuture) (int, error) {
 	}
 }
 
-// isolate cuts n off from the others.
+// isolate disconnects n from the other nodes.
 func isolate(n *raftNode, nodes []*raftNode) {
 	n.transport.DisconnectAll()
 	for _, other := range nodes {
@@ -151,7 +152,7 @@ func TestRaftApply(t *testing.T) {
 		t.Fatalf("error %v; want %v itself", err, errRejected)
 	}
 
-	// Any number may await what raft allows one goroutine to ask.
+	// Unlike raft's future, the adapter can be awaited by many goroutines.
 	f := apply(ctx, leader, "good")
 	waits := make([]*future.Future[int], 20)
 	for i := range waits {
@@ -177,7 +178,8 @@ func TestRaftNotLeader(t *testing.T) {
 	}
 }
 
-// What was handed to a leader that loses its followers fails; a new leader takes it.
+// A command fails if the leader that it was sent to loses its followers. The new leader
+// applies it.
 func TestRaftLeaderLost(t *testing.T) {
 	ctx := clientContext(t)
 	nodes := startRaft(t)
@@ -205,7 +207,8 @@ func TestRaftLeaderLost(t *testing.T) {
 	}
 }
 
-// A wait that is given up leaves raft's future to its fate, which is read all the same.
+// An Await that gives up, and a canceled WithContext, do not affect raft's future. Its
+// outcome is that of the adapter.
 func TestRaftContextEnds(t *testing.T) {
 	ctx := clientContext(t)
 	nodes := startRaft(t)
@@ -217,7 +220,7 @@ func TestRaftContextEnds(t *testing.T) {
 	applied, waiting := leader.Apply([]byte("good"), 0), make(chan struct{})
 	f := future.Go(ctx, func(context.Context) (int, error) {
 		close(waiting)
-		return answer(applied)
+		return response(applied)
 	})
 	<-waiting
 	if _, err := f.Await(ended); !errors.Is(err, context.Canceled) {
@@ -225,7 +228,7 @@ func TestRaftContextEnds(t *testing.T) {
 	}
 	mustFail(ctx, t, future.WithContext(ended, future.Shield(f)), future.Cancelled)
 	mustFail(ctx, t, future.WithTimeout(f, 0), future.Failed, future.ErrTimeout)
-	// f has been asked to stop, but raft does not hear of it: the outcome is raft's.
+	// f has been canceled, but raft has no context to notice it: the outcome is raft's.
 	if err := mustFail(ctx, t, f, future.Failed); err != raft.ErrLeadershipLost {
 		t.Fatalf("error %v; want ErrLeadershipLost itself", err)
 	}
@@ -237,7 +240,7 @@ func TestRaftShutdown(t *testing.T) {
 	leader := must(ctx, t, elected(ctx, nodes...))
 	isolate(leader, nodes)
 	f := apply(ctx, leader, "good")
-	// Other futures of raft have only an error.
+	// The future of Shutdown has only an error.
 	must(ctx, t, future.Go(ctx, func(context.Context) (struct{}, error) { return struct{}{}, leader.Shutdown().Error() }))
 	err := mustFail(ctx, t, f, future.Failed)
 	if err != raft.ErrRaftShutdown && err != raft.ErrLeadershipLost {

@@ -13,7 +13,7 @@ import (
 	"github.com/channel-native/future"
 )
 
-// endless is a query that counts for ever.
+// endless is a query that never ends.
 const endless = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT max(i) FROM n`
 
 func openSQL(ctx context.Context, t *testing.T) *sql.DB {
@@ -62,8 +62,9 @@ func TestSQLQueries(t *testing.T) {
 	mustFail(ctx, t, queryInt(ctx, db, `SELECT nonsense`), future.Failed)
 }
 
-// database/sql rolls a transaction back, and closes rows, when the context of the call ends.
-// That a task has returned does not end it, nor does, from then on, the end of its parent.
+// database/sql rolls back a transaction, and closes rows, when the context of the call ends.
+// The context of a task does not end when its function returns, nor with its parent after
+// that.
 func TestSQLResultsOutliveTask(t *testing.T) {
 	ctx := clientContext(t)
 	db := openSQL(ctx, t)
@@ -71,7 +72,7 @@ func TestSQLResultsOutliveTask(t *testing.T) {
 	begun := future.Go(parent, func(ctx context.Context) (*sql.Tx, error) { return db.BeginTx(ctx, nil) })
 	tx := must(ctx, t, begun)
 	cancel()
-	must(ctx, t, future.After(context.Background(), 5*time.Millisecond)) // for what would be rolled back now
+	must(ctx, t, future.After(context.Background(), 5*time.Millisecond)) // time for a rollback, if the context had ended
 	for i := range 3 {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO t VALUES (?)`, i); err != nil {
 			t.Fatal(err)
@@ -98,13 +99,13 @@ func TestSQLResultsOutliveTask(t *testing.T) {
 	}
 }
 
-func TestSQLCancelled(t *testing.T) {
+func TestSQLCancellationEndsQuery(t *testing.T) {
 	ctx := clientContext(t)
 	db := openSQL(ctx, t)
 	reason := errors.New("reason")
 	f := queryInt(ctx, db, endless)
 	derived := future.Then(ctx, f, func(context.Context, int) (struct{}, error) { return struct{}{}, nil })
-	for db.Stats().InUse == 0 { // until the query has its connection
+	for db.Stats().InUse == 0 { // until the query has a connection
 		must(ctx, t, future.After(context.Background(), time.Millisecond))
 	}
 	derived.CancelCause(reason)
@@ -128,7 +129,7 @@ func TestSQLContextEnds(t *testing.T) {
 	mustFail(ctx, t, future.WithTimeout(f, 30*time.Millisecond), future.Failed, future.ErrTimeout)
 	mustFail(ctx, t, f, future.Cancelled, future.ErrTimeout)
 
-	// One that waits for a connection stops waiting, and has not run.
+	// A statement that is canceled while it waits for a connection never runs.
 	db.SetMaxOpenConns(1)
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -148,8 +149,9 @@ func TestSQLContextEnds(t *testing.T) {
 	}
 }
 
-// The first failure of a group ends the queries of the others, and the transaction with them.
-func TestSQLGroup(t *testing.T) {
+// The first failure of a group ends the queries of its other tasks, and the transaction
+// that was begun with the context of the group.
+func TestSQLGroupFailureRollsBack(t *testing.T) {
 	ctx := clientContext(t)
 	db := openSQL(ctx, t)
 	failure := errors.New("failure")
@@ -176,7 +178,7 @@ func TestSQLGroup(t *testing.T) {
 	}
 }
 
-func TestSQLClosed(t *testing.T) {
+func TestSQLClosedDatabase(t *testing.T) {
 	ctx := clientContext(t)
 	db := openSQL(ctx, t)
 	if err := db.Close(); err != nil {

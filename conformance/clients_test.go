@@ -11,12 +11,13 @@ import (
 	"github.com/channel-native/future"
 )
 
-// The tests in clients_*_test.go start each client for real, on loopback or in process,
-// and adapt what it calls a result: a future of its own, a token, two channels, a
-// blocking call.
+// The tests in clients_*_test.go run real clients, on loopback or in process, and adapt
+// their results to futures. A result is a future of the client's own type, a token, a pair
+// of channels or a blocking call.
 
-// clientContext returns the context of a client test, which bounds it, and checks that
-// nothing the test started is left when its cleanups have run. It comes first in a test.
+// clientContext returns a context that bounds the duration of a client test. Once all
+// cleanups of the test have run, it checks that no goroutine of the test is left, so the
+// test must call it first.
 func clientContext(t *testing.T) context.Context {
 	t.Helper()
 	leaks := goleak.IgnoreCurrent()
@@ -26,7 +27,7 @@ func clientContext(t *testing.T) context.Context {
 	return ctx
 }
 
-// must awaits f, which has to succeed.
+// must awaits f and returns its value. f must succeed.
 func must[T any](ctx context.Context, t *testing.T, f *future.Future[T]) T {
 	t.Helper()
 	v, err := f.Await(ctx)
@@ -36,8 +37,8 @@ func must[T any](ctx context.Context, t *testing.T, f *future.Future[T]) T {
 	return v
 }
 
-// mustFail awaits f, which has to end in the given state with an error that Is each of targets.
-// The test's own context must not be what ended it.
+// mustFail awaits f and returns its error. f must settle with the given state and an error
+// that Is each of targets, before ctx, the context of the test, ends.
 func mustFail[T any](ctx context.Context, t *testing.T, f *future.Future[T], state future.State, targets ...error) error {
 	t.Helper()
 	_, err := f.Await(ctx)
@@ -52,12 +53,13 @@ func mustFail[T any](ctx context.Context, t *testing.T, f *future.Future[T], sta
 	return err
 }
 
-// closing adapts what closes a channel and has its outcome to tell from then on.
-// WrapFuture does not: to it a channel that is closed empty is one without a value.
+// fromDone adapts a result that is announced by closing a channel: it returns a future
+// that settles with outcome() when done is closed. WrapFuture cannot do that; for a channel
+// that is closed without a value it fails with ErrNoValue.
 //
-// The wait takes up no room on the executor of ctx. It answers the end of its context with
-// ctx.Err(), not with the cause: that is what makes the future Cancelled.
-func closing[T any](ctx context.Context, done <-chan struct{}, outcome func() (T, error)) *future.Future[T] {
+// The wait occupies no slot of the executor of ctx. If ctx ends it returns ctx.Err(), not
+// the cause, so that the future is canceled.
+func fromDone[T any](ctx context.Context, done <-chan struct{}, outcome func() (T, error)) *future.Future[T] {
 	return future.Go(future.WithExecutor(ctx, future.Goroutines), func(ctx context.Context) (v T, err error) {
 		select {
 		case <-done:

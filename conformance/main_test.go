@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/channel-native/future"
-	"github.com/channel-native/future/internal/leaktest"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 // long is set for the long form of the tests that have one:
@@ -15,11 +15,11 @@ import (
 var long = flag.Bool("long", false, "run the long form of the tests that have one")
 
 func TestMain(m *testing.M) {
-	future.SetUnhandledHandler(nil) // most failures here are made up, and nobody reads them
-	leaktest.Main(m)
+	future.SetUnhandledHandler(nil) // many tests leave failures unread
+	futuretest.Main(m)
 }
 
-// rounds is n, or in the long form of the test many times n.
+// rounds returns n, or 50 times n in the long form of the test.
 func rounds(n int) int {
 	if *long {
 		return 50 * n

@@ -1,193 +1,220 @@
 package conformance_test
 
 import (
-	"cmp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/channel-native/future"
 )
 
-// The reference model: what a sequence of operations comes to, one operation at a
-// time, without goroutines, locks or channels. Values and errors are texts; see
-// describe for how the library's errors become such.
+// The reference model computes the outcome of a sequence of operations, one operation at
+// a time, without goroutines, locks or channels. Values and errors are texts; describe
+// converts the errors of the library to the texts of the model.
 //
-// It says what DESIGN.md says, and in one respect more: a settle tells everybody
-// who watches in the order of registration, breadth first, then runs continuations,
-// then callbacks. That only shows where all of it happens on one goroutine (Inline).
+// This file has the futures of the model and the propagation of a settle. The calls that
+// the driver makes are in model_calls_test.go.
+//
+// The model follows the documented contract and is stricter in one respect: a settle
+// notifies all watchers in the order of registration, breadth first, then runs
+// continuations, then callbacks. That order can be observed only if all of them run on
+// one goroutine, with the executor Inline.
 
-// A mFuture is a future of the model.
-type mFuture struct {
-	kind     kind
-	state    future.State
-	value    string
-	err      string
-	watchers []watcher // in order of registration
-	in       []*mFuture
-	left     int  // inputs that a fan-in has not heard of
-	made     bool // the call that makes it is past its inputs
-	linked   bool
-	inner    *mFuture // what a ThenFuture follows once its function has returned
-	code     *mCode
-	order    [2][]*mCallback // as they ran: on goroutines, on the spot
+// A modelFuture is a future of the model.
+type modelFuture struct {
+	kind      kind
+	state     future.State
+	value     string
+	err       string
+	watchers  []modelWatcher // in the order of registration
+	inputs    []*modelFuture
+	remaining int                         // registrations on inputs that have not notified this future
+	built     bool                        // the call that creates this future has registered on all inputs
+	linked    bool                        // by CompleteWith; inputs has the argument
+	inner     *modelFuture                // of a ThenFuture: the result of its function
+	fn        *modelFunc                  // nil unless this is a task or a stage
+	called    [laneCount][]*modelCallback // in the order of the calls
 }
 
+// A kind is the function that creates a future.
 type kind uint8
 
 const (
-	promise kind = iota
-	task
-	then
-	thenFuture
-	recovery
-	handling
-	cleanup
-	follower // Shield, WithTimeout, WithContext: all that notify sees of them
-	shield
-	gather
-	settleAll
-	firstCompleted
-	race
-	firstSucceeded
+	kindPromise kind = iota
+	kindGo
+	kindThen
+	kindThenFuture
+	kindRecover
+	kindHandle
+	kindFinally
+	kindLimit // WithTimeout or WithContext
+	kindShield
+	kindGather
+	kindOutcomes
+	kindFirstCompleted
+	kindRace
+	kindFirstSucceeded
 )
 
-// A mCode is the function of a task or a stage.
-type mCode struct {
-	ctx       *mContext
-	gated     bool // runs on a goroutine until a finish; otherwise on the spot
-	preset    outcome
+// A modelFunc is the function of a task or a stage.
+type modelFunc struct {
+	ctx       *modelContext // the context that was passed to the call
+	gated     bool          // runs on its own goroutine until a Finish operation; otherwise runs inline with preset
+	preset    behavior
 	started   bool
 	running   bool
-	startedIn int    // the number of the operation
-	cause     string // why its context ended; "" if it has not
+	startedAt int    // the number of the operation in which it started
+	cause     string // why the context of the function has ended, or ""
 }
 
-type mContext struct{ cause string } // "" until it has ended
+// A modelContext is a context that the caller of the library may cancel.
+type modelContext struct{ cause string } // "" while it has not ended
 
-// An outcome is what a function does.
-type outcome struct {
-	how    how
-	text   string   // the value or error
-	future *mFuture // what a ThenFuture's function returns; may be nil
+// A behavior is the way in which a function ends.
+type behavior struct {
+	ending ending
+	text   string       // the value or the error
+	future *modelFuture // the future that the function of a ThenFuture returns; may be nil
 }
 
-type how uint8
+type ending uint8
 
 const (
-	returns  how = iota
-	fails        // with an error
-	obeys        // returns ctx.Err(), if there is one
-	cancels      // returns ErrCancelled
-	panics       // with an error
-	goesexit     // calls runtime.Goexit
-	passes       // returns the value of the source
+	returnsValue ending = iota
+	returnsError
+	returnsContextError // ctx.Err() if ctx has ended, otherwise a value
+	returnsErrCancelled
+	panicsWithError
+	callsGoexit
+	returnsInput // the value of the source; not drawn at random
 
-	manyHows = int(passes)
+	randomEndings = int(returnsInput)
 )
 
-// A watcher is a derived future or a callback.
-type watcher struct {
-	to *mFuture
-	cb *mCallback
+// A modelWatcher is a derived future or a callback that is registered on a future.
+type modelWatcher struct {
+	derived  *modelFuture
+	callback *modelCallback
 }
 
-type mCallback struct {
-	on     *mFuture
-	inline bool
-	calls  []string // what it saw
-	then   func(*model)
+type modelCallback struct {
+	on   *modelFuture
+	lane lane
+	saw  []string     // what on looked like, for each call
+	then func(*model) // an operation that the callback performs; may be nil
+}
+
+// A lane is where callbacks run. Those of one future and lane run in the order of
+// registration.
+type lane int
+
+const (
+	laneGoroutine lane = iota // the default executor
+	laneInline
+
+	laneCount
+)
+
+func (cb *modelCallback) run() {
+	cb.saw = append(cb.saw, cb.on.show())
+	cb.on.called[cb.lane] = append(cb.on.called[cb.lane], cb)
 }
 
 type model struct {
 	queue
-	timers     []mTimer
+	timers     []modelTimer
 	now        time.Duration
-	depth      int // of callbacks that settle
-	operations int
-	late       int  // settles on goroutines of their own in this operation
-	unclear    bool // the outcome depends on the scheduler: the sequence ends here
+	depth      int // of inline callbacks that perform operations
+	operations int // so far
+	concurrent int // settles on other goroutines during the current operation
+
+	// ambiguous is set when the outcome depends on the scheduler. The sequence ends there.
+	ambiguous bool
 }
 
-type mTimer struct {
+type modelTimer struct {
 	at   time.Duration
 	fire func()
 }
 
-// A queue is what a settle leaves to be done.
+// A queue has the effects of settles that have not happened yet.
 type queue struct {
-	ready []delivery
-	work  []*mFuture   // stages with code to run
-	spot  []*mCallback // callbacks to be run on the spot
+	notifications []notification
+	stages        []*modelFuture // runnable
+	callbacks     []*modelCallback
 }
 
-type delivery struct {
-	watcher
-	src *mFuture
+// A notification tells a watcher that source has settled.
+type notification struct {
+	modelWatcher
+	source *modelFuture
 }
 
-func (f *mFuture) done() bool { return f.state != future.Pending }
+func (f *modelFuture) done() bool      { return f.state != future.Pending }
+func (f *modelFuture) cancelled() bool { return f.state == future.Cancelled }
 
-func (m *model) settle(f *mFuture, s future.State, value, err string) bool {
+func (m *model) settle(f *modelFuture, s future.State, value, err string) bool {
 	if f.done() {
 		return false
 	}
 	f.state, f.value, f.err = s, value, err
 	for _, w := range f.watchers {
-		m.ready = append(m.ready, delivery{w, f})
+		m.notifications = append(m.notifications, notification{w, f})
 	}
 	f.watchers = nil
 	return true
 }
 
-func (m *model) copy(f, src *mFuture) { m.settle(f, src.state, src.value, src.err) }
+// settleAs settles f with the outcome of source.
+func (m *model) settleAs(f, source *modelFuture) { m.settle(f, source.state, source.value, source.err) }
 
-// drain lets everything happen that follows.
+// drain performs the effects in the queue, and theirs, until none is left.
 func (m *model) drain() {
 	for {
-		var next []*mFuture
-		for len(m.ready) > 0 {
-			d := m.ready[0]
-			m.ready = m.ready[1:]
-			m.notify(d.watcher, d.src)
+		var inline []*modelFuture
+		for len(m.notifications) > 0 {
+			n := m.notifications[0]
+			m.notifications = m.notifications[1:]
+			m.notify(n.modelWatcher, n.source)
 		}
-		for _, f := range m.work {
-			if f.code.gated {
-				m.startGated(f, len(m.work) > 1 || len(m.spot) > 0)
+		for _, f := range m.stages {
+			if f.fn.gated {
+				m.startGated(f, len(m.stages) > 1 || len(m.callbacks) > 0)
 			} else {
-				next = append(next, f)
+				inline = append(inline, f)
 			}
 		}
-		m.work = nil
+		m.stages = nil
 		switch {
-		case len(next) > 0:
-			f := next[0]
-			m.work = next[1:]
+		case len(inline) > 0:
+			f := inline[0]
+			m.stages = inline[1:]
 			if m.begin(f) {
-				m.finish(f, f.code.preset)
+				m.finish(f, f.fn.preset)
 			}
-		case len(m.spot) > 0:
-			cb := m.spot[0]
-			m.spot = m.spot[1:]
-			m.call(cb)
-		case len(m.ready) == 0:
+		case len(m.callbacks) > 0:
+			cb := m.callbacks[0]
+			m.callbacks = m.callbacks[1:]
+			m.callInline(cb)
+		case len(m.notifications) == 0:
 			return
 		}
 	}
 }
 
-// startGated begins f elsewhere. If it does not come to that, because its context has
-// ended, f settles there, side by side with whatever goes on here.
-func (m *model) startGated(f *mFuture, company bool) {
+// startGated starts f on another goroutine. If the context of f has ended, f settles on
+// that goroutine instead. The outcome is then ambiguous if there are more effects, as
+// othersPending says, or if another future settles in the same way.
+func (m *model) startGated(f *modelFuture, othersPending bool) {
 	pending := !f.done()
 	if !m.begin(f) && pending {
-		m.late++
-		m.unclear = m.unclear || company || m.late > 1 || m.depth > 0
+		m.concurrent++
+		m.ambiguous = m.ambiguous || othersPending || m.concurrent > 1 || m.depth > 0
 	}
 }
 
-func (m *model) call(cb *mCallback) {
-	cb.saw(1)
+// callInline calls cb. The effects of the operation that cb performs come before those
+// that are in the queue.
+func (m *model) callInline(cb *modelCallback) {
+	cb.run()
 	if cb.then != nil {
 		outer := m.queue
 		m.queue = queue{}
@@ -198,123 +225,153 @@ func (m *model) call(cb *mCallback) {
 	}
 }
 
-func (cb *mCallback) saw(lane int) {
-	cb.calls = append(cb.calls, cb.on.show())
-	cb.on.order[lane] = append(cb.on.order[lane], cb)
+// notify tells w that source has settled.
+func (m *model) notify(w modelWatcher, source *modelFuture) {
+	switch cb := w.callback; {
+	case cb == nil:
+		m.notifyDerived(w.derived, source)
+	case cb.lane == laneInline:
+		m.callbacks = append(m.callbacks, cb)
+	default:
+		cb.run()
+	}
 }
 
-func (m *model) notify(w watcher, src *mFuture) {
-	if w.cb != nil {
-		if w.cb.inline {
-			m.spot = append(m.spot, w.cb)
-		} else {
-			w.cb.saw(0)
-		}
+func (m *model) notifyDerived(f, source *modelFuture) {
+	f.remaining--
+	if f.done() && f.kind != kindFinally {
 		return
 	}
-	f := w.to
-	f.left--
-	switch {
-	case f.kind == cleanup:
-		m.work = append(m.work, f)
-	case f.done():
-	case f.kind == promise, f.kind == follower, f.kind == shield, f.inner != nil:
-		m.copy(f, src)
-	case f.kind == handling,
-		f.kind == recovery && src.state == future.Failed,
-		(f.kind == then || f.kind == thenFuture) && src.state == future.Succeeded:
-		m.work = append(m.work, f)
-	case f.kind == then, f.kind == thenFuture, f.kind == recovery:
-		m.copy(f, src)
-	case f.kind == gather && src.state != future.Succeeded:
-		m.settle(f, future.Failed, "", src.err)
-	case f.kind == gather || f.kind == settleAll:
-		if f.left == 0 {
+	failed := source.state != future.Succeeded
+	switch f.kind {
+	case kindPromise, kindLimit, kindShield:
+		m.settleAs(f, source)
+	case kindHandle, kindFinally:
+		m.stages = append(m.stages, f)
+	case kindThen, kindThenFuture:
+		if failed || f.inner != nil {
+			m.settleAs(f, source)
+		} else {
+			m.stages = append(m.stages, f)
+		}
+	case kindRecover:
+		if source.state == future.Failed {
+			m.stages = append(m.stages, f)
+		} else {
+			m.settleAs(f, source)
+		}
+	case kindGather:
+		if failed {
+			m.settle(f, future.Failed, "", source.err)
+		} else if f.remaining == 0 {
 			m.settle(f, future.Succeeded, f.showInputs(), "")
 		}
-	case f.kind == firstSucceeded && src.state != future.Succeeded:
-		if f.left == 0 {
+	case kindOutcomes:
+		if f.remaining == 0 {
+			m.settle(f, future.Succeeded, f.showInputs(), "")
+		}
+	case kindFirstSucceeded:
+		if !failed {
+			m.settleAs(f, source)
+		} else if f.remaining == 0 {
 			m.settle(f, future.Failed, "", f.joinErrors())
 		}
-	default: // the First family
-		s := src.state
-		if s == future.Cancelled {
-			s = future.Failed
-		}
-		m.settle(f, s, src.value, src.err)
-		if f.kind == race && !f.made {
-			for _, in := range f.in { // with all that is upstream of it before the next
-				m.cancel(in, "")
-			}
-		} else if f.kind == race {
-			m.cancelAll(f.in, "")
-		}
+	case kindFirstCompleted:
+		m.settleAsFirst(f, source)
+	case kindRace:
+		m.settleAsFirst(f, source)
+		m.cancelLosers(f)
 	}
 }
 
-// begin starts the function of f, unless there is no more use for it.
-func (m *model) begin(f *mFuture) bool {
-	c := f.code
+// settleAsFirst settles a FirstCompleted or Race with the outcome of its first input. If
+// that was canceled, f fails.
+func (m *model) settleAsFirst(f, first *modelFuture) {
+	s := first.state
+	if s == future.Cancelled {
+		s = future.Failed
+	}
+	m.settle(f, s, first.value, first.err)
+}
+
+// cancelLosers cancels the inputs of a Race. During the call of Race, each input is
+// canceled with everything upstream of it before the next one.
+func (m *model) cancelLosers(f *modelFuture) {
+	if f.built {
+		m.cancelAll(f.inputs, "")
+		return
+	}
+	for _, in := range f.inputs {
+		m.cancel(in, "")
+	}
+}
+
+// begin starts the function of f and reports whether it did. A function starts once, and
+// not after f has settled, unless f is a Finally. If the context has ended, f is canceled
+// instead, unless f is a Finally or a Handle.
+func (m *model) begin(f *modelFuture) bool {
+	fn := f.fn
 	switch {
-	case c.started || f.done() && f.kind != cleanup:
+	case fn.started || f.done() && f.kind != kindFinally:
 		return false
-	case c.ctx.cause != "" && f.kind != cleanup && f.kind != handling:
-		m.settle(f, future.Cancelled, "", cancellation(c.ctx.cause))
+	case fn.ctx.cause != "" && f.kind != kindFinally && f.kind != kindHandle:
+		m.settle(f, future.Cancelled, "", cancellation(fn.ctx.cause))
 		return false
 	}
-	c.started, c.running, c.startedIn, c.cause = true, true, m.operations, c.ctx.cause
+	fn.started, fn.running, fn.startedAt, fn.cause = true, true, m.operations, fn.ctx.cause
 	return true
 }
 
-// finish lets the function of f end with o.
-func (m *model) finish(f *mFuture, o outcome) {
-	c := f.code
-	c.running = false
-	if o.how == obeys {
-		if o.how, o.text = returns, "obeyed"; c.cause != "" {
-			o.how, o.text = fails, "canceled"
+// finish ends the function of f with b and settles f accordingly.
+func (m *model) finish(f *modelFuture, b behavior) {
+	fn := f.fn
+	fn.running = false
+	switch b.ending {
+	case returnsContextError:
+		if fn.cause != "" {
+			b.ending, b.text = returnsError, "canceled"
+		} else {
+			b.ending, b.text = returnsValue, "obeyed"
 		}
+	case returnsInput:
+		b.ending, b.text = returnsValue, f.inputs[0].value
+	case panicsWithError:
+		b.text = "panic " + b.text
+	case callsGoexit:
+		b.text = "goexit"
+	case returnsErrCancelled:
+		b.text = "cancelled"
 	}
-	switch o.how {
-	case passes:
-		o.how, o.text = returns, f.in[0].value
-	case panics:
-		o.text = "panic " + o.text
-	case goesexit:
-		o.text = "goexit"
-	case cancels:
-		o.text = "cancelled"
-	}
-	switch isCancellation := o.text == "cancelled" || o.text == "canceled"; {
-	case f.kind == cleanup:
-		m.cleanedUp(f, o)
-	case f.kind == thenFuture && o.how == returns:
-		m.follow(f, o.future)
-	case o.how == returns:
-		m.settle(f, future.Succeeded, o.text, "")
-	case isCancellation && c.cause != "":
-		m.settle(f, future.Cancelled, "", cancellation(c.cause))
-	case o.how == cancels:
+	switch isCancellation := b.text == "cancelled" || b.text == "canceled"; {
+	case f.kind == kindFinally:
+		m.finishFinally(f, b)
+	case f.kind == kindThenFuture && b.ending == returnsValue:
+		m.follow(f, b.future)
+	case b.ending == returnsValue:
+		m.settle(f, future.Succeeded, b.text, "")
+	case isCancellation && fn.cause != "":
+		m.settle(f, future.Cancelled, "", cancellation(fn.cause))
+	case b.ending == returnsErrCancelled:
 		m.settle(f, future.Cancelled, "", "cancelled")
 	default:
-		m.settle(f, future.Failed, "", o.text)
+		m.settle(f, future.Failed, "", b.text)
 	}
 }
 
-func (m *model) cleanedUp(f *mFuture, o outcome) {
-	src := f.in[0]
+func (m *model) finishFinally(f *modelFuture, b behavior) {
+	source := f.inputs[0]
 	switch {
-	case o.how == returns:
-		m.copy(f, src)
-	case src.err == "":
-		m.settle(f, future.Failed, "", o.text)
+	case b.ending == returnsValue:
+		m.settleAs(f, source)
+	case source.err == "":
+		m.settle(f, future.Failed, "", b.text)
 	default:
-		m.settle(f, future.Failed, "", join(src.err, o.text))
+		m.settle(f, future.Failed, "", join(source.err, b.text))
 	}
 }
 
-// follow makes the ThenFuture f follow what its function returned.
-func (m *model) follow(f, inner *mFuture) {
+// follow makes the ThenFuture f settle as inner, the result of its function, does.
+func (m *model) follow(f, inner *modelFuture) {
 	switch {
 	case inner == nil:
 		m.settle(f, future.Failed, "", "nil future")
@@ -328,221 +385,28 @@ func (m *model) follow(f, inner *mFuture) {
 	}
 }
 
-// tail is the future that all the futures from f on have been handed over to.
-func tail(f *mFuture) *mFuture {
+// tail returns the end of the chain of pending futures from f on, each of which settles
+// as the next does, by CompleteWith or as the result of a ThenFuture.
+func tail(f *modelFuture) *modelFuture {
 	for !f.done() && (f.inner != nil || f.linked) {
 		if f.inner != nil {
 			f = f.inner
 		} else {
-			f = f.in[0]
+			f = f.inputs[0]
 		}
 	}
 	return f
 }
 
-// watch makes f hear of in: at once, those that are done.
-func (m *model) watch(f *mFuture, in ...*mFuture) {
-	f.left += len(in)
-	for _, src := range in {
-		if src.done() {
-			m.notify(watcher{to: f}, src)
+// watch registers f on inputs. Those that are done notify f at once.
+func (m *model) watch(f *modelFuture, inputs ...*modelFuture) {
+	f.remaining += len(inputs)
+	for _, in := range inputs {
+		w := modelWatcher{derived: f}
+		if in.done() {
+			m.notify(w, in)
 		} else {
-			src.watchers = append(src.watchers, watcher{to: f})
+			in.watchers = append(in.watchers, w)
 		}
 	}
 }
-
-// derive makes a future out of others.
-func (m *model) derive(k kind, code *mCode, in ...*mFuture) *mFuture {
-	f := &mFuture{kind: k, in: in, code: code}
-	switch {
-	case len(in) > 0:
-		m.watch(f, in...)
-	case k == gather, k == settleAll:
-		m.settle(f, future.Succeeded, f.showInputs(), "")
-	default:
-		m.settle(f, future.Failed, "", "no futures")
-	}
-	f.made = true
-	m.drain()
-	return f
-}
-
-// spawn makes a task.
-func (m *model) spawn(code *mCode) *mFuture {
-	f := &mFuture{kind: task, code: code}
-	if m.begin(f) && !code.gated {
-		m.finish(f, code.preset)
-	}
-	return f
-}
-
-func (m *model) complete(p *mFuture, value, err string) (refusal string) {
-	if p.done() || p.linked {
-		return "invalid"
-	}
-	if err != "" {
-		m.settle(p, future.Failed, "", err)
-	} else {
-		m.settle(p, future.Succeeded, value, "")
-	}
-	m.drain()
-	return ""
-}
-
-func (m *model) link(p, src *mFuture) (refusal string) {
-	switch {
-	case tail(src) == p && !p.done():
-		return "cycle"
-	case p.done() || p.linked:
-		if p.state == future.Cancelled {
-			m.cancel(src, causeIn(p.err))
-			m.drain()
-		}
-		return "invalid"
-	}
-	p.linked, p.in = true, []*mFuture{src}
-	m.watch(p, src)
-	m.drain()
-	return ""
-}
-
-// cancel cancels f, then what f was waiting for, and so on upstream.
-func (m *model) cancel(f *mFuture, cause string) bool {
-	if f.done() {
-		return false
-	}
-	m.cancelAll([]*mFuture{f}, cause)
-	return true
-}
-
-func (m *model) cancelAll(fs []*mFuture, cause string) {
-	for fs = slices.Clone(fs); len(fs) > 0; fs = fs[1:] {
-		f := fs[0]
-		if f.done() {
-			continue
-		}
-		c := f.code
-		if c != nil && c.running && c.gated && c.startedIn == m.operations {
-			m.unclear = true // it may have been cancelled before its goroutine got to it
-		}
-		if c != nil && c.running && c.cause == "" {
-			c.cause = cmp.Or(cause, "cancelled")
-		}
-		if f.kind == task {
-			continue
-		}
-		m.settle(f, future.Cancelled, "", cancellation(cause))
-		switch {
-		case f.kind == shield:
-		case f.inner != nil:
-			fs = append(fs, f.inner)
-		default:
-			fs = append(fs, f.in...)
-		}
-	}
-}
-
-// cut ends a WithTimeout or WithContext: the source is cancelled first.
-func (m *model) cut(f *mFuture, cause string, s future.State, err string) {
-	if f.done() {
-		return
-	}
-	m.cancel(f.in[0], cause)
-	m.settle(f, s, "", err)
-	m.drain()
-}
-
-func (m *model) at(d time.Duration, fire func()) {
-	m.timers = append(m.timers, mTimer{m.now + d, fire})
-}
-
-func (m *model) advance(d time.Duration) {
-	m.now += d
-	slices.SortFunc(m.timers, func(a, b mTimer) int { return int(a.at - b.at) })
-	for len(m.timers) > 0 && m.timers[0].at <= m.now {
-		fire := m.timers[0].fire
-		m.timers = m.timers[1:]
-		fire()
-	}
-}
-
-func (m *model) addCallback(cb *mCallback) {
-	if cb.on.done() {
-		m.notify(watcher{cb: cb}, cb.on)
-	} else {
-		cb.on.watchers = append(cb.on.watchers, watcher{cb: cb})
-	}
-	m.drain()
-}
-
-func (m *model) removeCallback(cb *mCallback) bool {
-	i := slices.Index(cb.on.watchers, watcher{cb: cb})
-	if i >= 0 {
-		cb.on.watchers = slices.Delete(cb.on.watchers, i, i+1)
-	}
-	return i >= 0
-}
-
-// endContext ends ctx: code that runs hears of it, and only that.
-func (m *model) endContext(ctx *mContext, cause string, all []*mFuture) {
-	if ctx.cause != "" {
-		return
-	}
-	ctx.cause = cause
-	for _, f := range all {
-		if c := f.code; c != nil && c.ctx == ctx && c.running && c.cause == "" {
-			c.cause = cause
-		}
-	}
-}
-
-// cancellation is the error of what is cancelled for a cause.
-func cancellation(cause string) string {
-	switch {
-	case cause == "", cause == "canceled":
-		return "cancelled"
-	case cause == "cancelled", strings.HasPrefix(cause, "(cancelled "):
-		return cause
-	default:
-		return join("cancelled", cause)
-	}
-}
-
-// causeIn is the cause for which something was cancelled whose error is err.
-func causeIn(err string) string {
-	cause, ok := strings.CutPrefix(err, "(cancelled ")
-	switch {
-	case ok:
-		return strings.TrimSuffix(cause, ")")
-	case err == "cancelled":
-		return ""
-	default:
-		return err
-	}
-}
-
-func join(errs ...string) string {
-	if len(errs) == 1 {
-		return errs[0]
-	}
-	return "(" + strings.Join(errs, " ") + ")"
-}
-
-func (f *mFuture) joinErrors() string {
-	var errs []string
-	for _, in := range f.in {
-		errs = append(errs, in.err)
-	}
-	return join(errs...)
-}
-
-func (f *mFuture) showInputs() string {
-	parts := []string{}
-	for _, in := range f.in {
-		parts = append(parts, in.value+in.err)
-	}
-	return "[" + strings.Join(parts, " ") + "]"
-}
-
-func (f *mFuture) show() string { return f.state.String() + " " + f.value + f.err }

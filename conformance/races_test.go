@@ -17,10 +17,10 @@ import (
 	"github.com/channel-native/future/pool"
 )
 
-// A derivation makes a future of several.
+// A derivation makes a future of several others.
 type derivation struct {
 	name string
-	from func(ctx context.Context, fs []*intFuture) future.Awaitable
+	of   func(ctx context.Context, fs []*intFuture) future.Awaitable
 }
 
 var derivations = []derivation{
@@ -78,7 +78,7 @@ var derivations = []derivation{
 			var spawners sync.WaitGroup
 			for _, f := range fs {
 				spawners.Go(func() {
-					for range 20 { // some of them while one fails, or the group is cancelled
+					for range 20 { // concurrently with failures, or a cancellation, of the group
 						future.GoIn(g, func(ctx context.Context) (int, error) { return f.Await(ctx) })
 					}
 				})
@@ -105,46 +105,49 @@ var derivations = []derivation{
 	}},
 }
 
-// A venue is an executor to race on, and what ends it: nil if nothing does.
-type venue struct {
+// A closableExecutor is an executor. close is nil if it cannot be closed.
+type closableExecutor struct {
 	future.Executor
 	close func()
 }
 
-func newPoolVenue(t *testing.T) venue {
+func newPoolExecutor(t *testing.T) closableExecutor {
 	p := pool.New(2, pool.WithQueue(1))
 	t.Cleanup(func() { _ = p.Close() })
-	return venue{p, func() { _ = p.Close() }}
+	return closableExecutor{p, func() { _ = p.Close() }}
 }
 
-// A future is derived, its sources settle, are cancelled and lose their context, its executor is closed, and it is
-// cancelled itself: in any order, and two of it at the same time. It settles, and leaves no goroutine: the bubble
-// would not end.
+// The events in the life of a derived future come in every order, two of them at the same
+// time: it is made, its sources settle or are canceled, its context ends, it is canceled
+// itself, its executor is closed. The future settles, and no goroutine is left behind, or
+// the bubble would not end.
 func TestDerivationsRace(t *testing.T) {
-	venues := []struct {
+	executors := []struct {
 		name string
-		open func(t *testing.T) venue
+		new  func(t *testing.T) closableExecutor
 	}{
-		{"Goroutines", func(*testing.T) venue { return venue{Executor: future.Goroutines} }},
-		{"Inline", func(*testing.T) venue { return venue{Executor: future.Inline} }},
-		{"pool", newPoolVenue},
-		{"NewSerial", func(*testing.T) venue { return venue{Executor: future.NewSerial(future.Goroutines)} }},
-		{"NewSerial on pool", func(t *testing.T) venue {
-			v := newPoolVenue(t)
-			v.Executor = future.NewSerial(v.Executor)
-			return v
+		{"Goroutines", func(*testing.T) closableExecutor { return closableExecutor{Executor: future.Goroutines} }},
+		{"Inline", func(*testing.T) closableExecutor { return closableExecutor{Executor: future.Inline} }},
+		{"pool", newPoolExecutor},
+		{"NewSerial", func(*testing.T) closableExecutor {
+			return closableExecutor{Executor: future.NewSerial(future.Goroutines)}
+		}},
+		{"NewSerial on pool", func(t *testing.T) closableExecutor {
+			ex := newPoolExecutor(t)
+			ex.Executor = future.NewSerial(ex.Executor)
+			return ex
 		}},
 	}
 	for _, d := range derivations {
-		for _, v := range venues {
-			if strings.HasPrefix(v.name, "NewSerial") && (d.name == "Hedge" || d.name == "Group" || d.name == "Map" || d.name == "flight") {
-				continue // tasks that wait hold up each other: that is what it is for
+		for _, ex := range executors {
+			if strings.HasPrefix(ex.name, "NewSerial") && (d.name == "Hedge" || d.name == "Group" || d.name == "Map" || d.name == "flight") {
+				continue // on a serial executor, a task that waits blocks those that it waits for
 			}
-			t.Run(d.name+"/"+v.name, func(t *testing.T) {
+			t.Run(d.name+"/"+ex.name, func(t *testing.T) {
 				for range rounds(20) {
 					synctest.Test(t, func(t *testing.T) {
 						for range 10 {
-							raceOnce(t, d, v.open(t))
+							raceOnce(t, d, ex.new(t))
 						}
 					})
 				}
@@ -153,13 +156,14 @@ func TestDerivationsRace(t *testing.T) {
 	}
 }
 
-func raceOnce(t *testing.T, d derivation, v venue) {
-	ctx, end := context.WithCancelCause(future.WithExecutor(context.Background(), v.Executor))
+// raceOnce derives one future and performs a random choice of the events, in random order.
+func raceOnce(t *testing.T, d derivation, ex closableExecutor) {
+	ctx, end := context.WithCancelCause(future.WithExecutor(context.Background(), ex.Executor))
 	defer end(nil)
 	const n = 3
 	fs := make([]*intFuture, n)
 	var derived atomic.Pointer[future.Awaitable]
-	moves := []func(){func() { f := d.from(ctx, fs); derived.Store(&f) }}
+	events := []func(){func() { f := d.of(ctx, fs); derived.Store(&f) }}
 	for i := range fs {
 		p := future.NewPromise[int]()
 		fs[i] = &p.Future
@@ -170,32 +174,32 @@ func raceOnce(t *testing.T, d derivation, v venue) {
 		case 1:
 			settle = func() { p.Cancel() }
 		}
-		moves = append(moves, settle)
+		events = append(events, settle)
 	}
 	if rand.IntN(3) == 0 {
-		moves = append(moves, func() { end(errRace) })
+		events = append(events, func() { end(errRace) })
 	}
 	if rand.IntN(3) == 0 {
-		moves = append(moves, func() {
+		events = append(events, func() {
 			if f := derived.Load(); f != nil {
 				(*f).CancelCause(errRace)
 			}
 		})
 	}
-	if v.close != nil && rand.IntN(3) == 0 {
-		moves = append(moves, v.close)
+	if ex.close != nil && rand.IntN(3) == 0 {
+		events = append(events, ex.close)
 	}
-	rand.Shuffle(len(moves), func(i, j int) { moves[i], moves[j] = moves[j], moves[i] })
+	rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	var racers sync.WaitGroup
-	for at := rand.IntN(len(moves) - 1); len(moves) > 0; at-- {
+	for pair := rand.IntN(len(events) - 1); len(events) > 0; pair-- {
 		n := 1
-		if at == 0 {
+		if pair == 0 {
 			n = 2
 		}
-		together(&racers, moves[:n])
-		moves = moves[n:]
+		startTogether(&racers, events[:n])
+		events = events[n:]
 		if rand.IntN(2) == 0 {
-			synctest.Wait() // and so the rest comes after it
+			synctest.Wait() // the remaining events come after the effects of these
 		}
 	}
 	racers.Wait()
@@ -206,22 +210,23 @@ func raceOnce(t *testing.T, d derivation, v venue) {
 	}
 }
 
-// together starts moves on racers, all at one moment. It spins, as to park takes longer than what is to be met.
-func together(racers *sync.WaitGroup, moves []func()) {
-	var missing atomic.Int32
-	missing.Store(int32(len(moves)))
-	for _, move := range moves {
+// startTogether starts events at the same moment, each on its own goroutine, after a
+// random delay. The goroutines spin, because waking a parked one takes longer than an event.
+func startTogether(racers *sync.WaitGroup, events []func()) {
+	var missing atomic.Int32 // goroutines that have not started
+	missing.Store(int32(len(events)))
+	for _, event := range events {
 		racers.Go(func() {
 			missing.Add(-1)
 			for spins := 0; missing.Load() > 0; spins++ {
 				if spins > 100_000 {
-					runtime.Gosched() // there may be one processor only
+					runtime.Gosched() // there may be only one processor
 				}
 			}
 			for range rand.IntN(1 << rand.IntN(14)) {
 				missing.Load()
 			}
-			move()
+			event()
 		})
 	}
 }

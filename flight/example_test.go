@@ -8,7 +8,7 @@ import (
 	"github.com/channel-native/future/flight"
 )
 
-// Callers of one key share one call. One who gives up touches nobody else.
+// Callers of one key share one call. A caller that leaves does not affect the others.
 func ExampleGroup() {
 	ctx := context.Background()
 	var calls flight.Group[string, string]
@@ -31,13 +31,13 @@ func ExampleGroup() {
 	// sunny <nil>
 }
 
-// The call is cancelled when its last caller has gone.
+// The call is canceled when its last caller has left.
 func ExampleGroup_Go() {
 	var calls flight.Group[string, string]
 	stopped := make(chan error)
 	ctx, cancel := context.WithCancel(context.Background())
 	f := calls.Go(ctx, "Rome", func(ctx context.Context) (string, error) {
-		cancel() // the only caller gives up
+		cancel() // the only caller leaves
 		<-ctx.Done()
 		stopped <- ctx.Err()
 		return "", ctx.Err()

@@ -1,7 +1,7 @@
-// Package flight shares one running call among all callers who want the same
-// thing, as x/sync's singleflight does, with futures: each caller has one of
-// its own, may leave without touching the others, and the call is cancelled
-// when nobody is left who wants it.
+// Package flight shares one running call among all callers that ask for the same
+// key, as singleflight of golang.org/x/sync does, with futures. Each caller has a
+// future of its own and may leave without affecting the others. The call is canceled
+// when the last caller has left.
 package flight
 
 import (
@@ -11,46 +11,58 @@ import (
 	"github.com/channel-native/future"
 )
 
-// A Group is a set of calls in flight, by key. The zero Group is ready to use.
-// It must not be copied after first use. It keeps nothing of calls that are
-// done.
+// A Group is a set of running calls by key. It keeps nothing of calls that are done:
+// it is not a cache. The zero Group is ready to use. A Group must not be copied after
+// first use, and is safe for concurrent use.
 type Group[K comparable, V any] struct {
+	// mu is not held while a function of the caller, a method of a context or a
+	// method of an executor is called.
 	mu    sync.Mutex
-	calls map[K]*call[V]
+	calls map[K]*call[V] // the running calls; guarded by mu
 }
 
-// A call is one run of a function, and how many callers want its result.
+// A call is one run of a function, shared by its callers.
 type call[V any] struct {
 	result  *future.Promise[V]
-	callers int // guarded by the group's mu
-	ctx     context.Context
-	stop    context.CancelFunc // ends ctx: also an admission that has no future yet
+	callers int // those that have joined and not left; guarded by Group.mu
+
+	// ctx is the context of the call, and cancel ends it: also the wait for
+	// admission of a call that has no future yet. join writes both, before the call
+	// is shared.
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
 var inline = future.WithExecutor(context.Background(), future.Inline)
 
-// Go returns a future of what fn returns. If a call with this key is running,
-// fn is not called, and the future is of that call. Otherwise fn is run on the
-// executor of ctx as by [future.Go], with the values of ctx but not its
-// deadline: the call has none of any caller's, and its context ends when all
-// callers have left.
+// Go returns a future of the result of fn for key. If a call for key is running, Go
+// joins it and does not call fn. Otherwise it starts a call: fn runs on the executor
+// of ctx, as with [future.Go].
 //
-// Each caller has a future of its own. A caller leaves by its Cancel, or by the end
-// of ctx (a deadline that passes makes the future fail), and that touches no other
-// caller; an Await that gives up does not leave. When the last caller has left, the
-// call is cancelled, with the error of that caller's future as the cause, and who
-// comes then, while it is still ending, gets a fresh one. Panics and Goexit in fn
-// fail all callers alike ([future.PanicError], [future.ErrGoexit]), and if the
-// executor refuses the call, its error does.
+// The context of the call has the values of the first caller's ctx, but the deadline
+// and cancellation of no caller. It ends when the last caller has left.
 //
-// All callers get the same value: none may change what it refers to. An fn that asks
-// for its own key would wait for itself: while the call runs, a Go for its key with
-// the context that fn was given, or one derived from it, fails with
-// [future.ErrCycle], also if nobody would wait for it.
+// Each caller has a future of its own. A caller leaves when its future is canceled,
+// or when its ctx ends, and the other callers are not affected. The future of a
+// caller whose deadline has passed fails. An Await that gives up does not leave. When
+// the last caller leaves, the call is canceled with the error of that caller's future
+// as the cause. Later callers start a fresh call, even while the canceled one has not
+// returned.
 //
-// If ctx has ended already, fn is not called. Go does not wait for fn; an
-// executor whose admission takes time may make it wait for that, until ctx
-// ends. It is safe for concurrent use and panics if ctx or fn is nil.
+// All callers get the same value, and none may change what it refers to. A panic or
+// runtime.Goexit in fn fails the futures of all callers ([future.PanicError],
+// [future.ErrGoexit]), and so does an executor that refuses the call, with its error.
+//
+// An fn that asked for its own key would wait for itself. So Go returns a future that
+// has failed with [future.ErrCycle] if the call for key is running and ctx is the
+// context that its fn received, or one derived from it, whether or not somebody waits
+// for that future.
+//
+// If ctx has ended already, fn is not called. Go does not wait for fn, unless the
+// executor runs fn on the calling goroutine, as [future.Inline] does. It waits for
+// admission only if the executor has an Execute that blocks and no TryExecute, and
+// no longer than until ctx ends. Go is safe for concurrent use. It panics if ctx or
+// fn is nil.
 func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V, error)) *future.Future[V] {
 	if ctx == nil {
 		panic("flight: Go: nil context")
@@ -59,59 +71,35 @@ func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V
 		panic("flight: Go: nil function")
 	}
 	if ctx.Err() != nil {
-		return future.Go(ctx, fn) // which does not call it
+		return future.Go(ctx, fn) // does not call fn
 	}
 	c, first := g.join(ctx, key)
 	if c == nil {
 		return future.FromError[V](future.ErrCycle)
 	}
-	mine := future.WithContext(ctx, future.Shield(&c.result.Future))
-	mine.AddDoneCallback(inline, func(_ context.Context, mine *future.Future[V]) { g.leave(key, c, mine) })
+	f := future.WithContext(ctx, future.Shield(&c.result.Future))
+	f.AddDoneCallback(inline, func(_ context.Context, f *future.Future[V]) { g.leave(key, c, f) })
 	if first {
-		c.start(fn, mine.Done())
+		c.start(fn, f.Done())
 	}
-	return mine
+	return f
 }
 
-// start starts the call. It is the call that waits for admission, until the last
-// caller has gone; this one does not wait beyond gone. So the call is a
-// continuation, which does not wait, unless the executor cannot be asked not to.
-func (c *call[V]) start(fn func(context.Context) (V, error), gone <-chan struct{}) {
-	start := func() { // fn may call Goexit on this very goroutine: all is set before it runs
-		ready := future.NewPromise[struct{}]()
-		c.result.CompleteWith(future.Then(c.ctx, &ready.Future,
-			func(ctx context.Context, _ struct{}) (V, error) { return fn(ctx) }))
-		ready.SetResult(struct{}{})
-	}
-	if _, ok := future.ExecutorFrom(c.ctx).(interface{ TryExecute(future.Task) error }); ok {
-		start()
-		return
-	}
-	handed := make(chan struct{})
-	go func() {
-		defer close(handed)
-		start()
-	}()
-	select {
-	case <-handed:
-	case <-gone:
-	}
-}
-
-// join returns the call in flight for key, made if there is none, and counts
-// the caller. It returns nil if ctx is that of this very call.
+// join adds a caller to the running call for key, or to a new call if none is
+// running. It returns nil if ctx is the context of that running call, or derived from
+// it.
 func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) {
-	outer, _ := ctx.Value(runKey{}).(*run) // before the lock is taken: it is the caller's code
+	outer, _ := ctx.Value(frameKey{}).(*frame) // without g.mu: Value may call back
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c = g.calls[key]
-	if c == nil || c.result.IsDone() { // leave has not come round to it yet
+	if c == nil || c.result.IsDone() { // done, and leave has not deleted it yet
 		if g.calls == nil {
 			g.calls = make(map[K]*call[V])
 		}
 		c, first = &call[V]{result: future.NewPromise[V]()}, true
-		c.ctx, c.stop = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), runKey{}, &run{c, outer}))
-		if same := key; same == key { // a NaN is not: nobody would find the call, nor take it out
+		c.ctx, c.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), frameKey{}, &frame{c, outer}))
+		if same := key; same == key { // a NaN is not equal to itself: the call could be neither found nor deleted
 			g.calls[key] = c
 		}
 	} else if outer.isWithin(c) {
@@ -121,26 +109,9 @@ func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) 
 	return c, first
 }
 
-// A run says by its context which call some code is part of, and of which one that
-// call in turn.
-type run struct {
-	call  any // a *call, of whatever type
-	outer *run
-}
-
-type runKey struct{}
-
-// isWithin reports whether r, nil outside of calls, is part of call.
-func (r *run) isWithin(call any) bool {
-	for r != nil && r.call != call {
-		r = r.outer
-	}
-	return r != nil
-}
-
-// leave is called when a caller's future is done: the call is, or the caller
-// gave up.
-func (g *Group[K, V]) leave(key K, c *call[V], mine *future.Future[V]) {
+// leave removes a caller from c. It is called when f, the future of that caller, is
+// done: the call is done or the caller has left early.
+func (g *Group[K, V]) leave(key K, c *call[V], f *future.Future[V]) {
 	g.mu.Lock()
 	c.callers--
 	last := c.callers == 0
@@ -148,7 +119,52 @@ func (g *Group[K, V]) leave(key K, c *call[V], mine *future.Future[V]) {
 		delete(g.calls, key)
 	}
 	g.mu.Unlock()
-	if last && !c.result.IsDone() && c.result.CancelCause(mine.Err()) { // so it is the caller's own going
-		c.stop()
+	// If the call is pending, the error of f is the reason why its caller left.
+	if last && !c.result.IsDone() && c.result.CancelCause(f.Err()) {
+		c.cancel()
 	}
+}
+
+// start starts the call. The wait for admission belongs to the call, and lasts until
+// the last caller has left: the first caller does not wait beyond the closing of left.
+// So fn is a continuation, which does not wait for admission. Only if the executor has
+// no TryExecute may it wait, on a goroutine of its own.
+func (c *call[V]) start(fn func(context.Context) (V, error), left <-chan struct{}) {
+	submit := func() {
+		// fn may run on this goroutine and call runtime.Goexit: it runs last.
+		ready := future.NewPromise[struct{}]()
+		c.result.CompleteWith(future.Then(c.ctx, &ready.Future,
+			func(ctx context.Context, _ struct{}) (V, error) { return fn(ctx) }))
+		ready.SetResult(struct{}{})
+	}
+	if _, ok := future.ExecutorFrom(c.ctx).(interface{ TryExecute(future.Task) error }); ok {
+		submit()
+		return
+	}
+	submitted := make(chan struct{})
+	go func() {
+		defer close(submitted)
+		submit()
+	}()
+	select {
+	case <-submitted:
+	case <-left:
+	}
+}
+
+// A frame is a value of the context of a call's function. It identifies the call, and
+// the frame of the call within which that one was started, if any.
+type frame struct {
+	call  any // a *call[V], for any V
+	outer *frame
+}
+
+type frameKey struct{}
+
+// isWithin reports whether f, which may be nil, or a frame around it is of call.
+func (f *frame) isWithin(call any) bool {
+	for f != nil && f.call != call {
+		f = f.outer
+	}
+	return f != nil
 }

@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 	"github.com/channel-native/future/pool"
 )
 
-// admission is a call of Execute on a goroutine of its own.
+// An admission is a call of Execute on a goroutine of its own.
 type admission struct {
 	probe
 	err  error
@@ -43,7 +44,8 @@ func (a *admission) waits() bool {
 	}
 }
 
-func TestL16_BoundedQueue(t *testing.T) {
+// Scenario L16
+func TestExecute_QueueIsBounded(t *testing.T) {
 	for _, queue := range []int{0, 1, 2, 7} {
 		for _, workers := range []int{1, 3} {
 			t.Run(fmt.Sprintf("workers=%d/queue=%d", workers, queue), func(t *testing.T) {
@@ -51,7 +53,7 @@ func TestL16_BoundedQueue(t *testing.T) {
 					p, ctx := newPool(t, workers, pool.WithQueue(queue))
 					var releases []func()
 					for range workers {
-						releases = append(releases, hold(t, ctx))
+						releases = append(releases, occupy(t, ctx))
 					}
 					for i := range queue {
 						if err := p.TryExecute(new(probe)); err != nil {
@@ -67,7 +69,7 @@ func TestL16_BoundedQueue(t *testing.T) {
 						t.Fatalf("Execute on a full pool returned: %v", a.err)
 					}
 					if s := p.Stats(); s.Queued != queue || s.Submitted != uint64(workers+queue) {
-						t.Fatalf("%+v; want %d queued: who waits for room is not in the queue", s, queue)
+						t.Fatalf("%+v; want %d queued, without the waiting submitter", s, queue)
 					}
 					releases[0]()
 					if a.waits() || a.err != nil {
@@ -75,7 +77,7 @@ func TestL16_BoundedQueue(t *testing.T) {
 					}
 					synctest.Wait()
 					if a.ran.Load() != 1 || refused.ran.Load() != 0 || refused.asked.Load() != 0 {
-						t.Fatal("want the admitted task run once, and the refused one untouched")
+						t.Fatal("want the admitted task run once, and no method of the refused one called")
 					}
 				})
 			})
@@ -83,26 +85,13 @@ func TestL16_BoundedQueue(t *testing.T) {
 	}
 }
 
-func TestL16_DefaultQueueIsBounded(t *testing.T) {
-	p, ctx := newPool(t, 1)
-	hold(t, ctx)
-	for n := range 1 << 22 {
-		if err := p.TryExecute(future.TaskFunc(func() {})); err != nil {
-			if err != pool.ErrFull || n == 0 {
-				t.Fatalf("TryExecute: %v after %d tasks; want ErrFull after some", err, n)
-			}
-			return
-		}
-	}
-	t.Fatal("the default queue has no bound")
-}
-
-func TestL16_ContextBoundsAdmission(t *testing.T) {
+// Scenario L16
+func TestExecute_ContextEndsTheWait(t *testing.T) {
 	for _, queue := range []int{0, 1} {
 		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, ctx := newPool(t, 1, pool.WithQueue(queue))
-				release := hold(t, ctx)
+				release := occupy(t, ctx)
 				for range queue {
 					p.TryExecute(new(probe))
 				}
@@ -133,65 +122,49 @@ func TestL16_ContextBoundsAdmission(t *testing.T) {
 				if s := p.Stats(); s.Refused != 2 || s.Submitted != uint64(2+queue) {
 					t.Fatalf("%+v; want 2 refused, %d submitted", s, 2+queue)
 				}
-				wantSettled(t, p)
+				wantAtRest(t, p)
 				wantBound(t, p, 1)
 			})
 		})
 	}
 }
 
-func TestL16_GoOnAFullPool(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, ctx := newPool(t, 1, pool.WithQueue(0))
-		release := hold(t, ctx)
-		ran := false
-		fn := func(context.Context) (int, error) { ran = true; return 1, nil }
-
-		deadline, stop := context.WithTimeout(ctx, time.Second)
-		defer stop()
-		start := time.Now()
-		f := future.Go(deadline, fn)
-		if d := time.Since(start); d != time.Second {
-			t.Fatalf("Go waited %v for room; want 1s", d)
-		}
-		if !f.IsDone() || f.State() != future.Failed || !errors.Is(f.Err(), context.DeadlineExceeded) {
-			t.Fatalf("%v; want failed with DeadlineExceeded", f)
-		}
-
-		cancelled, cancel := context.WithCancelCause(ctx)
-		time.AfterFunc(time.Second, func() { cancel(errM) })
-		wantCancelled(t, future.Go(cancelled, fn), errM)
-
-		g := future.NewGroup(ctx)
-		start = time.Now()
-		child := future.GoIn(g, fn)
-		if d := time.Since(start); d != 0 {
-			t.Fatalf("GoIn waited %v for room; want it not to wait", d)
-		}
-		g.CancelCause(errM)
-		wantCancelled(t, child, errM)
-		if err := g.Wait(); !errors.Is(err, errM) {
-			t.Fatalf("Wait: %v; want M", err)
-		}
-
-		release()
-		synctest.Wait()
-		if ran {
-			t.Fatal("a function whose admission was given up has run")
-		}
-	})
+// Scenario L5
+func TestExecute_AdmitsSubmittersInOrder(t *testing.T) {
+	for _, queue := range []int{0, 1} {
+		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, ctx := newPool(t, 1, pool.WithQueue(queue))
+				js := submitJobs(t, ctx, 1+queue)
+				var wg sync.WaitGroup
+				for range 5 {
+					j := newJob(t, len(js))
+					js = append(js, j)
+					wg.Go(func() { j.submit(ctx) })
+					synctest.Wait()
+				}
+				for i, j := range js {
+					wantRunning(t, js, i)
+					j.open()
+				}
+				wg.Wait()
+			})
+		})
+	}
 }
 
-// Whether room or the end of the context comes first, the task runs if and only if Execute
-// returned nil, and no room is lost.
-func TestL16_RoomAndContextRace(t *testing.T) {
+// If room and the end of the context come at the same time, the task runs if and only if Execute returned
+// nil, and no room is lost.
+//
+// Scenario L16
+func TestExecute_RoomRacesWithContext(t *testing.T) {
 	for _, queue := range []int{0, 1} {
 		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, ctx := newPool(t, 1, pool.WithQueue(queue))
 				admitted := 0
 				for range 500 {
-					release := hold(t, ctx)
+					release := occupy(t, ctx)
 					for range queue {
 						p.TryExecute(new(probe))
 					}
@@ -209,21 +182,23 @@ func TestL16_RoomAndContextRace(t *testing.T) {
 					}
 				}
 				t.Logf("%d of 500 admitted", admitted)
-				wantSettled(t, p)
+				wantAtRest(t, p)
 				wantBound(t, p, 1)
 			})
 		})
 	}
 }
 
-// Shutdown and Close release the submitters that wait for room.
-func TestL16_ClosingReleasesSubmitters(t *testing.T) {
+// Shutdown and Close refuse the submitters that wait for room.
+//
+// Scenario L16
+func TestExecute_ClosingReleasesSubmitters(t *testing.T) {
 	for name, end := range poolEnds {
 		for _, queue := range []int{0, 2} {
 			t.Run(fmt.Sprintf("%s/queue=%d", name, queue), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p, ctx := newPool(t, 1, pool.WithQueue(queue))
-					release := hold(t, ctx)
+					release := occupy(t, ctx)
 					for range queue {
 						p.TryExecute(new(probe))
 					}
@@ -240,19 +215,19 @@ func TestL16_ClosingReleasesSubmitters(t *testing.T) {
 					synctest.Wait()
 					var ended sync.WaitGroup
 					ended.Go(func() { end(p) })
-					wg.Wait() // though the worker is still busy
+					wg.Wait() // although the worker is still busy
 					for i, a := range waiting {
 						if a.waits() || a.err != pool.ErrClosed {
 							t.Fatalf("submitter %d: %v; want ErrClosed", i, a.err)
 						}
 					}
-					wantFailed(t, f, pool.ErrClosed)
+					futuretest.WantFailed(t, f, pool.ErrClosed)
 					release()
 					ended.Wait()
 					synctest.Wait()
 					for _, a := range waiting {
 						if a.ran.Load() != 0 || a.asked.Load() != 0 {
-							t.Fatal("a task that was never accepted was touched")
+							t.Fatal("a method of a refused task was called")
 						}
 					}
 					if s := p.Stats(); ran || s.Refused != 6 {
@@ -264,9 +239,10 @@ func TestL16_ClosingReleasesSubmitters(t *testing.T) {
 	}
 }
 
-// Real goroutines this time: whatever Shutdown or Close cuts off, a task runs, or is cancelled instead,
-// or was refused.
-func TestL16_ClosingRacesWithSubmitters(t *testing.T) {
+// With real concurrency, too, each task runs, or is canceled instead, or was refused.
+//
+// Scenario L16
+func TestExecute_ClosingRacesWithSubmitters(t *testing.T) {
 	for round := range 200 {
 		p := pool.New(2, pool.WithQueue(round%4))
 		var accepted, bad atomic.Int64
@@ -314,14 +290,212 @@ func TestL16_ClosingRacesWithSubmitters(t *testing.T) {
 		if bad.Load() != 0 || s.Submitted != uint64(accepted.Load()) || s.Submitted+s.Refused != uint64(len(probes)) {
 			t.Fatalf("round %d: %d tasks treated wrongly, %d accepted, %+v", round, bad.Load(), accepted.Load(), s)
 		}
-		wantSettled(t, p)
+		wantAtRest(t, p)
 	}
 }
 
-// fill makes the pool full: a busy worker, and as many tasks as the queue holds.
+// Scenario L8
+func TestExecute_ClosedPoolRefuses(t *testing.T) {
+	for name, end := range map[string]func(*pool.Pool) error{
+		"Shutdown": func(p *pool.Pool) error { return p.Shutdown(bg) },
+		"Close":    (*pool.Pool).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, ctx := newPool(t, 1)
+				if err := end(p); err != nil {
+					t.Fatal(err)
+				}
+				pr := new(probe)
+				if err := p.Execute(bg, pr); err != pool.ErrClosed {
+					t.Fatalf("Execute: %v; want ErrClosed", err)
+				}
+				if err := p.TryExecute(pr); err != pool.ErrClosed {
+					t.Fatalf("TryExecute: %v; want ErrClosed", err)
+				}
+				ran := false
+				f := future.Go(ctx, func(context.Context) (int, error) { ran = true; return 1, nil })
+				futuretest.WantFailed(t, f, pool.ErrClosed)
+				p.Resize(3) // has no effect
+				synctest.Wait()
+				if ran || pr.ran.Load() != 0 || pr.asked.Load() != 0 {
+					t.Fatal("a method of a refused task was called")
+				}
+				if s := p.Stats(); s.Refused != 3 || s.Submitted != 0 {
+					t.Fatalf("%+v; want 3 refused and nothing submitted", s)
+				}
+			})
+		})
+	}
+}
+
+// Scenario L8
+func TestExecute_ClosedPoolRefusesItsOwnTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		l := newLatch(t)
+		f := future.Go(ctx, func(ctx context.Context) (int, error) {
+			l.wait()
+			if err := p.Execute(ctx, future.TaskFunc(func() {})); err != pool.ErrClosed {
+				t.Errorf("Execute: %v; want ErrClosed", err)
+			}
+			if err := p.TryExecute(future.TaskFunc(func() {})); err != pool.ErrClosed {
+				t.Errorf("TryExecute: %v; want ErrClosed", err)
+			}
+			return future.Go(ctx, func(context.Context) (int, error) { return 1, nil }).Await(ctx)
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() { p.Shutdown(bg) })
+		synctest.Wait()
+		l.open()
+		wg.Wait()
+		futuretest.WantFailed(t, f, pool.ErrClosed)
+	})
+}
+
+// Scenario L16
+func TestGo_FullPool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, ctx := newPool(t, 1, pool.WithQueue(0))
+		release := occupy(t, ctx)
+		ran := false
+		fn := func(context.Context) (int, error) { ran = true; return 1, nil }
+
+		deadline, stop := context.WithTimeout(ctx, time.Second)
+		defer stop()
+		start := time.Now()
+		f := future.Go(deadline, fn)
+		if d := time.Since(start); d != time.Second {
+			t.Fatalf("Go waited %v for room; want 1s", d)
+		}
+		if !f.IsDone() || f.State() != future.Failed || !errors.Is(f.Err(), context.DeadlineExceeded) {
+			t.Fatalf("%v; want failed with DeadlineExceeded", f)
+		}
+
+		cancelled, cancel := context.WithCancelCause(ctx)
+		time.AfterFunc(time.Second, func() { cancel(futuretest.ErrE1) })
+		futuretest.WantCancelled(t, future.Go(cancelled, fn), futuretest.ErrE1)
+
+		g := future.NewGroup(ctx)
+		start = time.Now()
+		child := future.GoIn(g, fn)
+		if d := time.Since(start); d != 0 {
+			t.Fatalf("GoIn waited %v for room; want it not to wait", d)
+		}
+		g.CancelCause(futuretest.ErrE1)
+		futuretest.WantCancelled(t, child, futuretest.ErrE1)
+		if err := g.Wait(); !errors.Is(err, futuretest.ErrE1) {
+			t.Fatalf("Wait: %v; want E1", err)
+		}
+
+		release()
+		synctest.Wait()
+		if ran {
+			t.Fatal("a function whose admission was given up has run")
+		}
+	})
+}
+
+// waitInGroup starts n children of a group on a full pool of one worker.
+func waitInGroup(ctx context.Context, n int, child func(i int)) (*future.Group, []*future.Future[int]) {
+	g := future.NewGroup(ctx)
+	children := make([]*future.Future[int], n)
+	for i := range children {
+		children[i] = future.GoIn(g, func(context.Context) (int, error) { child(i); return i, nil })
+	}
+	synctest.Wait()
+	return g, children
+}
+
+// One goroutine submits the children that find no room, in the order in which they were started.
+//
+// Scenario L16
+func TestGoIn_ChildrenWaitForRoomInOrder(t *testing.T) {
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 1, pool.WithQueue(queue))
+		release := occupy(t, ctx)
+		before := runtime.NumGoroutine()
+		var got []int
+		g, _ := waitInGroup(ctx, queue+1000, func(i int) { got = append(got, i) })
+		if n := runtime.NumGoroutine() - before; n > 1 {
+			t.Errorf("%d goroutines wait for room; want 1", n)
+		}
+		release()
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != queue+1000 || !slices.IsSorted(got) {
+			t.Errorf("ran in the order %v", got)
+		}
+		synctest.Wait()
+		wantAtRest(t, p)
+	})
+}
+
+// A cancellation settles the children that wait for room at once, and ends the wait.
+//
+// Scenario L16
+func TestGoIn_CancelledWhileChildrenWaitForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1, pool.WithQueue(0))
+		release := occupy(t, ctx)
+		before := runtime.NumGoroutine()
+		g, children := waitInGroup(ctx, 100, func(i int) { t.Errorf("child %d ran", i) })
+		children[0].Cancel() // the first in line
+		children[50].Cancel()
+		synctest.Wait()
+		futuretest.WantPending(t, children[1])
+		g.CancelCause(futuretest.ErrE1)
+		for i, c := range children {
+			if i == 0 || i == 50 {
+				futuretest.WantCancelled(t, c)
+			} else {
+				futuretest.WantCancelled(t, c, futuretest.ErrE1)
+			}
+		}
+		if err := g.Wait(); !errors.Is(err, futuretest.ErrE1) {
+			t.Errorf("Wait: %v; want E1", err)
+		}
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n > 0 {
+			t.Errorf("%d goroutines are left", n)
+		}
+		futuretest.WantCancelled(t, future.GoIn(g, func(context.Context) (int, error) { return 0, nil }))
+		release()
+		synctest.Wait()
+		wantAtRest(t, p)
+	})
+}
+
+// The end of the pool settles the children that wait for room.
+//
+// Scenario L16
+func TestGoIn_ClosingReleasesChildren(t *testing.T) {
+	for name, end := range poolEnds {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, ctx := newPool(t, 1, pool.WithQueue(0))
+				release := occupy(t, ctx)
+				g, children := waitInGroup(ctx, 10, func(i int) { t.Errorf("child %d ran", i) })
+				go end(p)
+				synctest.Wait()
+				futuretest.WantFailed(t, children[0], pool.ErrClosed)
+				for _, c := range children[1:] {
+					futuretest.WantCancelled(t, c, pool.ErrClosed)
+				}
+				if err := g.Wait(); err != pool.ErrClosed {
+					t.Errorf("Wait: %v; want ErrClosed", err)
+				}
+				release()
+			})
+		})
+	}
+}
+
+// fill makes the pool full: one worker is busy, and the queue holds as many tasks as it can.
 func fill(t testing.TB, p *pool.Pool, ctx context.Context, queue int) (release func()) {
 	t.Helper()
-	release = hold(t, ctx)
+	release = occupy(t, ctx)
 	for range queue {
 		if err := p.TryExecute(new(probe)); err != nil {
 			t.Fatal(err)
@@ -333,11 +507,11 @@ func fill(t testing.TB, p *pool.Pool, ctx context.Context, queue int) (release f
 	return release
 }
 
-func TestSettlingNeverWaits(t *testing.T) {
+func TestSettle_NeverWaitsForRoom(t *testing.T) {
 	for _, queue := range []int{0, 2} {
 		for name, settle := range map[string]func(pr *future.Promise[int]){
 			"SetResult": func(pr *future.Promise[int]) { pr.SetResult(1) },
-			"SetError":  func(pr *future.Promise[int]) { pr.SetError(errE) },
+			"SetError":  func(pr *future.Promise[int]) { pr.SetError(futuretest.ErrE) },
 			"Cancel":    func(pr *future.Promise[int]) { pr.Cancel() },
 			"timer":     func(pr *future.Promise[int]) { future.WithTimeout(&pr.Future, time.Second).Await(bg) },
 			"link":      func(pr *future.Promise[int]) { pr.CompleteWith(future.FromResult(1)) },
@@ -366,7 +540,7 @@ func TestSettlingNeverWaits(t *testing.T) {
 						}))
 					}
 					start := time.Now()
-					settle(&pr) // the worker is busy until release: had this waited, the bubble would be deadlocked
+					settle(&pr) // if it waited for the worker, the bubble would deadlock
 					if d := time.Since(start); d > time.Second {
 						t.Fatalf("settling took %v", d)
 					}
@@ -380,15 +554,15 @@ func TestSettlingNeverWaits(t *testing.T) {
 					}
 					release()
 					time.Sleep(time.Second)
-					synctest.Wait() // for what comes last too
+					synctest.Wait() // for the last tasks too
 					for i, d := range append(derived, late) {
-						wantValue(t, d, i)
+						futuretest.WantValue(t, d, i)
 					}
 					if !slices.Equal(order, []int{0, 1, 2}) || g.max.Load() != 1 {
 						t.Fatalf("callbacks %v, %d at once; want each once, in order, one at a time", order, g.max.Load())
 					}
 					synctest.Wait()
-					wantSettled(t, p)
+					wantAtRest(t, p)
 					wantBound(t, p, 1)
 				})
 			})
@@ -396,8 +570,8 @@ func TestSettlingNeverWaits(t *testing.T) {
 	}
 }
 
-// A task of the full pool settles a promise whose continuations belong to that pool.
-func TestSettlingNeverWaitsInATask(t *testing.T) {
+// A task of a full pool settles a promise whose continuations belong to the same pool.
+func TestSettle_NeverWaitsForRoomInATask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, ctx := newPool(t, 1, pool.WithQueue(0))
 		var pr future.Promise[int]
@@ -427,169 +601,42 @@ func TestSettlingNeverWaitsInATask(t *testing.T) {
 			t.Fatalf("%v, %v; want 2190, <nil>", v, err)
 		}
 		synctest.Wait()
-		wantSettled(t, p)
+		wantAtRest(t, p)
 		wantBound(t, p, 1)
 	})
 }
 
-// What waits for room, or in the queue, when the pool is closed is not lost: callbacks run elsewhere,
-// continuations fail or are cancelled.
-func TestClosingLosesNoCallback(t *testing.T) {
-	for _, queue := range []int{0, 100} {
-		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p, ctx := newPool(t, 1, pool.WithQueue(queue))
-				release := hold(t, ctx)
-				var pr future.Promise[int]
-				var mu sync.Mutex
-				var order []int
-				for i := range 5 {
-					pr.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) {
-						mu.Lock()
-						defer mu.Unlock()
-						order = append(order, i)
-					})
-				}
-				ran := false
-				var derived []*future.Future[int]
-				for range 5 {
-					derived = append(derived, future.Then(ctx, &pr.Future, func(context.Context, int) (int, error) {
-						ran = true
-						return 1, nil
-					}))
-				}
-				pr.SetResult(1)
-				synctest.Wait()
-				var wg sync.WaitGroup
-				wg.Go(func() { p.Close() })
-				synctest.Wait()
-				mu.Lock()
-				if !slices.Equal(order, []int{0, 1, 2, 3, 4}) {
-					t.Fatalf("callbacks %v ran; want each once, in order", order)
-				}
-				mu.Unlock()
-				for _, d := range derived {
-					if queue > 0 {
-						wantCancelled(t, d)
-					} else {
-						wantFailed(t, d, pool.ErrClosed)
-					}
-				}
-				release()
-				wg.Wait()
-				if ran {
-					t.Fatal("a continuation ran on a closed pool")
-				}
-			})
-		})
-	}
-}
-
-func TestSettlingAfterClose(t *testing.T) {
+// Handle and Finally call their functions even if the context has ended, so they wait until there is room.
+func TestHandle_EndedContextAndFullPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPool(t, 1)
-		p.Close()
-		var pr future.Promise[int]
-		var order []int
-		for i := range 3 {
-			pr.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { order = append(order, i) })
-		}
-		d := future.Then(ctx, &pr.Future, func(_ context.Context, v int) (int, error) { return v, nil })
-		pr.SetResult(1)
+		p := pool.New(1, pool.WithQueue(0))
+		defer p.Close()
+		on := future.WithExecutor(t.Context(), p)
+		latch := make(chan struct{})
+		future.Go(on, func(context.Context) (int, error) { <-latch; return 1, nil })
 		synctest.Wait()
-		if !slices.Equal(order, []int{0, 1, 2}) {
-			t.Fatalf("callbacks %v ran; want each once, in order", order)
-		}
-		wantFailed(t, d, pool.ErrClosed)
-	})
-}
-
-// waitInGroup makes a group of n children on a full pool of one worker.
-func waitInGroup(ctx context.Context, n int, child func(i int)) (*future.Group, []*future.Future[int]) {
-	g := future.NewGroup(ctx)
-	children := make([]*future.Future[int], n)
-	for i := range children {
-		children[i] = future.GoIn(g, func(context.Context) (int, error) { child(i); return i, nil })
-	}
-	synctest.Wait()
-	return g, children
-}
-
-// Children for which there is no room are handed over in the order in which they were started, by one goroutine.
-func TestL16_ChildrenWaitInTheirGroup(t *testing.T) {
-	onQueues(t, func(t *testing.T, queue int) {
-		p, ctx := newPool(t, 1, pool.WithQueue(queue))
-		release := hold(t, ctx)
-		before := runtime.NumGoroutine()
-		var got []int
-		g, _ := waitInGroup(ctx, queue+1000, func(i int) { got = append(got, i) })
-		if n := runtime.NumGoroutine() - before; n > 1 {
-			t.Errorf("%d goroutines wait for room; want 1", n)
-		}
-		release()
-		if err := g.Wait(); err != nil {
-			t.Fatal(err)
-		}
-		if len(got) != queue+1000 || !slices.IsSorted(got) {
-			t.Errorf("ran in the order %v", got)
-		}
-		synctest.Wait()
-		wantSettled(t, p)
-	})
-}
-
-// Children that wait for room are settled by a cancellation at once, and nobody waits for room on their behalf any more.
-func TestL16_CancelledWhileChildrenWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPool(t, 1, pool.WithQueue(0))
-		release := hold(t, ctx)
-		before := runtime.NumGoroutine()
-		g, children := waitInGroup(ctx, 100, func(i int) { t.Errorf("child %d ran", i) })
-		children[0].Cancel() // it is its turn
-		children[50].Cancel()
-		synctest.Wait()
-		wantPending(t, children[1])
-		g.CancelCause(errM)
-		for i, c := range children {
-			if i == 0 || i == 50 {
-				wantCancelled(t, c)
-			} else {
-				wantCancelled(t, c, errM)
-			}
-		}
-		if err := g.Wait(); !errors.Is(err, errM) {
-			t.Errorf("Wait: %v; want M", err)
-		}
-		synctest.Wait()
-		if n := runtime.NumGoroutine() - before; n > 0 {
-			t.Errorf("%d goroutines are left", n)
-		}
-		wantCancelled(t, future.GoIn(g, func(context.Context) (int, error) { return 0, nil }))
-		release()
-		synctest.Wait()
-		wantSettled(t, p)
-	})
-}
-
-// The end of the pool is that of the children who wait for room.
-func TestL16_ClosingReleasesChildren(t *testing.T) {
-	for name, end := range poolEnds {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p, ctx := newPool(t, 1, pool.WithQueue(0))
-				release := hold(t, ctx)
-				g, children := waitInGroup(ctx, 10, func(i int) { t.Errorf("child %d ran", i) })
-				go end(p)
-				synctest.Wait()
-				wantFailed(t, children[0], pool.ErrClosed)
-				for _, c := range children[1:] {
-					wantCancelled(t, c, pool.ErrClosed)
-				}
-				if err := g.Wait(); err != pool.ErrClosed {
-					t.Errorf("Wait: %v; want ErrClosed", err)
-				}
-				release()
-			})
+		ctx, cancel := context.WithCancel(on)
+		cancel()
+		handled := future.Handle(ctx, future.FromResult(7), func(ctx context.Context, _ int, _ error) (error, error) {
+			return ctx.Err(), nil
 		})
-	}
+		cleaned := future.Finally(ctx, future.FromResult(7), func(context.Context) error { return nil })
+		late := future.Handle(ctx, future.FromResult(7), func(_ context.Context, v int, err error) (int, error) {
+			t.Error("called, though it was canceled")
+			return v, err
+		})
+		synctest.Wait()
+		late.Cancel() // ends its wait for room
+		close(latch)
+		synctest.Wait()
+		if v, err := handled.Result(); v != context.Canceled || err != nil {
+			t.Errorf("Handle: %v, %v; want it called with an ended context", v, err)
+		}
+		if v, err := cleaned.Result(); v != 7 || err != nil {
+			t.Errorf("Finally: %v, %v; want 7", v, err)
+		}
+		if !late.Cancelled() {
+			t.Errorf("%v; want it canceled", late)
+		}
+	})
 }

@@ -4,24 +4,305 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 	"github.com/channel-native/future/pool"
 )
 
-// What a pool has to reach, or to count, before Close and Shutdown return. A wait that does not end is a deadlock of
-// the bubble.
-
-// untilStopped is a task that returns when it is asked to stop.
-func untilStopped(ctx context.Context) (int, error) {
-	<-ctx.Done()
-	return 0, context.Cause(ctx)
+// Scenario L6
+func TestClose_IdlePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fresh := pool.New(3)
+		if err := fresh.Close(); err != nil {
+			t.Fatalf("Close of an unused pool: %v", err)
+		}
+		p := pool.New(3)
+		release := occupy(t, future.WithExecutor(bg, p))
+		release()
+		synctest.Wait()
+		if err := p.Close(); err != nil {
+			t.Fatalf("Close of an idle pool: %v", err)
+		}
+	})
 }
 
-func TestClose_StopsWhatASerialExecutorRunsThere(t *testing.T) {
+// Scenario L7
+func TestClose_DuringShutdown(t *testing.T) {
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 1, pool.WithQueue(queue))
+		js := submitJobs(t, ctx, 3)
+		wantRunning(t, js, 0)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := p.Shutdown(bg); err != nil {
+				t.Errorf("Shutdown overtaken by Close: %v", err)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() { p.Close() })
+		synctest.Wait()
+		futuretest.WantPending(t, js[0].f)
+		futuretest.WantCancelled(t, js[1].f)
+		futuretest.WantCancelled(t, js[2].f)
+		js[0].open()
+		wg.Wait()
+		futuretest.WantValue(t, js[0].f, 0)
+		if js[1].started.Load() || js[2].started.Load() {
+			t.Fatal("a task that Close canceled has run")
+		}
+		wantAtRest(t, p)
+	})
+}
+
+// Scenario L10
+func TestClose_CancelsQueuedAndRunningTasks(t *testing.T) {
+	onQueues(t, func(t *testing.T, queue int) {
+		p, ctx := newPool(t, 2, pool.WithQueue(queue))
+		l := newLatch(t)
+		first := submitJobs(t, ctx, 2) // the workers take the next tasks together with these, or after them
+		var stopped atomic.Int64
+		futs := make([]*future.Future[int], 12)
+		for i := range futs {
+			futs[i] = future.Go(ctx, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				stopped.Add(1)
+				l.wait() // a slow cleanup
+				return 0, ctx.Err()
+			})
+		}
+		plain := new(probe)
+		if err := p.Execute(bg, plain); err != nil {
+			t.Fatal(err)
+		}
+		first[0].open()
+		first[1].open()
+		synctest.Wait()
+		closed := make(chan error, 1)
+		go func() { closed <- p.Close() }()
+		synctest.Wait()
+		if n := stopped.Load(); n != 2 {
+			t.Fatalf("the context of %d running tasks has ended; want 2", n)
+		}
+		ended := 0
+		for _, f := range futs {
+			if f.IsDone() {
+				futuretest.WantCancelled(t, f)
+				ended++
+			}
+		}
+		if ended != 10 {
+			t.Fatalf("%d futures are canceled; want the 10 queued ones", ended)
+		}
+		if plain.asked.Load() == 0 || plain.ran.Load() != 0 {
+			t.Fatalf("a queued task was canceled %d times and ran %d times; want it canceled", plain.asked.Load(), plain.ran.Load())
+		}
+		if len(closed) != 0 {
+			t.Fatal("Close returned before the running tasks had ended")
+		}
+		if err := p.TryExecute(plain); err != pool.ErrClosed {
+			t.Fatalf("TryExecute: %v; want ErrClosed", err)
+		}
+		l.open()
+		if err := <-closed; err != nil {
+			t.Fatalf("Close: %v", err)
+		}
+		for _, f := range futs {
+			futuretest.WantCancelled(t, f)
+		}
+		synctest.Wait()
+		if s := p.Stats(); s.Workers != 0 || s.Completed != 4 || s.Cancelled != 11 {
+			t.Fatalf("%+v; want no workers, 4 completed, 11 canceled", s)
+		}
+		if stopped.Load() != 2 {
+			t.Fatal("a queued task has run")
+		}
+		wantAtRest(t, p)
+	})
+}
+
+// Scenario L10
+func TestClose_TwiceAndConcurrently(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1, pool.WithQueue(4))
+		js := submitJobs(t, ctx, 3)
+		wantRunning(t, js, 0)
+		var returned atomic.Int64
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() { p.Close(); returned.Add(1) })
+			wg.Go(func() { p.Shutdown(bg); returned.Add(1) })
+		}
+		synctest.Wait()
+		if n := returned.Load(); n != 0 {
+			t.Fatalf("%d calls returned while a task ran", n)
+		}
+		futuretest.WantCancelled(t, js[1].f)
+		js[0].open()
+		wg.Wait()
+		if err := p.Close(); err != nil {
+			t.Fatalf("a later Close: %v", err)
+		}
+	})
+}
+
+// A TaskFunc cannot be canceled while it runs, but a queued one never runs.
+//
+// Scenario L10
+func TestClose_DropsQueuedTaskFuncs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1, pool.WithQueue(4))
+		release := occupy(t, ctx)
+		ran := false
+		for range 3 {
+			if err := p.Execute(bg, future.TaskFunc(func() { ran = true })); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { p.Close() })
+		synctest.Wait()
+		release()
+		wg.Wait()
+		if s := p.Stats(); ran || s.Cancelled != 3 {
+			t.Fatalf("ran: %v, %+v; want 3 canceled and none run", ran, s)
+		}
+	})
+}
+
+// The pool holds no lock when it calls a task: Run and CancelCause may call the pool.
+//
+// Scenario L10
+func TestClose_TasksMayCallThePool(t *testing.T) {
+	p, ctx := newPool(t, 1, pool.WithQueue(2))
+	l := newLatch(t)
+	started := make(chan struct{})
+	inside := func() {
+		p.Stats()
+		p.Resize(1)
+		p.TryExecute(new(probe))
+	}
+	running := &probe{onCancel: inside, fn: func() { inside(); close(started); l.wait() }}
+	if err := p.Execute(ctx, running); err != nil {
+		t.Fatal(err)
+	}
+	<-started
+	queued := &probe{onCancel: func() { inside(); l.open() }}
+	if err := p.Execute(ctx, queued); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if queued.asked.Load() == 0 || queued.ran.Load() != 0 || running.asked.Load() == 0 || running.ran.Load() != 1 {
+		t.Fatal("want both tasks canceled, and only the first one run")
+	}
+}
+
+// A callback that ends the goroutine of Close by Goexit does not keep the other tasks from being canceled.
+func TestClose_CallbackCallsGoexit(t *testing.T) {
+	for name, executor := range map[string]func(*pool.Pool) future.Executor{
+		"pool":      func(p *pool.Pool) future.Executor { return p },
+		"NewSerial": func(p *pool.Pool) future.Executor { return future.NewSerial(p) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := pool.New(1)
+				ctx := future.WithExecutor(bg, executor(p))
+				untilStopped := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
+				fs := []*future.Future[int]{future.Go(ctx, untilStopped)}
+				synctest.Wait()
+				for range 3 {
+					fs = append(fs, future.Go(ctx, untilStopped))
+				}
+				fs[1].AddDoneCallback(inline, func(context.Context, *future.Future[int]) { runtime.Goexit() })
+				go p.Close()
+				synctest.Wait()
+				for _, f := range fs {
+					futuretest.WantCancelled(t, f, pool.ErrClosed)
+				}
+			})
+		})
+	}
+}
+
+// Work that waits for room or in the queue when the pool is closed is not lost: callbacks run on other
+// goroutines, continuations fail or are canceled.
+func TestClose_LosesNoCallback(t *testing.T) {
+	for _, queue := range []int{0, 100} {
+		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, ctx := newPool(t, 1, pool.WithQueue(queue))
+				release := occupy(t, ctx)
+				var pr future.Promise[int]
+				var mu sync.Mutex
+				var order []int
+				for i := range 5 {
+					pr.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) {
+						mu.Lock()
+						defer mu.Unlock()
+						order = append(order, i)
+					})
+				}
+				ran := false
+				var derived []*future.Future[int]
+				for range 5 {
+					derived = append(derived, future.Then(ctx, &pr.Future, func(context.Context, int) (int, error) {
+						ran = true
+						return 1, nil
+					}))
+				}
+				pr.SetResult(1)
+				synctest.Wait()
+				var wg sync.WaitGroup
+				wg.Go(func() { p.Close() })
+				synctest.Wait()
+				mu.Lock()
+				if !slices.Equal(order, []int{0, 1, 2, 3, 4}) {
+					t.Fatalf("callbacks %v ran; want each once, in order", order)
+				}
+				mu.Unlock()
+				for _, d := range derived {
+					if queue > 0 {
+						futuretest.WantCancelled(t, d)
+					} else {
+						futuretest.WantFailed(t, d, pool.ErrClosed)
+					}
+				}
+				release()
+				wg.Wait()
+				if ran {
+					t.Fatal("a continuation ran on a closed pool")
+				}
+			})
+		})
+	}
+}
+
+func TestClose_SettlingAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		p.Close()
+		var pr future.Promise[int]
+		var order []int
+		for i := range 3 {
+			pr.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { order = append(order, i) })
+		}
+		d := future.Then(ctx, &pr.Future, func(_ context.Context, v int) (int, error) { return v, nil })
+		pr.SetResult(1)
+		synctest.Wait()
+		if !slices.Equal(order, []int{0, 1, 2}) {
+			t.Fatalf("callbacks %v ran; want each once, in order", order)
+		}
+		futuretest.WantFailed(t, d, pool.ErrClosed)
+	})
+}
+
+func TestClose_CancelsTasksOfASerialExecutor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pool.New(1)
 		ctx := future.WithExecutor(bg, future.NewSerial(p))
@@ -30,13 +311,13 @@ func TestClose_StopsWhatASerialExecutorRunsThere(t *testing.T) {
 		synctest.Wait()
 		p.Close()
 		synctest.Wait()
-		wantCancelled(t, running, pool.ErrClosed)
-		wantCancelled(t, waiting, pool.ErrClosed)
+		futuretest.WantCancelled(t, running, pool.ErrClosed)
+		futuretest.WantCancelled(t, waiting, pool.ErrClosed)
 	})
 }
 
-// A continuation goes on in the run of its source: whoever asks the run to stop means it too.
-func TestClose_StopsWhatGoesOnInARun(t *testing.T) {
+// A continuation runs in the run of its source: to cancel that run cancels the continuation.
+func TestClose_CancelsContinuationsInTheSameRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pool.New(1)
 		ctx := future.WithExecutor(bg, p)
@@ -56,18 +337,18 @@ func TestClose_StopsWhatGoesOnInARun(t *testing.T) {
 		synctest.Wait()
 		p.Close()
 		synctest.Wait()
-		wantValue(t, f, 1)
-		wantCancelled(t, d, pool.ErrClosed)
-		wantCancelled(t, e, pool.ErrClosed)
-		wantCancelled(t, c, pool.ErrClosed)
+		futuretest.WantValue(t, f, 1)
+		futuretest.WantCancelled(t, d, pool.ErrClosed)
+		futuretest.WantCancelled(t, e, pool.ErrClosed)
+		futuretest.WantCancelled(t, c, pool.ErrClosed)
 		if ran || !cleaned {
-			t.Errorf("a continuation ran: %v; the clean-up ran: %v; want false, true", ran, cleaned)
+			t.Errorf("a continuation ran: %v; the cleanup ran: %v; want false, true", ran, cleaned)
 		}
 	})
 }
 
-// Cancelling the future of a task that goes on to succeed does not touch what comes after it.
-func TestClose_OnlyTheExecutorStopsTheRun(t *testing.T) {
+// Canceling the future of a task that still succeeds does not affect its continuations.
+func TestCancel_DoesNotReachContinuations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, ctx := newPool(t, 1)
 		f := future.Go(ctx, func(ctx context.Context) (int, error) {
@@ -78,16 +359,16 @@ func TestClose_OnlyTheExecutorStopsTheRun(t *testing.T) {
 		synctest.Wait()
 		f.Cancel()
 		synctest.Wait()
-		wantValue(t, d, 2)
+		futuretest.WantValue(t, d, 2)
 	})
 }
 
-// A clean-up that Close drops runs on a goroutine of its own, which holds no slot: its waits lend none.
-func TestClose_DroppedCleanUpLendsNothing(t *testing.T) {
+// A cleanup that Close drops runs on a goroutine of its own without a slot: its waits lend none.
+func TestClose_DroppedCleanupLendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pool.New(1)
 		ctx := future.WithExecutor(bg, p)
-		release := hold(t, ctx)
+		release := occupy(t, ctx)
 		gate := future.NewPromise[int]()
 		c := future.Finally(ctx, future.FromResult(1), func(ctx context.Context) error {
 			_, err := gate.Await(ctx)
@@ -95,101 +376,46 @@ func TestClose_DroppedCleanUpLendsNothing(t *testing.T) {
 		})
 		closed := make(chan struct{})
 		go func() { p.Close(); close(closed) }()
-		synctest.Wait() // the clean-up waits, and so does the task that holds the worker
+		synctest.Wait() // the cleanup waits, and so does the task that occupies the worker
 		if n := p.Stats().Running; n != 1 {
-			t.Errorf("%d tasks run; want the one that holds the worker", n)
+			t.Errorf("%d tasks run; want only the task that occupies the worker", n)
 		}
 		release()
 		<-closed
 		gate.SetResult(1)
 		synctest.Wait()
-		wantValue(t, c, 1)
-		wantSettled(t, p)
+		futuretest.WantValue(t, c, 1)
+		wantAtRest(t, p)
 	})
 }
 
-// A goroutine that waits with the context of a task may get the slot back for it when the task has returned and the
-// pool is draining. It gives it up again, and may be the last to do so.
-func TestShutdown_SlotOfATaskThatHasReturned(t *testing.T) {
-	for range 10_000 { // the moment is short
-		synctest.Test(t, func(t *testing.T) {
-			p := pool.New(2)
-			ctx := future.WithExecutor(bg, p)
-			gate, returns := future.NewPromise[int](), make(chan struct{})
-			future.Go(ctx, func(ctx context.Context) (int, error) {
-				go gate.Await(ctx)
-				<-returns
-				return 0, nil
-			})
-			synctest.Wait() // its slot is lent
-			busy := make(chan struct{})
-			for range 2 {
-				future.Go(ctx, func(context.Context) (int, error) { <-busy; return 0, nil })
-			}
-			synctest.Wait()
-			gate.SetResult(1) // it is wanted back
-			synctest.Wait()
-			var all sync.WaitGroup
-			all.Go(func() { close(returns) })
-			all.Go(func() { close(busy) })
-			all.Go(func() {
-				if err := p.Shutdown(bg); err != nil {
-					t.Error(err)
-				}
-			})
-			all.Wait()
-		})
-	}
-}
-
-// An executor that panics has refused, and so has one below a serial executor: those who come later are served.
-func TestSerial_ExecutorBelowPanics(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		ctx := future.WithExecutor(bg, future.NewSerial(future.ExecutorFunc(func(_ context.Context, task future.Task) error {
-			if calls++; calls == 1 {
-				panic(errE)
-			}
-			go task.Run()
-			return nil
-		})))
-		f := future.Go(ctx, func(context.Context) (int, error) { return 1, nil })
-		if !errors.Is(f.Err(), errE) {
-			t.Errorf("%v; want a failure with the panic", f)
-		}
-		d := future.Go(ctx, func(context.Context) (int, error) { return 2, nil })
-		synctest.Wait()
-		wantValue(t, d, 2)
-	})
-}
-
-// Clean-ups that are under way on a pool when it is closed hear of it, however they came to run. Those that the pool
-// refuses run elsewhere, and hear of the end of their context only.
-func TestClose_CleanUpsHearOfIt(t *testing.T) {
-	cleanUp := func(ctx context.Context) error { <-ctx.Done(); return nil }
+// Close ends the context of cleanups that run on the pool, regardless of the way in which they were started.
+// Cleanups that the pool refuses run elsewhere, and see only the end of their own context.
+func TestClose_CancelsRunningCleanups(t *testing.T) {
+	cleanup := func(ctx context.Context) error { <-ctx.Done(); return nil }
 	for name, start := range map[string]func(ctx context.Context) (wait func()){
-		"cancelled before its source was done": func(ctx context.Context) func() {
+		"canceled before its source was done": func(ctx context.Context) func() {
 			src := future.NewPromise[int]()
-			f := future.Finally(ctx, future.Shield(&src.Future), cleanUp)
+			f := future.Finally(ctx, future.Shield(&src.Future), cleanup)
 			f.Cancel()
 			src.SetResult(1)
 			return func() { <-f.Done() }
 		},
-		"cancelled, and then going on in the run of its source": func(ctx context.Context) func() {
+		"canceled, and then continuing in the run of its source": func(ctx context.Context) func() {
 			src := future.Go(ctx, func(ctx context.Context) (int, error) { <-ctx.Done(); return 1, nil })
-			f := future.Finally(ctx, src, cleanUp)
+			f := future.Finally(ctx, src, cleanup)
 			synctest.Wait() // src runs
 			f.Cancel()
 			return func() { <-f.Done() }
 		},
 		"two after one task": func(ctx context.Context) func() {
 			f := future.Go(ctx, untilStopped)
-			a, b := future.Finally(ctx, f, cleanUp), future.Finally(ctx, f, cleanUp)
+			a, b := future.Finally(ctx, f, cleanup), future.Finally(ctx, f, cleanup)
 			return func() { <-a.Done(); <-b.Done() }
 		},
-		"of a future that a stopped link cancels": func(ctx context.Context) func() {
+		"of a future that a canceled continuation cancels": func(ctx context.Context) func() {
 			inner := future.NewPromise[int]()
-			f := future.Finally(ctx, &inner.Future, cleanUp)
+			f := future.Finally(ctx, &inner.Future, cleanup)
 			from := future.NewPromise[int]()
 			future.ThenFuture(ctx, &from.Future, func(ctx context.Context, _ int) *future.Future[int] {
 				<-ctx.Done()
@@ -219,8 +445,9 @@ func TestClose_CleanUpsHearOfIt(t *testing.T) {
 	}
 }
 
-// What runs on the spot after a task that is stopped is not the pool's to refuse: it runs, and finds its context ended.
-func TestClose_InlineHandlerRuns(t *testing.T) {
+// The pool does not refuse a function that runs inline after a canceled task: it runs, and its context has
+// ended.
+func TestClose_InlineHandlerStillRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pool.New(1)
 		f := future.Go(future.WithExecutor(bg, p), untilStopped)
@@ -232,9 +459,67 @@ func TestClose_InlineHandlerRuns(t *testing.T) {
 		synctest.Wait()
 		p.Close()
 		synctest.Wait()
-		wantValue(t, h, 7)
+		futuretest.WantValue(t, h, 7)
 		if ended != context.Canceled {
 			t.Errorf("its context: %v; want ended", ended)
 		}
+	})
+}
+
+// Close ends the context of a handler that runs inline on a worker, and the handler's result counts.
+func TestClose_EndsContextOfAnInlineHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		release := occupy(t, ctx)
+		h := future.Handle(inline, future.Go(ctx, func(context.Context) (int, error) { return 1, nil }),
+			func(ctx context.Context, _ int, _ error) (int, error) { <-ctx.Done(); return 7, nil })
+		release()
+		synctest.Wait()
+		p.Close()
+		synctest.Wait()
+		futuretest.WantValue(t, h, 7)
+	})
+}
+
+// Close does not end the context of a continuation that has returned: its result may still use the context.
+func TestClose_KeepsContextOfAReturnedContinuation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		release := occupy(t, ctx)
+		var kept context.Context
+		f := future.Then(ctx, future.Go(ctx, func(context.Context) (int, error) { return 1, nil }),
+			func(ctx context.Context, v int) (int, error) { kept = ctx; return v + 1, nil })
+		goOn := make(chan struct{})
+		f.AddDoneCallback(inline, func(context.Context, *future.Future[int]) { <-goOn })
+		release()
+		synctest.Wait()
+		go p.Close()
+		synctest.Wait()
+		futuretest.WantValue(t, f, 2)
+		if kept.Err() != nil {
+			t.Errorf("its context has ended: %v", context.Cause(kept))
+		}
+		close(goOn)
+	})
+}
+
+// An executor that panics has refused the task, also below a serial executor: later tasks run.
+func TestNewSerial_ExecutorPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		ctx := future.WithExecutor(bg, future.NewSerial(future.ExecutorFunc(func(_ context.Context, task future.Task) error {
+			if calls++; calls == 1 {
+				panic(futuretest.ErrE)
+			}
+			go task.Run()
+			return nil
+		})))
+		f := future.Go(ctx, func(context.Context) (int, error) { return 1, nil })
+		if !errors.Is(f.Err(), futuretest.ErrE) {
+			t.Errorf("%v; want a failure with the panic", f)
+		}
+		d := future.Go(ctx, func(context.Context) (int, error) { return 2, nil })
+		synctest.Wait()
+		futuretest.WantValue(t, d, 2)
 	})
 }

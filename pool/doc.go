@@ -1,129 +1,133 @@
 // Package pool provides an executor that bounds how many tasks run at once.
 //
-//	p := pool.New(4, pool.WithName("thumbs")) // 4 tasks at once, 1024 may wait
+//	p := pool.New(4, pool.WithName("thumbs")) // 4 tasks at once; 1024 may wait
 //	ctx = future.WithExecutor(ctx, p)         // Go, Then, Map, … with ctx run on p
 //	thumbs := make([]*future.Future[Thumb], len(images))
 //	for i, image := range images {
 //		thumbs[i] = future.Go(ctx, image.scale)
 //	}
-//	all, err := future.Gather(thumbs...).Await(ctx) // or Outcomes, for what there is
+//	all, err := future.Gather(thumbs...).Await(ctx) // or Outcomes, for partial results
 //
-//	// and when the service stops:
-//	patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+//	// When the service stops:
+//	grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 //	defer cancel()
-//	if p.Shutdown(patience) != nil { // finish what was accepted
-//		p.Close() // that took too long: cancel the rest
+//	if p.Shutdown(grace) != nil { // finish the admitted tasks
+//		p.Close() // too slow: cancel the rest
 //	}
 //
-// # When to use one
+// # When to use a pool
 //
-// Goroutines are cheap, and a pool makes nothing faster: without one, each task
-// has a goroutine of its own, which is the quicker way. A pool bounds. It is for
-// work of which too much at once would exhaust something: memory, connections,
-// a backend. To bound one list of items [future.Map] is enough; a pool is a bound
-// that many callers share.
+// A pool protects a limited resource (memory, connections, a backend) from too many
+// tasks at once. It makes nothing faster: goroutines are cheap, and without a pool
+// each task has its own, which is the quicker way. To bound one list of items,
+// [future.Map] is enough. A pool is a bound that many callers share.
 //
 // # Bounding a fan-out
 //
-// The code above is all. If there is no room, [future.Go] waits for it, no longer
-// than until its context ends: so the pool slows down those who give it work.
-// Settling a future never waits: a continuation for which there is no room waits
-// on a goroutine of its own, and then runs on the pool. [Pool.TryExecute] is for
-// those who would rather drop work than wait.
+// A fan-out needs no more than the code above. If the pool has no room, [future.Go]
+// waits for room, but no longer than until its context ends: this is backpressure on
+// the producers. [Pool.TryExecute] refuses work instead of waiting.
 //
-// [future.WithTimeout] counts from its call, time in the queue included: it bounds
-// how long the result is waited for. To bound the work, which starts later, use
-// context.WithTimeout within the function. A [future.Hedge] counts in the same way
-// and would hedge what only queues: it belongs on an executor that does not.
+// Settling a future never waits for a pool. A continuation that finds no room waits
+// on a goroutine of its own, and then runs on the pool.
+//
+// The duration of [future.WithTimeout] counts from the call and includes the time in
+// the queue: it bounds the wait for the result. To bound the work itself, which
+// starts later, use context.WithTimeout within the function. The delay of
+// [future.Hedge] counts from the call too, so that on a pool an attempt may start only
+// because the one before is still queued. Use Hedge on an executor without a queue.
 //
 // # Shutting down
 //
-// [Pool.Shutdown] refuses new work and waits until what was accepted has run;
-// [Pool.Close] cancels what is queued and what runs, and waits for the latter to
-// return. The futures of tasks that were refused fail with [ErrClosed], and those
-// that Close cancelled are cancelled with it as the cause.
+// [Pool.Shutdown] refuses new tasks and waits until all admitted tasks have returned.
+// [Pool.Close] cancels the queued and the running tasks, and waits until the running
+// ones have returned. The futures of refused tasks fail with [ErrClosed]. The futures
+// that Close cancels have ErrClosed as the cause.
 //
-// The end of the context that a task was started with cancels the task: if it is
-// the signal to stop that ends it, there is nothing left for Shutdown to finish.
-// Start what is to be finished with context.WithoutCancel(ctx), and await it with a
-// context that lives on.
+// A task is canceled when the context that it was started with ends. If the stop
+// signal ends that context, Shutdown finds nothing left to finish. To finish a task
+// in spite of the signal, start it with context.WithoutCancel(ctx), and await it with
+// a context that does not end.
 //
-// A continuation that becomes ready after Shutdown is new work too, unless it
-// goes on where its source ran. So stop what hands out work first (a server, a
-// consumer of a queue), await the futures that are still wanted, and then shut
-// the pool down. Callbacks and the functions of [future.Finally] are not lost:
-// they run on goroutines of their own.
+// A continuation that becomes ready after Shutdown is a new task too, and is refused,
+// unless it runs directly after its source. So first stop the source of the work (a
+// server, a consumer of a queue), then await the futures that are still needed, and
+// then shut the pool down. Callbacks and the functions of [future.Finally] are not
+// lost: if the pool refuses them, they run on goroutines of their own.
 //
-// # How many workers, and how long a queue
+// # Choosing the number of workers and the size of the queue
 //
-// For work that computes, runtime.GOMAXPROCS(0) workers; more of them only take
-// turns. For work that waits, as many as the other end bears, its connections
-// for instance; tasks per second times seconds per task is how many are under
-// way on average, and fewer workers than that cannot keep up. [Pool.Resize]
-// changes the number at any time.
+// Tasks that compute need runtime.GOMAXPROCS(0) workers: with more, they only take
+// turns. Tasks that wait need as many as the downstream service can handle, for
+// instance its number of connections. The average number of tasks that run at once is
+// the tasks per second times the seconds per task: fewer workers cannot keep up.
+// [Pool.Resize] changes the number at any time.
 //
-// A queue takes up bursts; it does not raise what gets done. A task at the end of
-// a queue of n waits for about n times the duration of a task, divided by the
-// number of workers: make the queue no longer than what somebody still waits for.
-// With a queue of 0 a task is handed to a worker or waits at its submitter,
-// which is right for producers that are to keep the pace of the pool.
+// A queue absorbs bursts; it does not raise the throughput. A task at the end of a
+// queue of n waits for about n times the duration of a task, divided by the number of
+// workers. Make the queue short enough that the result is still wanted after that
+// wait. With a queue of 0, a task goes to a free worker directly or its submitter
+// waits, which suits producers that should keep pace with the pool.
 //
-// # What the queue does
+// # Order
 //
-// Tasks start in the order in which they were admitted, and submitters who wait
-// for room are admitted in the order in which they came. With several workers,
-// that is no order among what the tasks do; nor with long queues, from which
-// workers take several tasks at a time ([WithQueue]): others take these over if the
-// worker does not get on, at once if its task has parked. A task that is cancelled
-// while it is queued never runs; its future is cancelled at once, and its place
-// is free when a worker comes to it. One whose context ends meanwhile never runs
-// either, but its future is done only when a worker comes to it, unless it is
-// bounded by [future.WithContext].
+// Tasks start in the order of admission, and submitters that wait for room are
+// admitted in the order of their calls. The effects of tasks have no order: several
+// workers run them side by side. With a long queue, a worker takes several tasks at a time
+// ([WithQueue]), and their start may be delayed by the task before them. Other workers
+// take these tasks over if that worker makes no progress, and at once if its task has
+// parked.
 //
-// A task that panics, or calls runtime.Goexit, costs no worker.
+// A task that is canceled while it is queued never runs. Its future is canceled at
+// once, and its place in the queue becomes free when a worker reaches it. A task whose
+// context ends while it is queued never runs either, but its future is done only when
+// a worker reaches it, unless it is bounded by [future.WithContext].
 //
-// # Tasks that wait for tasks of their own pool
+// A task that panics or calls runtime.Goexit does not reduce the number of workers.
 //
-// A task may wait for others of its own pool, also on a pool of one worker and no
-// queue: while it is parked its room is lent out, and it gets room again, before
-// all that has not started, when it is to go on. This holds for
+// # Tasks that wait for tasks of the same pool
 //
-//   - Await, Wait and AsCompleted with the context that the task's function was
-//     given, or one derived from it;
+// A task may wait for other tasks of its own pool, even on a pool of one worker and no
+// queue. While the task is parked, it lends its slot, the right to run, to another
+// task. When it can go on, it gets a slot again, before all tasks that have not
+// started. This holds for
+//
+//   - Await, Wait and AsCompleted with the context that the task's function received,
+//     or one derived from it;
 //   - Wait of a [future.Group] that was made with such a context;
 //   - waiting for admission with such a context, when the pool is full.
 //
-// The context says what counts as the task: a second goroutine that awaits with
-// the context of a running task counts as its task, and lends its room out while
-// the function may be computing. Everything else lends nothing, and tasks that
-// wait for each other in such a way may deadlock: a wait with a context of
-// another origin, such as context.Background(); a receive from Done, also in a
-// select; a mutex; a plain [future.TaskFunc], which has no context. Instead of a
-// select of two futures, a task has [future.Wait] with WhenFirstCompleted, and
-// [future.After] for a timer among them.
+// The context identifies the task: if a second goroutine awaits with the context of a
+// running task, it lends the slot of that task, although the function may be computing.
 //
-// What is bounded is the tasks that run, not those that are parked: each of these
-// keeps its goroutine.
+// No other wait lends a slot, and tasks that wait for each other in another way may
+// deadlock: a wait with a context of other origin, such as context.Background(); a
+// receive from Done, also in a select; a mutex; a plain [future.TaskFunc], which has no
+// context. Instead of a select on two futures, use [future.Wait] with
+// WhenFirstCompleted, and [future.After] as a timer among them.
 //
-// # Watching a pool
+// The pool bounds the tasks that run, not the parked ones: each of these keeps its
+// goroutine.
 //
-// [Pool.Stats] has the figures; to publish them at /debug/vars,
+// # Monitoring
+//
+// [Pool.Stats] returns the figures of a pool. This publishes them at /debug/vars:
 //
 //	expvar.Publish("thumbs", expvar.Func(func() any { return p.Stats() }))
 //
-// A pool with a name ([WithName]) labels its goroutines for pprof: the profile of
-// its tasks is go tool pprof -tagfocus=pool=thumbs.
+// A pool with a name ([WithName]) labels its goroutines for pprof. The command
+// go tool pprof -tagfocus=pool=thumbs shows the profile of its tasks.
 //
 // # Testing
 //
-// Pools work in bubbles of testing/synctest. Make the pool of a test inside of its
+// Pools work in bubbles of testing/synctest. Make the pool of a test inside its
 // bubble, and close it there: idle workers stay until then.
 //
 // # Other pools
 //
-// Futures run on other pools as well, by way of [future.ExecutorFunc], if these
-// refuse work instead of waiting; tasks there must not wait for each other. On ants
-// and on pond:
+// Futures also run on pools of other libraries, through [future.ExecutorFunc], if these
+// refuse work instead of waiting. Tasks there must not wait for each other. With ants
+// and pond:
 //
 //	a, err := ants.NewPool(8, ants.WithNonblocking(true))
 //	onAnts := future.ExecutorFunc(func(_ context.Context, t future.Task) error { return a.Submit(t.Run) })

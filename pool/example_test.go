@@ -11,7 +11,7 @@ import (
 	"github.com/channel-native/future/pool"
 )
 
-// A fan-out of which no more than two tasks run at once.
+// A fan-out that runs at most two tasks at once.
 func Example() {
 	p := pool.New(2)
 	defer p.Close()
@@ -37,7 +37,7 @@ func Example() {
 	// more than two at once: 0
 }
 
-// A task may wait for tasks of its own pool, if it does so with its own context.
+// A task may wait for tasks of its own pool if it waits with its own context.
 func Example_nested() {
 	p := pool.New(1, pool.WithQueue(0))
 	defer p.Close()
@@ -49,7 +49,7 @@ func Example_nested() {
 			return 1, nil
 		}
 		rest := future.Go(ctx, func(ctx context.Context) (int, error) { return factorial(ctx, n-1) })
-		v, err := rest.Await(ctx) // lends the only worker to the task that it waits for
+		v, err := rest.Await(ctx) // lends the only slot to the awaited task
 		return n * v, err
 	}
 	f := future.Go(ctx, func(ctx context.Context) (int, error) { return factorial(ctx, 10) })
@@ -57,20 +57,20 @@ func Example_nested() {
 	// Output: 3628800 <nil>
 }
 
-// Finish what was accepted, and cancel what takes too long.
+// Finish the admitted tasks, and cancel those that take too long.
 func ExamplePool_Shutdown() {
 	p := pool.New(2)
 	ctx := future.WithExecutor(context.Background(), p)
 	report := future.Go(ctx, func(context.Context) (string, error) { return "the report", nil })
 	hung := future.Go(ctx, func(ctx context.Context) (string, error) {
-		<-ctx.Done() // until it is told to stop
+		<-ctx.Done() // until it is canceled
 		return "", ctx.Err()
 	})
 	fmt.Println(report.Await(ctx))
 
-	patience, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	grace, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if err := p.Shutdown(patience); err != nil {
+	if err := p.Shutdown(grace); err != nil {
 		fmt.Println("Shutdown:", err)
 		p.Close()
 	}
@@ -87,7 +87,7 @@ func ExamplePool_Shutdown() {
 // pools is published at /debug/vars.
 var pools = expvar.NewMap("pools")
 
-// The figures of a pool as a variable of package expvar.
+// Stats as a variable of package expvar.
 func ExamplePool_Stats() {
 	p := pool.New(2, pool.WithName("thumbs"))
 	pools.Set("thumbs", expvar.Func(func() any { return p.Stats() }))

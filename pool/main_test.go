@@ -2,31 +2,27 @@ package pool_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"github.com/channel-native/future"
-	"github.com/channel-native/future/internal/leaktest"
+	"github.com/channel-native/future/internal/futuretest"
 	"github.com/channel-native/future/pool"
 )
 
-func TestMain(m *testing.M) { leaktest.Main(m) }
+func TestMain(m *testing.M) { futuretest.Main(m) }
 
-var (
-	errE = errors.New("E")
-	errM = errors.New("M")
-)
-
-// bg carries no executor and never ends: awaiting with it can lend nothing.
+// bg has no executor and never ends: a wait with it lends no slot.
 var bg = context.Background()
 
-// newPool makes a pool that is closed when the test ends, and a context that carries it.
+// inline is a context with the executor Inline.
+var inline = future.WithExecutor(bg, future.Inline)
+
+// newPool returns a pool that is closed when the test ends, and a context that carries it.
 func newPool(t testing.TB, workers int, opts ...pool.Option) (*pool.Pool, context.Context) {
 	t.Helper()
 	p := pool.New(workers, opts...)
@@ -34,14 +30,14 @@ func newPool(t testing.TB, workers int, opts ...pool.Option) (*pool.Pool, contex
 	return p, future.WithExecutor(bg, p)
 }
 
-// latch is a door that opens once.
+// A latch blocks goroutines until it is opened, once and for all.
 type latch struct {
 	once sync.Once
 	ch   chan struct{}
 }
 
-// newLatch makes a latch that opens at the end of the test at the latest. Made after the pool whose
-// tasks wait for it, it opens before that pool is closed, so that a failed test does not hang.
+// newLatch returns a latch that opens when the test ends, at the latest. If it is made after the
+// pool whose tasks wait for it, it opens before that pool is closed, so that a failed test ends.
 func newLatch(t testing.TB) *latch {
 	l := &latch{ch: make(chan struct{})}
 	t.Cleanup(l.open)
@@ -49,9 +45,10 @@ func newLatch(t testing.TB) *latch {
 }
 
 func (l *latch) open() { l.once.Do(func() { close(l.ch) }) }
+
 func (l *latch) wait() { <-l.ch }
 
-// job is a task that waits for a latch of its own, whatever its context says.
+// A job is a task that waits for a latch of its own and ignores its context.
 type job struct {
 	*latch
 	i       int
@@ -70,13 +67,13 @@ func (j *job) run(context.Context) (int, error) {
 	return j.i, nil
 }
 
-// submit hands the job to the executor of ctx. It blocks when that does.
+// submit starts the job on the executor of ctx. It blocks as Go does.
 func (j *job) submit(ctx context.Context) *job {
 	j.f = future.Go(ctx, j.run)
 	return j
 }
 
-// submitJobs submits n jobs for which the pool in ctx has room.
+// submitJobs submits n jobs, for which the pool in ctx has room.
 func submitJobs(t testing.TB, ctx context.Context, n int) []*job {
 	js := make([]*job, n)
 	for i := range js {
@@ -85,7 +82,8 @@ func submitJobs(t testing.TB, ctx context.Context, n int) []*job {
 	return js
 }
 
-// wantRunning asserts, once all else is blocked, that exactly the jobs of these numbers run.
+// wantRunning waits until all other goroutines of the bubble are blocked, and asserts that exactly the
+// jobs with the numbers want run.
 func wantRunning(t testing.TB, js []*job, want ...int) {
 	t.Helper()
 	synctest.Wait()
@@ -100,8 +98,8 @@ func wantRunning(t testing.TB, js []*job, want ...int) {
 	}
 }
 
-// wantRunningCount asserts, once all else is blocked, that n of the jobs run, and returns these: where
-// several workers take from one queue, which ones is not promised.
+// wantRunningCount waits until all other goroutines of the bubble are blocked, asserts that exactly n of
+// the jobs run, and returns these. It is for several workers, which start the tasks in no certain order.
 func wantRunningCount(t testing.TB, js []*job, n int) []*job {
 	t.Helper()
 	synctest.Wait()
@@ -117,8 +115,8 @@ func wantRunningCount(t testing.TB, js []*job, n int) []*job {
 	return got
 }
 
-// hold keeps one worker of the pool in ctx busy until release is called.
-func hold(t testing.TB, ctx context.Context) (release func()) {
+// occupy keeps one worker of the pool in ctx busy until release is called.
+func occupy(t testing.TB, ctx context.Context) (release func()) {
 	t.Helper()
 	started, l := make(chan struct{}), newLatch(t)
 	f := future.Go(ctx, func(context.Context) (int, error) {
@@ -129,13 +127,13 @@ func hold(t testing.TB, ctx context.Context) (release func()) {
 	select {
 	case <-started:
 	case <-f.Done():
-		t.Fatalf("the task that should hold a worker ended first: %v", f)
+		t.Fatalf("the task that should occupy a worker ended first: %v", f)
 	}
 	return l.open
 }
 
-// wantBound asserts that an idle pool, or one whose tasks are all parked, runs exactly n tasks at once.
-// For use inside a bubble.
+// wantBound asserts that a pool that runs no task, or only parked ones, runs exactly n tasks at once. It
+// must be called in a bubble.
 func wantBound(t testing.TB, p *pool.Pool, n int) {
 	t.Helper()
 	l := newLatch(t)
@@ -165,8 +163,8 @@ func wantBound(t testing.TB, p *pool.Pool, n int) {
 	}
 }
 
-// wantSettled asserts that a pool at rest has accounted for all that it accepted.
-func wantSettled(t testing.TB, p *pool.Pool) {
+// wantAtRest asserts that a pool runs and queues nothing, and has accounted for all admitted tasks.
+func wantAtRest(t testing.TB, p *pool.Pool) {
 	t.Helper()
 	s := p.Stats()
 	if s.Running != 0 || s.Queued != 0 || s.Submitted != s.Completed+s.Cancelled {
@@ -174,7 +172,7 @@ func wantSettled(t testing.TB, p *pool.Pool) {
 	}
 }
 
-// gauge counts the tasks that run and are not parked, and keeps the largest number seen at once.
+// A gauge counts the tasks that run and are not parked, and records the maximum.
 type gauge struct{ now, max atomic.Int64 }
 
 func (g *gauge) enter() {
@@ -196,7 +194,7 @@ func (g *gauge) parked(wait func()) {
 	wait()
 }
 
-// probe is a task that records what an executor does with it.
+// A probe is a task that counts the calls of its methods.
 type probe struct {
 	fn         func()
 	onCancel   func()
@@ -218,91 +216,31 @@ func (p *probe) CancelCause(error) bool {
 	return true
 }
 
-func wantValue[T comparable](t testing.TB, f *future.Future[T], want T) {
-	t.Helper()
-	v, err := f.Result()
-	if err != nil || v != want || f.State() != future.Succeeded || !f.IsDone() {
-		t.Fatalf("%v: Result() = %v, %v; want %v, <nil>", f, v, err, want)
-	}
+// untilStopped is a task that returns when its context ends, with the cause.
+func untilStopped(ctx context.Context) (int, error) {
+	<-ctx.Done()
+	return 0, context.Cause(ctx)
 }
 
-// wantFailed asserts that f has failed with want itself, not with an error around it.
-func wantFailed[T any](t testing.TB, f *future.Future[T], want error) {
-	t.Helper()
-	if _, err := f.Result(); err != want || f.State() != future.Failed || f.Err() != want {
-		t.Fatalf("%v: error %v; want State Failed with exactly %v", f, err, want)
+// onQueues runs test, which needs room for 20 tasks, on a small queue and on queues that are large enough
+// for workers to take several tasks at a time.
+func onQueues(t *testing.T, test func(t *testing.T, queue int)) {
+	for _, queue := range []int{20, 200, 2000} {
+		t.Run(fmt.Sprintf("queue=%d", queue), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, queue) })
+		})
 	}
-}
-
-func wantCancelled[T any](t testing.TB, f *future.Future[T], causes ...error) {
-	t.Helper()
-	_, err := f.Result()
-	if !f.Cancelled() || f.State() != future.Cancelled || !f.IsDone() || !errors.Is(err, future.ErrCancelled) {
-		t.Fatalf("%v: error %v; want cancelled", f, err)
-	}
-	for _, c := range causes {
-		if !errors.Is(err, c) {
-			t.Fatalf("%v: error %v; want it to be %v too", f, err, c)
-		}
-	}
-}
-
-func wantPending(t testing.TB, f future.Awaitable) {
-	t.Helper()
-	select {
-	case <-f.Done():
-		t.Fatalf("%v: Done is ready; want pending", f)
-	default:
-	}
-	if f.IsDone() || f.State() != future.Pending {
-		t.Fatalf("%v: want pending", f)
-	}
-}
-
-// wantPanic asserts that fn panics with a message, not a runtime error, in which name occurs.
-func wantPanic(t testing.TB, name string, fn func()) {
-	t.Helper()
-	defer func() {
-		t.Helper()
-		r := recover()
-		if _, ok := r.(runtime.Error); r == nil || ok || !strings.Contains(fmt.Sprint(r), name) {
-			t.Fatalf("panic value %v; want a message that names %s", r, name)
-		}
-	}()
-	fn()
-}
-
-// catchReports counts what the unhandled handler is told of panics with this value, until the test ends.
-// Other reports, perhaps of what earlier tests have left, are dropped.
-func catchReports(t testing.TB, value any) *atomic.Int64 {
-	n := new(atomic.Int64)
-	prev := future.SetUnhandledHandler(func(u future.Unhandled) {
-		var pe *future.PanicError
-		if errors.As(u.Err, &pe) && pe.Value == value {
-			n.Add(1)
-		}
-	})
-	t.Cleanup(func() { future.SetUnhandledHandler(prev) })
-	return n
-}
-
-// collect runs the garbage collector until cond holds or it has been given every chance.
-// Not for use inside a bubble.
-func collect(cond func() bool) bool {
-	for range 200 {
-		if cond() {
-			return true
-		}
-		runtime.GC()
-		for range 100 {
-			runtime.Gosched()
-		}
-	}
-	return cond()
 }
 
 // poolEnds are the two ways to end a pool.
 var poolEnds = map[string]func(p *pool.Pool){
 	"Shutdown": func(p *pool.Pool) { p.Shutdown(bg) },
 	"Close":    func(p *pool.Pool) { p.Close() },
+}
+
+// endings are the ways in which a function ends.
+var endings = map[string]func(){
+	"return": func() {},
+	"panic":  func() { panic("boom") },
+	"Goexit": runtime.Goexit,
 }

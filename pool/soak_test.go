@@ -18,14 +18,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 	"github.com/channel-native/future/pool"
 )
 
 var soakFor = flag.Duration("soak", 0, "how long TestSoak runs (default 15s, with -short 2.5s)")
 
-// TestSoak puts pools of random sizes through everything at once, round after round, and shuts each down
-// in the middle of it. Of each round it asserts that every future settled, that every task which was
-// accepted ran or was cancelled and no other did, that the bound held, and that no goroutine is left.
+// TestSoak runs random work on pools of random sizes, round after round, and closes each pool under load. It
+// asserts for each round that every future settled, that every admitted task, and no other, ran or was
+// canceled, that the bound held, and that no goroutine is left.
 func TestSoak(t *testing.T) {
 	d := *soakFor
 	switch {
@@ -35,7 +36,7 @@ func TestSoak(t *testing.T) {
 	default:
 		d = 15 * time.Second
 	}
-	catchReports(t, nil) // panics are part of it
+	futuretest.DropReports(t) // some tasks panic
 	seed := rand.Uint64()
 	t.Logf("seed %#x", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -49,19 +50,19 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("in round %d", rounds)
 		}
 	}
-	t.Logf("%d rounds: %d futures, of these %d ran and %d were cancelled or refused; %d tasks accepted directly, %d dropped; %d resizes; at most %d goroutines",
+	t.Logf("%d rounds: %d futures, of these %d ran and %d were canceled or refused; %d tasks admitted directly, %d dropped; %d resizes; at most %d goroutines",
 		rounds, total.futures.Load(), total.ran.Load(), total.unrun.Load(), total.accepted.Load(), total.dropped.Load(), total.resizes.Load(), total.goroutines.Load())
 }
 
 type soakTally struct {
 	futures  atomic.Int64 // made by Go
-	ran      atomic.Int64 // functions behind these that were called
-	unrun    atomic.Int64 // those whose function was not
-	accepted atomic.Int64 // tasks handed to the pool itself
-	dropped  atomic.Int64 // of these, cancelled without having run
+	ran      atomic.Int64 // of these, those whose function was called
+	unrun    atomic.Int64 // of these, those whose function was not called
+	accepted atomic.Int64 // probes that the pool has admitted
+	dropped  atomic.Int64 // of these, those that were canceled and did not run
 	resizes  atomic.Int64
 
-	goroutines atomic.Int64 // the most seen
+	goroutines atomic.Int64 // the maximum seen
 }
 
 func (a *soakTally) add(b *soakTally) {
@@ -74,12 +75,12 @@ func (a *soakTally) add(b *soakTally) {
 	a.goroutines.Store(max(a.goroutines.Load(), b.goroutines.Load()))
 }
 
-const soakMost = 8 // workers
+const soakMost = 8 // the maximum number of workers
 
-// soakSubmitters are the goroutines that hand work to a pool. The race detector bears 8128 goroutines at
-// once, those of the parked tasks included.
+// soakSubmitters returns the number of goroutines that submit work to a pool. The race detector supports
+// 8128 goroutines at once, and parked tasks have some of these.
 func soakSubmitters() int {
-	if raceEnabled {
+	if futuretest.RaceEnabled {
 		return 2000
 	}
 	return 4000
@@ -89,23 +90,23 @@ type soak struct {
 	t      testing.TB
 	p      *pool.Pool
 	ctx    context.Context
-	queued context.Context // the same, by way of a serial executor
-	chains bool            // with continuations, callbacks and more, which are tasks of the pool that nobody counts here
-	calm   bool            // without the resizes that would hide a worker that was not woken
+	queued context.Context // with a serial executor on the pool
+	chains bool            // with continuations, callbacks and other tasks of the pool that are not counted here
+	calm   bool            // without resizes, which would hide that a worker was not woken
 	seed   uint64
 	gauge  gauge
 	closed atomic.Bool
-	probes atomic.Int64 // of the tasks accepted directly, those that ran
+	probes atomic.Int64 // admitted probes that ran
 
-	callbacks sync.WaitGroup // those registered that have not run, and clean-ups
+	callbacks sync.WaitGroup // callbacks and cleanups that have not run
 
 	mu   sync.Mutex
-	left []soakTask // those that were pending when whoever waited for them gave up
+	left []soakTask // tasks that were pending when the wait for them ended early; guarded by mu
 
 	soakTally
 }
 
-// soakTask is a future, and whether its function was called.
+// A soakTask is a future, and whether its function was called.
 type soakTask struct {
 	f   *future.Future[int]
 	ran *atomic.Bool
@@ -122,7 +123,7 @@ func newSoak(t testing.TB, rng *rand.Rand) *soak {
 	return s
 }
 
-// round runs for d, and then until all that was started has ended.
+// round submits work for d, closes the pool, and waits until all work has ended.
 func (s *soak) round(d time.Duration) {
 	before := goleak.IgnoreCurrent()
 	watchdog := time.AfterFunc(d+2*time.Minute, func() {
@@ -139,7 +140,7 @@ func (s *soak) round(d time.Duration) {
 	s.disturb(rng, d)
 	if s.calm {
 		s.closed.Store(true)
-		submitters.Wait() // all that they have submitted is done, although nobody closes the pool
+		submitters.Wait() // their work ends without the pool being closed
 	}
 	s.end(rng)
 	s.closed.Store(true)
@@ -151,7 +152,7 @@ func (s *soak) round(d time.Duration) {
 	}
 }
 
-// disturb lets time d pass, and resizes the pool meanwhile, unless the round is a calm one.
+// disturb returns after d. Until then it resizes the pool, unless the round is calm.
 func (s *soak) disturb(rng *rand.Rand, d time.Duration) {
 	tick := time.NewTicker(500 * time.Microsecond)
 	defer tick.Stop()
@@ -170,7 +171,7 @@ func (s *soak) disturb(rng *rand.Rand, d time.Duration) {
 	}
 }
 
-// end closes the pool in one of the ways there are, while work goes on coming in.
+// end closes the pool in one of the possible ways, while work is submitted.
 func (s *soak) end(rng *rand.Rand) {
 	switch rng.IntN(4) {
 	case 0:
@@ -217,14 +218,14 @@ func (s *soak) check() {
 	if st.Running != 0 || st.Queued != 0 || st.Submitted != st.Completed+st.Cancelled {
 		s.t.Errorf("at rest: %+v", st)
 	}
-	// A task that is cancelled at the very moment its worker takes it may count as either.
+	// A task that is canceled while its worker takes it may count as either.
 	ran, not := uint64(s.ran.Load()+s.probes.Load()), uint64(s.unrun.Load()+s.dropped.Load())
 	if st.Completed < ran || !s.chains && st.Cancelled > not {
 		s.t.Errorf("%+v; %d ran, %d did not", st, ran, not)
 	}
 }
 
-// submitter hands work to the pool until that is closed.
+// submitter submits work to the pool until the pool is closed.
 func (s *soak) submitter(rng *rand.Rand) {
 	for !s.closed.Load() {
 		var err error
@@ -232,7 +233,7 @@ func (s *soak) submitter(rng *rand.Rand) {
 		case kind < 2:
 			err = s.direct(rng, kind == 0)
 		case kind < 4:
-			err = s.impatient(rng)
+			err = s.withTimeout(rng)
 		case kind < 7:
 			err = s.cancelled(rng)
 		case kind < 8:
@@ -252,14 +253,14 @@ func (s *soak) submitter(rng *rand.Rand) {
 	}
 }
 
-// errSoak is how a task fails that is meant to.
+// errSoak is the error of tasks that fail on purpose.
 var errSoak = errors.New("soak")
 
 func (s *soak) goDo(ctx context.Context, fn func(context.Context) (int, error)) soakTask {
 	return s.track(fn, func(fn func(context.Context) (int, error)) *future.Future[int] { return future.Go(ctx, fn) })
 }
 
-// track hands fn to start, and keeps account of it.
+// track starts fn by start, and counts it.
 func (s *soak) track(fn func(context.Context) (int, error), start func(func(context.Context) (int, error)) *future.Future[int]) soakTask {
 	s.futures.Add(1)
 	ran := new(atomic.Bool)
@@ -275,7 +276,7 @@ func (s *soak) track(fn func(context.Context) (int, error), start func(func(cont
 	return soakTask{f, ran}
 }
 
-// await waits for a task to be done, and asserts that it ended in a way for which there is a reason.
+// await waits until a task is done, and asserts that its error is one of the expected ones.
 func (s *soak) await(task soakTask) error {
 	_, err := task.f.Await(bg)
 	if !task.ran.Load() {
@@ -285,7 +286,7 @@ func (s *soak) await(task soakTask) error {
 	return err
 }
 
-// leave does the same for a task that others have waited for, perhaps not long enough.
+// leave awaits a task for which others have waited already. If the task is still pending, check awaits it.
 func (s *soak) leave(task soakTask) {
 	if task.f.IsDone() {
 		s.await(task)
@@ -310,7 +311,7 @@ func (s *soak) wantKnown(err error) {
 	s.t.Errorf("a future failed with %v", err)
 }
 
-// ending is a function that ends in one of the ways there are, perhaps after a fan-out of its own.
+// ending returns a function that ends in one of the possible ways, some after a fan-out of its own.
 func (s *soak) ending(rng *rand.Rand) func(context.Context) (int, error) {
 	kind, deep, seed := rng.IntN(8), rng.IntN(12), rng.Uint64()
 	return func(ctx context.Context) (v int, err error) {
@@ -325,7 +326,7 @@ func (s *soak) ending(rng *rand.Rand) func(context.Context) (int, error) {
 		case 2:
 			return 0, errSoak
 		case 3:
-			if deep == 2 { // park while the goroutine unwinds
+			if deep == 2 { // parks while the goroutine unwinds
 				defer s.fanOut(ctx, rand.New(rand.NewPCG(seed, 2)), 1)
 				runtime.Goexit()
 			}
@@ -336,7 +337,7 @@ func (s *soak) ending(rng *rand.Rand) func(context.Context) (int, error) {
 	}
 }
 
-// fanOut starts tasks on the pool that it runs on and waits for them, in one of the ways there are.
+// fanOut starts tasks on its own pool and waits for them in one of the possible ways.
 func (s *soak) fanOut(ctx context.Context, rng *rand.Rand, depth int) (int, error) {
 	if rng.IntN(4) == 0 {
 		return 0, s.inGroup(ctx, rng, &s.gauge)
@@ -368,7 +369,7 @@ func (s *soak) leaf(context.Context) (int, error) {
 	return 1, nil
 }
 
-// inGroup does the same with a Group; g is what the caller counts in.
+// inGroup is fanOut with a Group. The caller counts in g.
 func (s *soak) inGroup(ctx context.Context, rng *rand.Rand, g *gauge) error {
 	group := future.NewGroup(ctx)
 	tasks := make([]soakTask, 1+rng.IntN(4))
@@ -393,24 +394,24 @@ func (s *soak) inGroup(ctx context.Context, rng *rand.Rand, g *gauge) error {
 	return err
 }
 
-// impatient gives up waiting for room, or for the task, soon.
-func (s *soak) impatient(rng *rand.Rand) error {
+// withTimeout starts a task whose context, and wait for room, has a short timeout.
+func (s *soak) withTimeout(rng *rand.Rand) error {
 	ctx, cancel := context.WithTimeout(s.ctx, time.Duration(rng.IntN(3000))*time.Microsecond)
 	defer cancel()
 	return s.await(s.goDo(ctx, s.ending(rng)))
 }
 
-// cancelled cancels a task, at whatever moment.
+// cancelled starts a task and cancels it at a random moment.
 func (s *soak) cancelled(rng *rand.Rand) error {
 	task := s.goDo(s.ctx, s.ending(rng))
 	for range rng.IntN(4) {
 		runtime.Gosched()
 	}
-	task.f.CancelCause(errM)
+	task.f.CancelCause(futuretest.ErrE1)
 	return s.await(task)
 }
 
-// chained adds continuations and callbacks on the pool.
+// chained starts a task with continuations and callbacks on the pool.
 func (s *soak) chained(rng *rand.Rand) error {
 	task, seed := s.goDo(s.ctx, s.ending(rng)), rng.Uint64()
 	s.callbacks.Add(2)
@@ -430,7 +431,7 @@ func (s *soak) chained(rng *rand.Rand) error {
 	return errors.Join(err, s.await(task))
 }
 
-// serially hands work to the serial executor, and cleans up after it, there or on the pool. Each may be cancelled.
+// serially starts a task on the serial executor, and a cleanup there or on the pool. Either may be canceled.
 func (s *soak) serially(rng *rand.Rand) error {
 	var ran, cleaned atomic.Int32
 	kind := rng.IntN(8)
@@ -451,16 +452,16 @@ func (s *soak) serially(rng *rand.Rand) error {
 	s.callbacks.Add(1)
 	g := future.Finally([]context.Context{s.queued, s.ctx}[rng.IntN(2)], f, func(context.Context) error {
 		if cleaned.Add(1) > 1 {
-			s.t.Error("a clean-up ran twice")
+			s.t.Error("a cleanup ran twice")
 		}
 		s.callbacks.Done()
 		return nil
 	})
 	switch rng.IntN(6) {
 	case 0:
-		f.CancelCause(errM)
+		f.CancelCause(futuretest.ErrE1)
 	case 1:
-		g.CancelCause(errM)
+		g.CancelCause(futuretest.ErrE1)
 	}
 	_, err := g.Await(bg)
 	s.wantKnown(err)
@@ -469,7 +470,7 @@ func (s *soak) serially(rng *rand.Rand) error {
 	return errors.Join(err, cause)
 }
 
-// hedged makes attempts on the pool that last about as long as the pause between two of them.
+// hedged starts a Hedge on the pool. An attempt takes about as long as the delay before the next one.
 func (s *soak) hedged(rng *rand.Rand) error {
 	ends := rng.IntN(3)
 	f := future.Hedge(s.ctx, time.Duration(rng.IntN(300))*time.Microsecond, 1+rng.IntN(3), func(ctx context.Context, attempt int) (int, error) {
@@ -479,14 +480,14 @@ func (s *soak) hedged(rng *rand.Rand) error {
 		return s.leaf(ctx)
 	})
 	if rng.IntN(4) == 0 {
-		f.CancelCause(errM)
+		f.CancelCause(futuretest.ErrE1)
 	}
 	_, err := f.Await(bg)
 	s.wantKnown(err)
 	return err
 }
 
-// uncounted waits for a task of the pool in a continuation, which the gauge does not count.
+// uncounted starts a task and waits for it within a continuation, which the gauge does not count.
 func (s *soak) uncounted(ctx context.Context, rng *rand.Rand) (int, error) {
 	task := s.goDo(ctx, s.leaf)
 	defer s.leave(task)
@@ -496,7 +497,7 @@ func (s *soak) uncounted(ctx context.Context, rng *rand.Rand) (int, error) {
 	return task.f.Await(ctx)
 }
 
-// direct hands the pool a task that is no future.
+// direct submits a probe, a task that is not of package future.
 func (s *soak) direct(rng *rand.Rand, try bool) error {
 	const (
 		offered int32 = iota
@@ -511,7 +512,7 @@ func (s *soak) direct(rng *rand.Rand, try bool) error {
 			s.probes.Add(1)
 			switch {
 			case state.CompareAndSwap(offered, ran):
-			case state.CompareAndSwap(dropped, ran): // asked to stop when its worker had it already
+			case state.CompareAndSwap(dropped, ran): // canceled when its worker had taken it already
 				s.dropped.Add(-1)
 			default:
 				s.t.Errorf("Run of a task in state %d", state.Load())
@@ -541,7 +542,7 @@ func (s *soak) direct(rng *rand.Rand, try bool) error {
 		s.accepted.Add(1)
 	case err == pool.ErrClosed, try && err == pool.ErrFull:
 		if !state.CompareAndSwap(offered, refused) {
-			s.t.Error("a task that was refused was touched")
+			s.t.Error("a method of a refused task was called")
 		}
 	default:
 		s.t.Errorf("submitting: %v", err)

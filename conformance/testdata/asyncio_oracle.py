@@ -1,8 +1,9 @@
-"""Runs sequences of operations on asyncio's futures.
+"""Performs sequences of operations on asyncio's futures.
 
-Each line of the input is a sequence: a JSON list of operations, each a list of a
-name and its arguments; futures, callbacks and waits are numbered as they come. Each
-line of the output is a list of what was seen after each of them.
+Each line of the input is a sequence: a JSON list of operations, each of which is a
+list of a name and arguments. Futures, callbacks and waits are numbered in the order
+of their creation. Each line of the output is a JSON list with the observations after
+each operation of the sequence.
 """
 
 import asyncio

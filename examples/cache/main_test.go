@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestRun checks every line that the program prints. The clock is a fake one, so that the times are exact.
+// TestRun compares the whole output of the program. In fake time the durations are exact.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -11,15 +11,19 @@ import (
 	"github.com/channel-native/future"
 )
 
-// A backend is one thing that a page needs.
+// A backend provides one part of a page.
 type backend struct {
 	name     string
 	about    string
-	deadline time.Duration
-	ask      func(context.Context) *future.Future[string]
+	deadline time.Duration // of a request, from its start
+	request  request
 }
 
-// startBackends starts a server for each backend, or more for one with mirrors.
+// A request starts to fetch the answer of a backend.
+type request func(context.Context) *future.Future[string]
+
+// startBackends starts the servers of all backends. A backend has one server, or one for
+// each of its mirrors.
 func startBackends(client *http.Client) (_ []backend, stop func(), err error) {
 	var servers []*server
 	stop = func() {
@@ -27,11 +31,11 @@ func startBackends(client *http.Client) (_ []backend, stop func(), err error) {
 			s.close()
 		}
 	}
-	// at starts a server and gives the function that asks it.
+	// at starts a server and returns the function that fetches from it.
 	at := func(h http.HandlerFunc) fetch {
-		s, failure := listen("localhost:0", h)
-		if failure != nil {
-			err = errors.Join(err, failure)
+		s, listenErr := listen("localhost:0", h)
+		if listenErr != nil {
+			err = errors.Join(err, listenErr)
 			return nil
 		}
 		servers = append(servers, s)
@@ -57,40 +61,43 @@ func startBackends(client *http.Client) (_ []backend, stop func(), err error) {
 	return backends, stop, nil
 }
 
-// A fetch asks one server.
+// A fetch fetches the answer of one server.
 type fetch = func(context.Context) (string, error)
 
-// plain asks once.
-func plain(f fetch) func(context.Context) *future.Future[string] {
+// plain returns a request that fetches once.
+func plain(f fetch) request {
 	return func(ctx context.Context) *future.Future[string] {
 		return future.Go(ctx, f)
 	}
 }
 
-// hedged asks again each time that no answer has come within delay. The first answer wins and the others are cancelled.
-func hedged(delay time.Duration, f fetch) func(context.Context) *future.Future[string] {
+// hedged returns a request that fetches up to three times: again whenever there is no answer
+// within delay, or all attempts so far have failed. The first answer wins, and the other
+// attempts are canceled.
+func hedged(delay time.Duration, f fetch) request {
 	return func(ctx context.Context) *future.Future[string] {
-		return future.Hedge(ctx, delay, 3, func(ctx context.Context, attempt int) (string, error) {
+		return future.Hedge(ctx, delay, 3, func(ctx context.Context, _ int) (string, error) {
 			return f(ctx)
 		})
 	}
 }
 
-// mirrored asks all mirrors at once and takes the first good answer, whatever the others say.
-func mirrored(mirrors ...fetch) func(context.Context) *future.Future[string] {
+// mirrored returns a request that fetches from all mirrors concurrently. The first success
+// wins.
+func mirrored(mirrors ...fetch) request {
 	return func(ctx context.Context) *future.Future[string] {
-		asked := make([]*future.Future[string], len(mirrors))
+		answers := make([]*future.Future[string], len(mirrors))
 		for i, f := range mirrors {
-			asked[i] = future.Go(ctx, f)
+			answers[i] = future.Go(ctx, f)
 		}
-		first := future.FirstSucceeded(asked...)
-		// FirstSucceeded lets the losers run on. Nobody here wants their answers.
-		first.AddDoneCallback(ctx, func(context.Context, *future.Future[string]) { future.CancelAll(asked...) })
+		first := future.FirstSucceeded(answers...)
+		// FirstSucceeded does not cancel the losers.
+		first.AddDoneCallback(ctx, func(context.Context, *future.Future[string]) { future.CancelAll(answers...) })
 		return first
 	}
 }
 
-// get gives the function that fetches url.
+// get returns the function that fetches url.
 func get(client *http.Client, url string) fetch {
 	return func(ctx context.Context) (string, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -110,7 +117,7 @@ func get(client *http.Client, url string) fetch {
 	}
 }
 
-// What backends do.
+// The handlers of the backends.
 
 func steady(latency time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -138,7 +145,8 @@ func stalling(latency, stall time.Duration, every int64) http.HandlerFunc {
 	return everyNth(every, steady(stall), steady(latency))
 }
 
-// everyNth is nth for every n-th request, and usual for the others.
+// everyNth returns a handler that calls nth for every n-th request, and usual for the
+// others.
 func everyNth(n int64, nth, usual http.HandlerFunc) http.HandlerFunc {
 	var requests atomic.Int64
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -150,7 +158,7 @@ func everyNth(n int64, nth, usual http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// pause waits for d, or until the caller has gone.
+// pause waits for d, or until the client has disconnected.
 func pause(r *http.Request, d time.Duration) {
 	future.After(r.Context(), d).Await(r.Context())
 }

@@ -1,14 +1,18 @@
-// Command fanout is a service that puts together a page from many backends, some of them in trouble.
-//
-// It starts the backends (one fails, one hangs, one is flaky, one stalls now and then, one has mirrors) and an
-// aggregating service in front of them, all real HTTP on loopback. It then sends the service a burst of requests, prints
-// how each backend did, shuts everything down and checks that no goroutine is left. With -serve it stays up instead:
+// Command fanout shows an HTTP service that aggregates the answers of several unreliable
+// backends into one page:
 //
 //	go run ./examples/fanout
 //	go run ./examples/fanout -serve -addr localhost:8080
 //
-// service.go is the file to read first: it fans out and in. backends.go shows the ways to ask a backend, report.go the
-// burst, and this file how a program waits for its work and for Ctrl-C in one select.
+// It starts seven backends and the service in front of them on loopback. Among the backends
+// are one that fails, one that hangs, one that is flaky, one that stalls sometimes and one
+// with mirrors. The program then sends the service a burst of requests, prints a report,
+// shuts down and checks that no goroutine is left. With -serve it serves pages until it is
+// interrupted.
+//
+// Read service.go first: it fans out requests and fans in their results, with a deadline for
+// each. backends.go shows plain, hedged and mirrored requests, report.go a bounded number of
+// concurrent requests with Map, and main.go a select on a future and a signal.
 package main
 
 import (
@@ -28,7 +32,7 @@ import (
 	"github.com/channel-native/future"
 )
 
-// options are the command line.
+// options are the command-line flags.
 type options struct {
 	serve bool
 	addr  string
@@ -38,10 +42,10 @@ type options struct {
 
 func main() {
 	var o options
-	flag.BoolVar(&o.serve, "serve", false, "stay up until Ctrl-C, instead of running a burst")
-	flag.StringVar(&o.addr, "addr", "localhost:0", "address to serve pages at")
-	flag.IntVar(&o.pages, "pages", 60, "requests in the burst")
-	flag.IntVar(&o.limit, "limit", 12, "requests under way at once")
+	flag.BoolVar(&o.serve, "serve", false, "serve pages until Ctrl-C, instead of running a burst")
+	flag.StringVar(&o.addr, "addr", "localhost:0", "address to listen on")
+	flag.IntVar(&o.pages, "pages", 60, "number of requests in the burst")
+	flag.IntVar(&o.limit, "limit", 12, "maximum number of concurrent requests in the burst")
 	flag.Parse()
 	if o.pages < 1 || o.limit < 1 {
 		fmt.Fprintln(os.Stderr, "fanout: -pages and -limit must be at least 1")
@@ -58,9 +62,9 @@ func main() {
 	select {
 	case <-work.Done():
 	case <-interrupts:
-		signal.Stop(interrupts) // so that a second Ctrl-C kills
+		signal.Stop(interrupts) // a second Ctrl-C kills the program
 		work.Cancel()
-		<-work.Done() // a cancelled task is done when its function has returned, not before
+		<-work.Done() // a canceled task settles when its function has returned
 	}
 
 	if err := errors.Join(work.Err(), checkGoroutines(os.Stdout, atStart)); err != nil {
@@ -69,8 +73,8 @@ func main() {
 	}
 }
 
-// run brings everything up, does the work that o asks for, and brings everything down.
-// It ends early, and without an error, when ctx does.
+// run starts the backends and the service, runs the burst or serves pages, and shuts down.
+// If ctx ends, run returns early, without an error.
 func run(ctx context.Context, out io.Writer, o options) error {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: o.limit}}
 
@@ -103,7 +107,7 @@ func run(ctx context.Context, out io.Writer, o options) error {
 	return nil
 }
 
-// serve stays until ctx ends, or the server does.
+// serve returns when ctx ends or the server stops.
 func serve(ctx context.Context, out io.Writer, front *server) error {
 	fmt.Fprintf(out, "serving pages at %s until Ctrl-C\n", front.url)
 	select {
@@ -115,10 +119,12 @@ func serve(ctx context.Context, out io.Writer, front *server) error {
 	}
 }
 
-// checkGoroutines compares the number of goroutines with that at the start, and says so.
-// Connections that were closed a moment ago get some time to notice.
+// checkGoroutines prints the number of goroutines, and returns an error if it is greater
+// than atStart. The goroutines of connections that have just been closed have two seconds
+// to end.
 func checkGoroutines(out io.Writer, atStart int) error {
-	for patience := 200; runtime.NumGoroutine() > atStart && patience > 0; patience-- {
+	deadline := time.Now().Add(2 * time.Second)
+	for runtime.NumGoroutine() > atStart && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	now := runtime.NumGoroutine()

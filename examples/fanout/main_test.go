@@ -21,7 +21,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests, or, for the test that sends signals, the program itself.
+// TestMain runs the tests, or the program itself in the process that TestServe starts.
 func TestMain(m *testing.M) {
 	if os.Getenv("FANOUT_MAIN") != "" {
 		main()
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestBurst checks the table of a small burst. Times are the machine's; what can be counted on is counted.
+// TestBurst checks the counts in the report of a small burst, which do not depend on time.
 func TestBurst(t *testing.T) {
 	const pages = 9
 	var out bytes.Buffer
@@ -65,7 +65,8 @@ func TestBurst(t *testing.T) {
 	}
 }
 
-// TestAssemble checks one page: what is in it, and that its parts were asked for side by side.
+// TestAssemble checks the content of one page, and that its parts were requested
+// concurrently.
 func TestAssemble(t *testing.T) {
 	s := startService(t)
 	p, err := s.assemble(t.Context())
@@ -93,8 +94,8 @@ func TestAssemble(t *testing.T) {
 	}
 }
 
-// TestCallerGone checks that a page is not put together for a caller who has gone.
-func TestCallerGone(t *testing.T) {
+// TestCallerLeaves checks that assemble fails when the context of the caller ends.
+func TestCallerLeaves(t *testing.T) {
 	s := startService(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -126,7 +127,7 @@ func TestRunInterrupted(t *testing.T) {
 	}
 }
 
-// TestServe checks the program with -serve, from the first page to Ctrl-C.
+// TestServe runs the program with -serve, requests a page and interrupts it.
 func TestServe(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be sent Ctrl-C")
@@ -176,7 +177,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// TestCheckGoroutines checks that the check can fail. Its patience passes in fake time.
+// TestCheckGoroutines checks that checkGoroutines can fail. The two seconds are fake time.
 func TestCheckGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := runtime.NumGoroutine()
@@ -185,7 +186,7 @@ func TestCheckGoroutines(t *testing.T) {
 		}
 		var out bytes.Buffer
 		if err := checkGoroutines(&out, 0); err == nil || !strings.Contains(out.String(), "TestCheckGoroutines") {
-			t.Errorf("error %v, and printed %q; want an error, and where the goroutines are", err, &out)
+			t.Errorf("error %v, and printed %q; want an error and the stacks of the goroutines", err, &out)
 		}
 	})
 }

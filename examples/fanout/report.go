@@ -12,12 +12,12 @@ import (
 	"github.com/channel-native/future"
 )
 
-// burst asks for o.pages pages, o.limit of them at a time.
+// burst requests o.pages pages, at most o.limit of them concurrently.
 func burst(ctx context.Context, client *http.Client, url string, o options) *future.Future[[]page] {
-	fetch := get(client, url)
+	fetchPage := get(client, url)
 	return future.Map(ctx, o.limit, make([]struct{}, o.pages), func(ctx context.Context, _ struct{}) (page, error) {
 		var p page
-		body, err := fetch(ctx)
+		body, err := fetchPage(ctx)
 		if err == nil {
 			err = json.Unmarshal([]byte(body), &p)
 		}
@@ -25,7 +25,8 @@ func burst(ctx context.Context, client *http.Client, url string, o options) *fut
 	})
 }
 
-// printReport prints how each backend did, and what it was good for to ask them side by side.
+// printReport prints the outcomes and latencies of each backend, and compares the time that
+// the pages took with the sum of the times that their parts took.
 func printReport(out io.Writer, backends []backend, pages []page, o options, wall time.Duration) {
 	fmt.Fprintf(out, "%-8s %5s %7s %10s %8s %8s   %s\n", "backend", ok, failed, timedOut, "p50", "p99", "what it is like")
 	var sum time.Duration
@@ -51,7 +52,8 @@ func printReport(out io.Writer, backends []backend, pages []page, o options, wal
 		round(percentile(took, 50)), round(sum/time.Duration(len(pages))))
 }
 
-// percentile sorts the durations, and is the smallest that p percent of them do not exceed.
+// percentile sorts durations and returns the smallest of them that at least p percent do not
+// exceed.
 func percentile(durations []time.Duration, p int) time.Duration {
 	slices.Sort(durations)
 	return durations[(len(durations)*p+99)/100-1]

@@ -10,13 +10,14 @@ import (
 	"github.com/channel-native/future"
 )
 
-// A server is an HTTP server on a port of its own.
+// A server is an HTTP server that is listening.
 type server struct {
 	http    http.Server
 	url     string
-	stopped *future.Future[struct{}] // done when the server accepts no more requests
+	stopped *future.Future[struct{}] // settles when the server accepts no more connections
 }
 
+// listen starts a server.
 func listen(addr string, h http.Handler) (*server, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -26,14 +27,14 @@ func listen(addr string, h http.Handler) (*server, error) {
 	s.stopped = future.Go(context.Background(), func(context.Context) (struct{}, error) {
 		err := s.http.Serve(l)
 		if errors.Is(err, http.ErrServerClosed) {
-			err = nil // as asked for
+			err = nil // shutdown or close was called
 		}
 		return struct{}{}, err
 	})
 	return s, nil
 }
 
-// shutdown lets requests under way come to their end, within reason.
+// shutdown stops the server. Active requests have three seconds to finish.
 func (s *server) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
@@ -41,7 +42,7 @@ func (s *server) shutdown() {
 	s.close()
 }
 
-// close drops all connections.
+// close stops the server and closes all connections.
 func (s *server) close() {
 	s.http.Close()
 	<-s.stopped.Done()

@@ -10,14 +10,14 @@ import (
 	"github.com/channel-native/future"
 )
 
-// A page is what the service answers: every part, and the names of those that are missing.
+// A page is the answer of the service: all parts, and the names of those without a body.
 type page struct {
 	Parts   []part        `json:"parts"`
 	Missing []string      `json:"missing"`
 	Took    time.Duration `json:"took_ns"`
 }
 
-// A part is what one backend had to say.
+// A part is the answer of one backend, or the reason why there is none.
 type part struct {
 	Name   string        `json:"name"`
 	Status string        `json:"status"`
@@ -33,13 +33,14 @@ const (
 	timedOut = "timed out"
 )
 
-// service answers every request with a page made of what the backends deliver in time.
+// A service answers every request with a page. It includes the answers that arrive within
+// the deadlines of the backends.
 type service []backend
 
 func (s service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, err := s.assemble(r.Context())
 	if err != nil {
-		return // The caller has gone, and its context took the requests to the backends with it.
+		return // the client has disconnected, which ended ctx and with it all requests
 	}
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
@@ -47,37 +48,38 @@ func (s service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	enc.Encode(p)
 }
 
-// assemble asks all backends at once and takes what has arrived when each has answered or used up its time.
-// It fails only when ctx ends: a backend in trouble costs its part, not the page.
+// assemble requests all parts concurrently, and waits until each backend has answered or
+// reached its deadline. It fails only if ctx ends; a backend that fails costs only its part.
 func (s service) assemble(ctx context.Context) (page, error) {
 	start := time.Now()
-	asked := make([]*future.Future[string], len(s))
+	answers := make([]*future.Future[string], len(s))
 	took := make([]time.Duration, len(s))
 	for i, b := range s {
-		inTime := future.WithTimeout(b.ask(ctx), b.deadline)
-		asked[i] = stopwatch(ctx, inTime, &took[i])
+		answer := future.WithTimeout(b.request(ctx), b.deadline)
+		answers[i] = measure(ctx, answer, &took[i])
 	}
 
-	outcomes, err := future.Outcomes(asked...).Await(ctx)
+	outcomes, err := future.Outcomes(answers...).Await(ctx)
 	if err != nil {
 		return page{}, err
 	}
 
 	p := page{Missing: []string{}}
-	for i, outcome := range outcomes {
-		part := part{Name: s[i].name, Status: ok, Body: outcome.Value, Took: took[i]}
-		if outcome.Err != nil {
-			part.Status, part.Error = status(outcome.Err), outcome.Err.Error()
-			p.Missing = append(p.Missing, part.Name)
+	for i, o := range outcomes {
+		pt := part{Name: s[i].name, Status: status(o.Err), Body: o.Value, Took: took[i]}
+		if o.Err != nil {
+			pt.Error = o.Err.Error()
+			p.Missing = append(p.Missing, pt.Name)
 		}
-		p.Parts = append(p.Parts, part)
+		p.Parts = append(p.Parts, pt)
 	}
 	p.Took = time.Since(start)
 	return p, nil
 }
 
-// stopwatch is f, done only after *took has been set to the time that f needed from here on.
-func stopwatch[T any](ctx context.Context, f *future.Future[T], took *time.Duration) *future.Future[T] {
+// measure returns a future with the outcome of f. Before it settles, it sets *took to the
+// time since the call.
+func measure[T any](ctx context.Context, f *future.Future[T], took *time.Duration) *future.Future[T] {
 	start := time.Now()
 	return future.Finally(ctx, f, func(context.Context) error {
 		*took = time.Since(start)
@@ -85,10 +87,14 @@ func stopwatch[T any](ctx context.Context, f *future.Future[T], took *time.Durat
 	})
 }
 
-// status says which kind of missing a part is.
+// status returns the status of a part whose request ended with err.
 func status(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) { // which future.ErrTimeout is too
+	switch {
+	case err == nil:
+		return ok
+	case errors.Is(err, context.DeadlineExceeded): // future.ErrTimeout is one too
 		return timedOut
+	default:
+		return failed
 	}
-	return failed
 }

@@ -1,9 +1,10 @@
-// Command hashtree hashes the files below a directory, and shows how far it is while it works:
+// Command hashtree hashes the files below a directory and prints its progress:
 //
 //	go run ./examples/hashtree [directory]
 //
-// It shows the two orders in which results can be had: AsCompleted yields each file when it is done, whichever that is,
-// and Map gives the hashes in the order of the files, from which the last line, the hash of the tree, is made.
+// It shows two ways to receive many results. AsCompleted yields each file as soon as it is
+// hashed, for the progress. Map returns all hashes in the order of the files, for the hash
+// of the whole tree, which is the last line of the output.
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 	"github.com/channel-native/future"
 )
 
-// A file is the future of its own hash: the promise is a part of it and costs no allocation.
+// A file is the future of its own hash. The embedded promise needs no allocation of its own.
 type file struct {
 	future.Promise[[]byte]
 	path string
@@ -40,7 +41,7 @@ func main() {
 	}
 }
 
-// run shows the progress and prints the hash of tree.
+// run hashes tree and prints the progress and the hash.
 func run(ctx context.Context, out io.Writer, tree fs.FS) error {
 	files, err := find(tree)
 	if err != nil {
@@ -58,7 +59,8 @@ func run(ctx context.Context, out io.Writer, tree fs.FS) error {
 	return nil
 }
 
-// hashAll hashes files, some at a time. It stops at the first that cannot be read, and when ctx ends.
+// hashAll returns the hashes of files, and prints a line whenever another tenth of them is
+// done. It stops at the first file that cannot be read, and when ctx ends.
 func hashAll(ctx context.Context, out io.Writer, tree fs.FS, files []*file) ([][]byte, error) {
 	sums := future.Map(ctx, 2*runtime.GOMAXPROCS(0), files, func(_ context.Context, f *file) ([]byte, error) {
 		f.Complete(hash(tree, f.path))
@@ -67,7 +69,7 @@ func hashAll(ctx context.Context, out io.Writer, tree fs.FS, files []*file) ([][
 	done, total := 0, len(files)
 	for _, f := range future.AsCompleted(ctx, files...) {
 		if f.Err() != nil {
-			break // Map begins no further file: what it has not begun will never be done.
+			break // Map starts no further calls, so the remaining files never settle
 		}
 		done++
 		if done*10/total > (done-1)*10/total {
@@ -77,7 +79,7 @@ func hashAll(ctx context.Context, out io.Writer, tree fs.FS, files []*file) ([][
 	return sums.Await(ctx)
 }
 
-// find lists the regular files of tree in lexical order.
+// find returns the regular files of tree in lexical order.
 func find(tree fs.FS) (files []*file, err error) {
 	err = fs.WalkDir(tree, ".", func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {

@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// forest has 50 files, each with its own name in it.
-func forest() (tree fstest.MapFS, hash string) {
+// testTree returns a tree of 50 files, each of which contains its own name, and its hash.
+func testTree() (tree fstest.MapFS, hash string) {
 	tree = make(fstest.MapFS)
 	sum := sha256.New()
 	for i := range 50 {
@@ -31,7 +31,7 @@ func forest() (tree fstest.MapFS, hash string) {
 }
 
 func TestRun(t *testing.T) {
-	tree, want := forest()
+	tree, want := testTree()
 	var out bytes.Buffer
 	if err := run(t.Context(), &out, tree); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestUnreadableFile(t *testing.T) {
-	tree, _ := forest()
+	tree, _ := testTree()
 	files, err := find(tree)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestNoTree(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
-	tree, _ := forest()
+	tree, _ := testTree()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := run(ctx, io.Discard, tree); !errors.Is(err, context.Canceled) {

@@ -30,20 +30,20 @@ func LedgerOf(executor any) Ledger {
 	return nil
 }
 
-// A Slot is the slot that a running task holds, as executors see it: one that makes
-// a task wait for admission lends the slot of that task meanwhile.
-type Slot interface {
-	// Lend gives the slot up, and reports whether there was one.
+// A Holder is a running task, as an executor sees it that makes the task wait for the
+// admission of another one, and lends its slot meanwhile.
+type Holder interface {
+	// Lend lends the slot of the task, and reports whether there was one.
 	Lend() bool
 	// Reclaim takes it again after the wait, if Lend reported true.
 	Reclaim()
 }
 
-// SlotKey is the key under which the context of a task has its Slot.
-type SlotKey struct{}
+// HolderKey is the key under which the context of a task has its Holder.
+type HolderKey struct{}
 
-// SlotOf returns the slot of the task that ctx belongs to, or nil.
-func SlotOf(ctx context.Context) Slot {
-	s, _ := ctx.Value(SlotKey{}).(Slot)
-	return s
+// HolderOf returns the task that ctx belongs to, or nil.
+func HolderOf(ctx context.Context) Holder {
+	h, _ := ctx.Value(HolderKey{}).(Holder)
+	return h
 }

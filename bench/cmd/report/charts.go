@@ -19,10 +19,10 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// A chart is a file that the page shows: under the blocks of its kind, or at the top.
+// A chart is an image file. The page shows it below the blocks of its kind, or at the top if kind is empty.
 type chart struct{ kind, file, alt string }
 
-// drawCharts draws all charts of r into dir.
+// drawCharts draws the charts of r and saves them in dir.
 func drawCharts(r *run, dir string) (charts []chart, err error) {
 	looks := assignLooks(r)
 	save := func(f *figure, c chart) error {
@@ -30,7 +30,7 @@ func drawCharts(r *run, dir string) (charts []chart, err error) {
 		return f.save(filepath.Join(dir, c.file))
 	}
 	if f := overview(r, looks); f != nil {
-		if err := save(f, chart{"", "overview.svg", "Cost of each library relative to what is written by hand, by scenario"}); err != nil {
+		if err := save(f, chart{"", "overview.svg", "Cost of each library relative to hand-written code, by scenario"}); err != nil {
 			return nil, err
 		}
 	}
@@ -56,7 +56,7 @@ func slug(s string) string {
 	return strings.Trim(notWord.ReplaceAllString(strings.ToLower(s), "-"), "-")
 }
 
-// A figure is a plot with its legend beside it, where it hides nothing.
+// A figure is a plot with its legend beside it, so that the legend hides no points.
 type figure struct {
 	*plot.Plot
 	legend        plot.Legend
@@ -91,19 +91,19 @@ func (f *figure) save(path string) error {
 	if _, err := canvas.WriteTo(&svg); err != nil {
 		return err
 	}
-	// Not everybody has the font of which the sizes were taken.
+	// The layout uses the metrics of Liberation Sans, which is not installed everywhere.
 	text := bytes.ReplaceAll(svg.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif"))
 	return os.WriteFile(path, text, 0o644)
 }
 
-// A look is what shows a library, the same in all charts.
+// A look is the style of a library's points and lines, the same in all charts.
 type look struct {
 	draw.GlyphStyle
 	draw.LineStyle
 }
 
 var (
-	// palette is that of Okabe and Ito, which the colour-blind can tell apart, and what else is needed.
+	// palette begins with the colors of Okabe and Ito, which the color-blind can distinguish.
 	palette = []color.Color{
 		color.RGBA{0, 114, 178, 255}, color.RGBA{230, 159, 0, 255}, color.RGBA{0, 158, 115, 255},
 		color.RGBA{204, 121, 167, 255}, color.RGBA{86, 180, 233, 255}, color.RGBA{148, 103, 60, 255},
@@ -114,7 +114,7 @@ var (
 	grey   = color.RGBA{110, 110, 110, 255}
 )
 
-// assignLooks gives each library its look: ours stands out, the bare ones stay grey.
+// assignLooks returns the looks of all libraries. This library is red, and hand-written code is gray.
 func assignLooks(r *run) map[string]look {
 	var libs []string
 	for _, b := range r.blocks {
@@ -124,14 +124,14 @@ func assignLooks(r *run) map[string]look {
 	}
 	slices.Sort(libs)
 	looks := map[string]look{}
-	rivals, bares, doors := 0, 0, 0
+	rivals, bares, others := 0, 0, 0
 	for _, lib := range slices.Compact(libs) {
 		switch {
 		case lib == "future":
 			looks[lib] = newLook(ours, draw.CircleGlyph{}, 4, 2.2, nil)
 		case isOurs(lib):
-			looks[lib] = newLook(ours, shapes[doors%len(shapes)], 3, 1, []vg.Length{vg.Points(4), vg.Points(2)})
-			doors++
+			looks[lib] = newLook(ours, shapes[others%len(shapes)], 3, 1, []vg.Length{vg.Points(4), vg.Points(2)})
+			others++
 		case isBare(lib):
 			looks[lib] = newLook(grey, shapes[bares%len(shapes)], 2.5, 1, []vg.Length{vg.Points(2), vg.Points(2)})
 			bares++
@@ -150,8 +150,8 @@ func newLook(c color.Color, shape draw.GlyphDrawer, radius, width float64, dashe
 	}
 }
 
-// byStanding orders libraries for legends: ours, the bare ones, the rivals.
-func byStanding(libs []string) []string {
+// legendOrder sorts libs for a legend: this library, hand-written code, rivals. It removes duplicates.
+func legendOrder(libs []string) []string {
 	class := func(lib string) string {
 		switch {
 		case isOurs(lib):
@@ -165,13 +165,13 @@ func byStanding(libs []string) []string {
 	return slices.Compact(libs)
 }
 
-// overview shows the ratio of each library to the best of the bare ones, for each kind of scenario; or nil, if nothing
-// was measured beside one.
+// overview returns a figure of the ratio of each library to the fastest hand-written code, for each
+// kind of scenario. It returns nil if no scenario has hand-written code.
 func overview(r *run, looks map[string]look) *figure {
 	var kinds []string
 	points := map[string]plotter.XYs{}
 	groups := r.kinds()
-	slices.Reverse(groups) // the first is on top
+	slices.Reverse(groups) // the first kind is at the top
 	for _, group := range groups {
 		ratios := map[string][]float64{}
 		for _, b := range group {
@@ -192,12 +192,12 @@ func overview(r *run, looks map[string]look) *figure {
 	if len(kinds) == 0 {
 		return nil
 	}
-	f := newFigure("Cost over that of the fastest hand-written one (geometric mean over sizes; left is better)", 760, vg.Length(90+19*len(kinds)))
+	f := newFigure("Cost relative to the fastest hand-written code (geometric mean over sizes; left is better)", 760, vg.Length(90+19*len(kinds)))
 	f.NominalY(kinds...)
 	f.Y.Padding = vg.Points(8)
 	f.X.Scale = plot.LogScale{}
 	f.X.Tick.Marker = decades{1, 2, 5}
-	// No label on this axis: its middle is looked for as if it were linear, and room for the text is made there.
+	// The axis has no label: package plot would place it as if the axis were linear.
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{225}, color.Gray{240}
 	f.Add(grid)
@@ -205,11 +205,11 @@ func overview(r *run, looks map[string]look) *figure {
 	one := &plotter.Line{XYs: plotter.XYs{{X: 1, Y: -0.5}, {X: 1, Y: top}}, LineStyle: draw.LineStyle{Color: grey, Width: vg.Points(1.5)}}
 	f.Add(one)
 	f.legend.Add("by hand", one)
-	libs := byStanding(keys(points))
+	libs := legendOrder(keys(points))
 	for _, lib := range libs {
 		f.legend.Add(lib, &plotter.Scatter{GlyphStyle: looks[lib].GlyphStyle})
 	}
-	slices.Reverse(libs) // ours is drawn last, over the others
+	slices.Reverse(libs) // this library is drawn last, above the others
 	for _, lib := range libs {
 		f.Add(&plotter.Scatter{XYs: points[lib], GlyphStyle: looks[lib].GlyphStyle})
 	}
@@ -225,7 +225,7 @@ func keys[V any](m map[string]V) (ks []string) {
 	return ks
 }
 
-// bySize shows the cost of each library against the size; or nil, if there are less than three sizes.
+// bySize returns a figure of the cost of each library by size. It returns nil if there are fewer than three sizes.
 func bySize(group []*block, looks map[string]look) (*figure, error) {
 	key, n := group[0].size()
 	if len(group) < 3 || n <= 0 {
@@ -242,11 +242,11 @@ func bySize(group []*block, looks map[string]look) (*figure, error) {
 	f.X.Scale, f.Y.Scale = plot.LogScale{}, plot.LogScale{}
 	f.X.Tick.Marker, f.Y.Tick.Marker = decades{1}, decades{1, 2, 5}
 	f.X.Label.Text = key
-	f.Y.Label.Text = "ns for each"
+	f.Y.Label.Text = "ns per item"
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{225}, color.Gray{225}
 	f.Add(grid)
-	libs := byStanding(keys(points))
+	libs := legendOrder(keys(points))
 	lines := map[string]*plotter.Line{}
 	for _, lib := range libs {
 		line, dots, err := plotter.NewLinePoints(points[lib])
@@ -265,7 +265,7 @@ func bySize(group []*block, looks map[string]look) (*figure, error) {
 	return f, nil
 }
 
-// decades marks these multiples of the powers of ten.
+// decades has ticks at all multiples of the powers of ten, with labels for those in the list.
 type decades []float64
 
 func (d decades) Ticks(lo, hi float64) (ticks []plot.Tick) {

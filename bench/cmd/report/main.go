@@ -1,12 +1,14 @@
-// Command report runs the benchmarks of this module, and writes what came out of them to BENCHMARKS.md and to charts.
+// Command report runs the benchmarks and writes BENCHMARKS.md and its charts.
 // In the directory bench:
 //
-//	go run ./cmd/report          # all of it: ../BENCHMARKS.md, ../docs/charts/*.svg, ./results.txt
-//	go run ./cmd/report -short   # few sizes, tiny times, to a temporary directory: does it still work?
-//	go run ./cmd/report -in results.txt   # write the page again, without measuring
+//	go run ./cmd/report                   # writes ../BENCHMARKS.md, ../docs/charts/*.svg and results.txt
+//	go run ./cmd/report -short            # checks that the benchmarks work: few sizes, short times, a temporary directory
+//	go run ./cmd/report -in results.txt   # writes the page again without measuring
 //
-// It runs each scenario -count times; in each round the scenarios, and the libraries within them, are shuffled, so that a
-// slow spell of the machine hits none of them alone.
+// It runs each scenario -count times. Each round shuffles the scenarios, and the libraries within
+// them, so that a temporary slowdown of the machine does not affect a single library.
+//
+// If the file buildcost.md, which cmd/buildcost writes, is beside the results, the page includes it.
 package main
 
 import (
@@ -34,14 +36,14 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("report: ")
 	var o options
-	flag.BoolVar(&o.short, "short", false, "few sizes, one tiny round, to a temporary directory")
-	flag.IntVar(&o.count, "count", 6, "how many rounds")
-	flag.StringVar(&o.benchtime, "benchtime", "100ms", "how long each benchmark runs in each round")
-	flag.StringVar(&o.run, "run", ".", "regexp of the scenarios to run")
-	flag.StringVar(&o.in, "in", "", "file of results to write the page from, instead of measuring")
-	flag.StringVar(&o.raw, "raw", "results.txt", "file to keep the results in")
+	flag.BoolVar(&o.short, "short", false, "measure few sizes in one short round, and write to a temporary directory")
+	flag.IntVar(&o.count, "count", 6, "number of rounds")
+	flag.StringVar(&o.benchtime, "benchtime", "100ms", "run time of each benchmark in each round")
+	flag.StringVar(&o.run, "run", ".", "regular expression of the scenarios to run")
+	flag.StringVar(&o.in, "in", "", "write the page from this file of results instead of measuring")
+	flag.StringVar(&o.raw, "raw", "results.txt", "file for the results")
 	flag.StringVar(&o.out, "out", "..", "directory for BENCHMARKS.md and docs/charts")
-	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the order")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed for the shuffling")
 	flag.Parse()
 	if err := o.report(); err != nil {
 		log.Fatal(err)
@@ -76,7 +78,7 @@ func (o *options) report() error {
 	return nil
 }
 
-// measure runs the benchmarks, and leaves what they print in the file raw.
+// measure runs the benchmarks and writes their output to the file raw.
 func (o *options) measure(raw string) (err error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
@@ -122,15 +124,15 @@ func (o *options) measure(raw string) (err error) {
 	return nil
 }
 
-// A scenario is a benchmark of one of the two modules.
+// A scenario is a benchmark of this module or of the library's.
 type scenario struct{ binary, pkg, name string }
 
-// rootPackage has the benchmarks that the targets were set for.
+// rootPackage is the library, whose own benchmarks are the base of most targets.
 const rootPackage = "github.com/channel-native/future"
 
 func (o *options) runOne(w io.Writer, s scenario, order uint64) error {
 	benchtime := o.benchtime
-	if s.name == "BenchmarkMemory" { // bytes are exact, and a million takes its time
+	if s.name == "BenchmarkMemory" { // one run: the bytes are exact, and it is slow
 		benchtime = "1x"
 	}
 	args := []string{"-test.run=^$", "-test.bench=^" + s.name + "$", "-test.benchmem", "-test.benchtime=" + benchtime, "-test.timeout=30m"}
@@ -168,13 +170,13 @@ func list(binary, pkg, run string) (scenarios []scenario, err error) {
 	return scenarios, nil
 }
 
-// describe writes what the results have to be read with, as lines of configuration.
+// describe writes the conditions of the measurement as configuration lines.
 func describe(w io.Writer, binary string, o *options) error {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return err
 	}
-	// A test binary does not say which versions it was built from.
+	// The build information of a test binary lacks the versions of its modules.
 	list := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect .Replace)}}{{.Path}} {{.Version}}{{end}}", "all")
 	list.Env = append(os.Environ(), "GOWORK=off")
 	versions, err := list.Output()
@@ -186,7 +188,7 @@ func describe(w io.Writer, binary string, o *options) error {
 	return err
 }
 
-// write makes the page and the charts of the results in the file raw.
+// write makes the page and the charts from the results in the file raw.
 func write(raw, out string) error {
 	f, err := os.Open(raw)
 	if err != nil {
@@ -208,12 +210,17 @@ func write(raw, out string) error {
 	if err := prune(dir, charts); err != nil {
 		return err
 	}
+	// The file is optional.
+	buildcost, err := os.ReadFile(filepath.Join(filepath.Dir(raw), "buildcost.md"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	var page bytes.Buffer
-	render(&page, run, charts)
+	render(&page, run, charts, string(buildcost))
 	return os.WriteFile(filepath.Join(out, "BENCHMARKS.md"), page.Bytes(), 0o644)
 }
 
-// prune removes the charts of an earlier run that this one has not drawn.
+// prune removes the charts of earlier runs that this run has not drawn.
 func prune(dir string, charts []chart) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".svg" {

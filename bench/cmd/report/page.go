@@ -9,27 +9,27 @@ import (
 	"strings"
 )
 
-// scenarios are the scenarios in the order of the page. One that is not listed comes last, under its own name.
+// scenarios lists the scenarios in the order of the page. Others follow under their own names.
 var scenarios = []struct{ name, title, text string }{
 	{"Complete", "Create, complete, read", "A future is created, completed and read by one goroutine."},
-	{"ReadSettled", "Read when settled", "Reading the value of a future that settled long ago."},
-	{"AwaitSettled", "Await when settled", "The same, by a wait that a context could end."},
-	{"SpawnAwait", "Spawn and await", "A function is started on a goroutine or a worker, and its result awaited."},
-	{"Handoff", "Hand-off", "Two futures and two hand-offs to a parked awaiter: ping-pong with a goroutine."},
-	{"Waiters", "Waiters", "n goroutines are started, park on one future, and are released by its settling; per waiter. The waits of samber-mo have no context."},
-	{"Callbacks", "Callbacks", "n callbacks on one future, run on another goroutine than that of the settle; per callback."},
-	{"Chain", "Chains", "A chain of n links on a pending future that then settles; per link."},
-	{"GatherSettled", "Gather, settled", "The values of n settled futures as one slice; per future."},
-	{"GatherSpawned", "Spawn and gather", "n functions are started and their results gathered; per function. `future-map` runs eight at a time."},
-	{"First", "First of n", "n futures are created, one settles, and the first is awaited; per future. The bare ones never let go of the losers."},
-	{"FirstLongLived", "First of n that live on", "The same, over and over with the same losers, of which nothing may stay behind; per future."},
+	{"ReadSettled", "Read when settled", "A future that has settled is read."},
+	{"AwaitSettled", "Await when settled", "A future that has settled is awaited with a context that can be canceled."},
+	{"SpawnAwait", "Spawn and await", "A function is started on a goroutine or a worker, and its result is awaited."},
+	{"Handoff", "Hand-off", "Two goroutines exchange values over two futures; each wakes a parked awaiter."},
+	{"Waiters", "Waiters", "n goroutines are started and await one future, which then settles; per waiter. The waits of samber-mo have no context."},
+	{"Callbacks", "Callbacks", "n callbacks are registered on one future and run on another goroutine than the one that settles it; per callback."},
+	{"Chain", "Chains", "A chain of n links is derived from a pending future, which then settles; per link."},
+	{"GatherSettled", "Gather, settled", "The values of n settled futures are gathered in a slice; per future."},
+	{"GatherSpawned", "Spawn and gather", "n functions are started and their results are gathered; per function. `future-map` runs at most eight at a time."},
+	{"First", "First of n", "n futures are created, one settles, and the first is awaited; per future. The hand-written code never deregisters from the losers."},
+	{"FirstLongLived", "First of n long-lived", "The first of n futures is awaited again and again with the same losers, on which no registration may remain; per future."},
 	{"Items", "Gather, pending", "n futures are created, gathered and then settled; per future."},
-	{"Timeout", "Timeout that does not fire", "A future is awaited under a timeout of an hour, and settles at once."},
-	{"Select", "Select on Done", "A future's channel is taken, the future settles, and a select sees it beside another channel."},
-	{"Contended", "Contention", "8 goroutines go over 64 futures and each add a callback, await, or race to settle; per action. The bare cell runs callbacks on the stack of the settle."},
-	{"Pool", "Worker pools", "One goroutine submits n tasks to a pool and waits for them; per task. errgroup and conc make their pool anew each time: it is all they offer."},
-	{"Memory", "Bytes per pending future", "Heap and stack of a million futures that wait: bare, with the channel taken, with a callback, with a goroutine parked on each."},
-	{"Floor", "The floor", "What the runtime itself takes here."},
+	{"Timeout", "Timeout that does not fire", "A future with a timeout of an hour settles at once and is awaited."},
+	{"Select", "Select on Done", "The channel of a future is made, the future settles, and a select on this channel and another one receives."},
+	{"Contended", "Contention", "8 goroutines each add a callback to, await, or try to settle the same 64 futures; per action. bare-cell runs callbacks on the goroutine that settles."},
+	{"Pool", "Worker pools", "One goroutine submits n tasks to a pool and waits for them; per task. The goroutines of errgroup and conc end with Wait, so each operation has a pool of its own."},
+	{"Memory", "Bytes per pending future", "Heap and stack of a million pending futures: bare, with the channel made (done), with a callback, with a parked goroutine (waiter)."},
+	{"Floor", "The floor", "The cost of operations of the runtime on this machine."},
 }
 
 func rank(scenario string) int {
@@ -48,36 +48,38 @@ func title(scenario string) string {
 	return scenario
 }
 
-// tie is the ratio below which two medians of a shared machine are the same.
+// tie is the ratio below which two medians do not differ significantly on a shared machine.
 const tie = 1.2
 
-// A printer writes without asking about errors: it is a buffer it writes to.
+// A printer writes to a buffer, which cannot fail.
 type printer struct{ io.Writer }
 
 func (p printer) f(format string, args ...any) { _, _ = fmt.Fprintf(p, format, args...) }
 
-// render writes the page.
-func render(w io.Writer, r *run, charts []chart) {
+// render writes the page. The section buildcost follows the targets.
+func render(w io.Writer, r *run, charts []chart, buildcost string) {
 	p := printer{w}
 	p.f("# Benchmarks\n\n")
 	p.f("Written by `go run ./cmd/report` in [bench](bench), from [its results](bench/results.txt). Do not edit.\n\n")
 	p.f("- Machine: %s, %s CPUs, %s/%s\n", r.config["cpu"], r.config["cpus"], r.config["goos"], r.config["goarch"])
 	p.f("- Go: %s\n- Date: %s\n- Rounds: %s, in shuffled order\n", r.config["go"], r.config["date"], r.config["rounds"])
 	p.f("- Versions: %s\n\n", r.config["versions"])
-	p.f("Costs are medians, with the range of all rounds. **future** is this library; what begins with *bare* is written by hand, and does less: ")
-	p.f("it contains no panic, and cannot be cancelled. A ratio below %.1f is a tie, on a machine that others use too.\n", tie)
-	p.f("\n*bare-cell* is a value behind a mutex that makes its channel when it is first asked for, *bare-closed* a value and a channel ")
-	p.f("that is made with it and closed, *bare-channel* a channel of one, *bare-workers* goroutines that range over a channel, *ideal* ")
-	p.f("the work alone, on all processors. *future-map* is Map, *future-group* a Group, *future-inline* callbacks with Inline, and ")
-	p.f("*future-context* a bound by WithContext. The pools of *future* with results have a future for each task; the others fill in a slice, ")
-	p.f("but for pond, conc and *future-map*, which have results of their own.\n")
-	standings(p, r)
+	p.f("Costs are medians, with the range of all rounds. **future** is this library. Names that begin with *bare* are hand-written code, which does less: ")
+	p.f("it does not recover panics, and its futures cannot be canceled. The machine is shared, so a ratio below %.1f is a tie.\n", tie)
+	p.f("\n*bare-cell* is a value behind a mutex, with a channel that is made on demand. *bare-closed* is a value and a channel that is closed. ")
+	p.f("*bare-channel* is a channel with a buffer of one. *bare-workers* are goroutines that range over a channel. *ideal* is the work alone, on all processors. ")
+	p.f("*future-map* is Map, *future-group* is a Group, *future-inline* are callbacks with Inline, and *future-context* is an Await with a context that has a timeout. ")
+	p.f("Of the pools with results, *future* has a future for each task, *future-map*, pond and conc return the results, and the others fill in a slice.\n")
+	summary(p, r)
 	for _, c := range charts {
 		if c.kind == "" {
 			c.show(p)
 		}
 	}
 	showTargets(p, r)
+	if buildcost != "" {
+		p.f("\n%s", buildcost)
+	}
 	last := ""
 	for _, group := range r.kinds() {
 		b := group[0]
@@ -105,7 +107,7 @@ func render(w io.Writer, r *run, charts []chart) {
 	}
 }
 
-// floor is the table of all that the runtime does by itself.
+// floor writes the table of the operations of the runtime.
 func floor(p printer, r *run) {
 	blocks := slices.DeleteFunc(slices.Clone(r.blocks), func(b *block) bool { return b.scenario != "Floor" })
 	slices.SortStableFunc(blocks, func(a, b *block) int { return cmp.Compare(a.rows[0].cost, b.rows[0].cost) })
@@ -118,9 +120,9 @@ func floor(p printer, r *run) {
 
 func (c chart) show(p printer) { p.f("\n![%s](docs/charts/%s)\n", c.alt, c.file) }
 
-// standings is where this library stands in each kind of scenario.
-func standings(p printer, r *run) {
-	p.f("\n## Where it stands\n\nGeometric means over all sizes, and the worst of them; in bold what is above 1.2 beside rivals, and above 1.3 beside what is written by hand. The rival is the fastest library at that size.\n\n")
+// summary writes the table of the ratios of this library for each kind of scenario.
+func summary(p printer, r *run) {
+	p.f("\n## Summary\n\nThe table has the geometric mean over all sizes and the worst ratio. Ratios above 1.2 to rivals and above 1.3 to hand-written code are bold. The rival is the fastest other library at that size.\n\n")
 	p.f("| Scenario | × best rival | worst | × bare | worst |\n|---|--:|--:|--:|--:|\n")
 	for _, group := range r.kinds() {
 		var rival, bare []float64
@@ -131,11 +133,12 @@ func standings(p printer, r *run) {
 		if math.IsNaN(mean(bare)) && math.IsNaN(mean(rival)) {
 			continue
 		}
-		p.f("| %s | %s | %s | %s | %s |\n", group[0].kind(), verdict(mean(rival), tie), verdict(worst(rival), tie),
-			verdict(mean(bare), 1.3), verdict(worst(bare), 1.3))
+		p.f("| %s | %s | %s | %s | %s |\n", group[0].kind(), bold(mean(rival), tie), bold(worst(rival), tie),
+			bold(mean(bare), 1.3), bold(worst(bare), 1.3))
 	}
 }
 
+// worst returns the greatest of the ratios that are not NaN, or NaN if there are none.
 func worst(ratios []float64) float64 {
 	return slices.MaxFunc(ratios, func(a, b float64) int {
 		switch {
@@ -148,14 +151,15 @@ func worst(ratios []float64) float64 {
 	})
 }
 
-// verdict is a ratio, in bold if it is above what was aimed for, as it is shown.
-func verdict(r, aim float64) string {
-	if math.Round(r*100) > math.Round(aim*100) {
+// bold formats r, in bold if it exceeds the limit when both are rounded as shown.
+func bold(r, limit float64) string {
+	if math.Round(r*100) > math.Round(limit*100) {
 		return "**" + ratio(r) + "**"
 	}
 	return ratio(r)
 }
 
+// table writes the table of a block.
 func table(p printer, b *block) {
 	var names []string
 	for _, prm := range b.params {
@@ -182,7 +186,7 @@ func table(p printer, b *block) {
 	}
 }
 
-// amount formats v with three digits, or all those before the point.
+// amount formats v with three significant digits, or with all digits before the point if there are more.
 func amount(v float64) string {
 	switch {
 	case math.IsNaN(v):
@@ -196,7 +200,7 @@ func amount(v float64) string {
 	}
 	s := fmt.Sprintf("%.0f", v)
 	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + " " + s[i:] // a thin space would not line up
+		s = s[:i] + " " + s[i:] // a thin space would not align
 	}
 	return s
 }

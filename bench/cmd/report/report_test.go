@@ -28,17 +28,18 @@ func TestPageOfCannedResults(t *testing.T) {
 	for _, want := range []string{
 		"Some Processor, 2 CPUs, linux/amd64",
 		"example.com/rival v1.2.3",
-		// The median of three, by item; the range; bytes and allocations by item.
+		// The median of three, the range, bytes and allocations, all per item.
 		"| **future** | 160 | 150–200 | 80 | 1 | 0.20 | 0.80 |",
 		"| rival | 800 | 800–800 | 300 | 6 | 1.00 | 4.00 |",
-		// Geometric means, and the worst.
+		// The geometric mean and the worst ratio.
 		"| Chains | 0.32 | 0.90 | 0.97 | **1.50** |",
 		"| Worker pools, task 1us, results no | **2.00** | **2.00** | – | – |",
 		"| Bytes per pending future, holds bare | – | – | 0.60 | 0.60 |",
 		"| **future** | 48 | 48–48 | 1 | – | 0.60 |",
-		// Targets, of the library's own benchmarks: no scenario of the page.
-		"| A link of 100 by default, beside on the spot | 150 | 100 | **1.50** | 1.3 |",
+		// Targets come from the library's own benchmarks, which are no scenarios of the page.
+		"| A link of 100 by default, beside inline | 150 | 100 | **1.50** | 1.3 |",
 		"![Chains: cost by size](docs/charts/size-chains.svg)",
+		"\n\n## What a type costs to build\n\nSeconds and KB.\n\n## Chains\n",
 		"## Unlisted",
 		"| alloc-16 | 20 | 20–20 | 16 |\n| alloc-48 |",
 	} {
@@ -59,16 +60,16 @@ func TestPageOfCannedResults(t *testing.T) {
 		texts := svgTexts(t, filepath.Join(dir, "docs", "charts", chart.file))
 		for _, want := range chart.texts {
 			if !texts[want] {
-				t.Errorf("%s does not say %q", chart.file, want)
+				t.Errorf("%s lacks the text %q", chart.file, want)
 			}
 		}
 	}
 	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a chart of an earlier run is still there: %v", err)
+		t.Errorf("a chart of an earlier run still exists: %v", err)
 	}
 }
 
-// svgTexts returns the texts of an SVG file, which has to be well-formed.
+// svgTexts returns the texts of an SVG file. It fails the test if the file is not well-formed.
 func svgTexts(t *testing.T, path string) map[string]bool {
 	t.Helper()
 	f, err := os.Open(path)
@@ -95,8 +96,8 @@ func svgTexts(t *testing.T, path string) map[string]bool {
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"nothing", "PASS\n", "no results"},
-		{"what names no library", "BenchmarkX/n=1-2 10 5.0 ns/op\n", "names no library"},
-		{"what is cut off", "BenchmarkX/lib=future-2 10 5.0\n", "x:1"},
+		{"no library", "BenchmarkX/n=1-2 10 5.0 ns/op\n", "names no library"},
+		{"truncated line", "BenchmarkX/lib=future-2 10 5.0\n", "x:1"},
 	} {
 		if _, err := parse(strings.NewReader(c.text), "x"); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)

@@ -14,33 +14,34 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// A run is what a file of results says.
+// A run is the content of a file of results.
 type run struct {
 	config map[string]string
-	blocks []*block // in the order of the scenarios, then of their parameters
-	root   []*block // of the library's own benchmarks
+	blocks []*block // ordered by scenario, then by parameters
+	root   []*block // the library's own benchmarks
 }
 
-// A block is what was measured of one scenario with the same parameters: a comparison.
+// A block is a comparison: the results of one scenario with the same parameters.
 type block struct {
 	scenario string
-	params   []param // all but lib
+	params   []param // without lib
 	rows     []*row  // fastest first
 }
 
 type param struct {
 	key, value string
-	number     int // of the value, or -1
+	number     int // the value as a number, or -1
 }
 
-// A row is what one library costs: per item, if the block has items.
+// A row is the cost of one library, per item if the block has items.
 type row struct {
 	lib           string
 	samples       map[string][]float64 // by unit
-	cost, lo, hi  float64              // in block.unit: median, and the range
+	cost, lo, hi  float64              // median and range, in ns, or in bytes if the block measures memory
 	bytes, allocs float64
 }
 
+// perFuture is the unit of the blocks that measure memory.
 const perFuture = "B/future"
 
 // parse reads the output of benchmarks.
@@ -94,7 +95,7 @@ func parse(r io.Reader, name string) (*run, error) {
 	return res, nil
 }
 
-// split takes a name such as Chain/n=10/lib=future-2 apart.
+// split splits a name such as Chain/n=10/lib=future-2 into its parts.
 func split(name benchfmt.Name) (scenario string, params []param, lib string) {
 	base, parts := name.Parts()
 	for _, p := range parts {
@@ -116,7 +117,7 @@ func split(name benchfmt.Name) (scenario string, params []param, lib string) {
 
 func newRow(lib string) *row { return &row{lib: lib, samples: map[string][]float64{}} }
 
-// summarize computes the medians, and divides them by the items.
+// summarize sets the medians and ranges of the rows, divided by the number of items, and sorts the rows.
 func (b *block) summarize() {
 	items := 1.0
 	if n := b.number("n"); n > 0 {
@@ -158,7 +159,7 @@ func (b *block) compare(c *block) int {
 	})
 }
 
-// measures reports whether b measures memory, in bytes, instead of time, in nanoseconds.
+// measuresBytes reports whether b measures memory in bytes instead of time in nanoseconds.
 func (b *block) measuresBytes() bool { return b.rows[0].samples[perFuture] != nil }
 
 func (b *block) row(lib string) *row {
@@ -180,7 +181,7 @@ func (b *block) number(key string) int {
 	return -1
 }
 
-// kind is what the blocks have in common that differ by size only.
+// kind returns the title that blocks share which differ only in size.
 func (b *block) kind() string {
 	s := title(b.scenario)
 	for _, p := range b.params {
@@ -191,7 +192,7 @@ func (b *block) kind() string {
 	return s
 }
 
-// size is the parameter that such blocks differ by.
+// size returns the parameter in which blocks of a kind differ.
 func (b *block) size() (key string, n int) {
 	if n := b.number("workers"); n >= 0 {
 		return "workers", n
@@ -199,7 +200,7 @@ func (b *block) size() (key string, n int) {
 	return "n", b.number("n")
 }
 
-// best returns the cheapest row that is of a kind.
+// best returns the cheapest row whose library satisfies of, or nil.
 func (b *block) best(of func(lib string) bool) *row {
 	for _, r := range b.rows {
 		if of(r.lib) {
@@ -215,7 +216,7 @@ func isRival(lib string) bool {
 	return !isBare(lib) && !isOurs(lib) && lib != "runtime" && lib != "ideal"
 }
 
-// over returns the ratio of r to the cheapest of a kind, or NaN.
+// over returns the ratio of r to the cheapest row whose library satisfies of, or NaN.
 func (b *block) over(r *row, of func(lib string) bool) float64 {
 	best := b.best(of)
 	if r == nil || best == nil {
@@ -224,7 +225,7 @@ func (b *block) over(r *row, of func(lib string) bool) float64 {
 	return r.cost / best.cost
 }
 
-// kinds groups the blocks by kind, in order.
+// kinds groups the blocks by kind, in the order of their first blocks.
 func (r *run) kinds() (groups [][]*block) {
 	at := map[string]int{}
 	for _, b := range r.blocks {
@@ -239,7 +240,7 @@ func (r *run) kinds() (groups [][]*block) {
 	return groups
 }
 
-// mean is the geometric mean of the ratios that are numbers, or NaN.
+// mean returns the geometric mean of the ratios that are not NaN, or NaN if there are none.
 func mean(ratios []float64) float64 {
 	sum, n := 0.0, 0
 	for _, r := range ratios {

@@ -1,0 +1,285 @@
+package future
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Unhandled describes a failure that nobody read.
+type Unhandled struct {
+	// Err is the error of the future, or a *PanicError if a callback panicked.
+	Err error
+	// Future names the type of the future and, for a task, a callback or a [TaskFunc], the
+	// function.
+	Future string
+}
+
+// SetUnhandledHandler sets the function that is called with each failure that nobody read, and
+// returns the previous one. It is asyncio's "exception was never retrieved", and its
+// call_exception_handler.
+//
+// A future is reported once, when it has been garbage collected, if
+//
+//   - it failed (it was not canceled),
+//   - its error was never read through Result, Err or Await, and
+//   - it was not given to a combinator, a chain, a timeout or Chan (Shield does not
+//     count).
+//
+// The report therefore comes some time after the last reference is gone, and not before the
+// collector has run twice. Waiting on Done, Wait and AsCompleted, and callbacks, do not read a
+// failure. The end of a task's context and the cancellation of an input are not reported
+// either: their author knows of them. An error that refers to its own future, for instance
+// because it holds the context of the task, or an error that is reachable from elsewhere, is
+// not collected and hence not reported. The report comes on a goroutine of its own.
+//
+// Panics of callbacks and of plain functions ([TaskFunc]) are reported at once, on the
+// goroutine on which they happened.
+//
+// The default handler logs with [slog.Error]. A nil handler drops all reports. The handler may
+// be called from several goroutines at once. If it panics, the panic is dropped.
+// SetUnhandledHandler does not block and is safe for concurrent use.
+func SetUnhandledHandler(h func(Unhandled)) (previous func(Unhandled)) {
+	return *unhandledHandler.Swap(&h)
+}
+
+var unhandledHandler = func() *atomic.Pointer[func(Unhandled)] {
+	h, p := logUnhandled, new(atomic.Pointer[func(Unhandled)])
+	p.Store(&h)
+	return p
+}()
+
+func logUnhandled(u Unhandled) {
+	slog.Error("future: unhandled failure", "future", u.Future, "err", u.Err)
+}
+
+func report(u Unhandled) {
+	if h := *unhandledHandler.Load(); h != nil {
+		defer func() { _ = recover() }()
+		h(u)
+	}
+}
+
+// A failure is the error of a failed or canceled future. All futures that the error travels
+// through share it, so it is reported once if it is read from none of them.
+type failure struct {
+	err    error
+	origin origin
+	notice atomic.Uint32 // unclaimed, unread or read
+	flags  atomic.Uint32 // tracked, and how many calls of describe are under way
+}
+
+// The notice that has been taken of a failure. An unread failure is reported when it is
+// collected.
+const (
+	unclaimed uint32 = iota // every future that has it was given to another one
+	unread                  // a future that was neither read nor given away has it
+	read                    // read through Result, Err or Await; final
+)
+
+// The flags of a failure.
+const (
+	tracked    uint32 = 1 << 31 // in the ring of the latest failures, or under a finalizer
+	describing uint32 = 1       // the unit of the number of calls of describe
+)
+
+func newFailure(err error, o origin) *failure { return &failure{err: err, origin: o} }
+
+// newEcho returns a failure that repeats that a context has ended or that a source was
+// canceled. It is never reported: the author of that event knows of it.
+func newEcho(err error) *failure {
+	fl := newFailure(err, origin{})
+	fl.notice.Store(read)
+	return fl
+}
+
+// plainCancellation is the failure of all futures that were canceled without a cause.
+var plainCancellation = newFailure(ErrCancelled, origin{})
+
+// newCancellation returns the failure of a future that was canceled for cause (nil: for none)
+// and whose function, if it ran, returned err. A cause or err that says no more than that the
+// future was canceled adds nothing.
+func newCancellation(cause, err error) *failure {
+	if cause == nil && err == nil {
+		return plainCancellation
+	}
+	var detail []error
+	for _, e := range [...]error{cause, err} {
+		if e == nil || e == context.Canceled || e == ErrCancelled {
+			continue
+		}
+		if len(detail) == 1 && errors.Is(e, detail[0]) {
+			detail = nil // e says it too
+		}
+		detail = append(detail, e)
+	}
+	switch {
+	case detail == nil:
+		return plainCancellation
+	case len(detail) == 1 && errors.Is(detail[0], ErrCancelled) && errors.Is(detail[0], context.Canceled):
+		return newFailure(detail[0], origin{})
+	default:
+		return newFailure(&detailedError{ErrCancelled, detail}, origin{})
+	}
+}
+
+// retrieve returns the error and marks the failure as read.
+func (fl *failure) retrieve() error {
+	if fl.notice.Load() != read {
+		fl.notice.Store(read)
+	}
+	return fl.err
+}
+
+// takeOver is called when a future that has the failure is given to another one.
+func (fl *failure) takeOver() { fl.notice.CompareAndSwap(unread, unclaimed) }
+
+// settled is called when a future settles with the failure. Unless that future was given to
+// another one, the failure is unread.
+func (fl *failure) settled(takenOver bool) {
+	if !takenOver && fl.notice.CompareAndSwap(unclaimed, unread) {
+		fl.track()
+	}
+}
+
+// untrack is called when the failure leaves the ring. If it is unread by then, its collection
+// is reported.
+func (fl *failure) untrack() {
+	if fl.notice.Load() != unread {
+		fl.flags.And(^tracked)
+		if fl.notice.Load() == unread { // settled came in between and saw it tracked
+			fl.track()
+		}
+		return
+	}
+	runtime.SetFinalizer(fl, func(fl *failure) {
+		if fl.notice.Load() == unread {
+			go report(Unhandled{fl.err, fl.origin.String()})
+		}
+	})
+}
+
+// latest holds the latest failures. Most failures are read soon after, and do not need the
+// finalizer that a failure gets when it is displaced or at the next garbage collection: a
+// finalizer costs many times as much as a slot of this ring.
+var latest struct {
+	next  atomic.Uint32
+	slots [64]atomic.Pointer[failure]
+	armed atomic.Bool // the next garbage collection empties the ring
+}
+
+func (fl *failure) track() {
+	if fl.flags.Or(tracked)&tracked != 0 {
+		return
+	}
+	if old := latest.slots[latest.next.Add(1)%uint32(len(latest.slots))].Swap(fl); old != nil {
+		old.untrack()
+	}
+	if !latest.armed.Load() && latest.armed.CompareAndSwap(false, true) {
+		// The new object is garbage at once. Its finalizer runs at the next collection.
+		runtime.SetFinalizer(new(failure), func(*failure) { untrackLatest() })
+	}
+}
+
+func untrackLatest() {
+	latest.armed.Store(false)
+	for i := range latest.slots {
+		if fl := latest.slots[i].Swap(nil); fl != nil {
+			fl.untrack()
+		}
+	}
+}
+
+// maxDescribing bounds how many calls of describe may be under way for one failure. An error
+// whose text names its own future leads to a nested call for each level.
+const maxDescribing = 4
+
+// describe returns the text of the error. The text of a panic leaves out values that may refer
+// to the future that is described. If too many calls are under way already, as it happens when
+// the text of the error names the future, the text is the type of the error.
+//
+//go:noinline
+func (fl *failure) describe() string {
+	if fl == plainCancellation {
+		return fl.err.Error()
+	}
+	defer fl.flags.Add(^describing + 1)
+	if fl.flags.Add(describing)&^tracked > maxDescribing {
+		return fmt.Sprintf("%T", fl.err)
+	}
+	pe, ok := fl.err.(*PanicError)
+	if !ok || pe == nil {
+		return fmt.Sprint(fl.err) // Sprint prints a typed nil
+	}
+	switch v := pe.Value.(type) {
+	case string, error:
+		return fmt.Sprintf("panic: %v", v)
+	default:
+		return fmt.Sprintf("panic of type %T", v)
+	}
+}
+
+// An origin is where a failure comes from.
+type origin struct {
+	of reflect.Type // of the future, or of one of the types from which name finds it
+	fn uintptr      // the code of the task's or callback's function, or 0
+}
+
+func originOf[T any]() origin { return origin{of: reflect.TypeFor[*Future[T]]()} }
+
+func (o origin) String() string {
+	s := futureName(o.of)
+	if fn := runtime.FuncForPC(o.fn); fn != nil {
+		s += " of " + fn.Name()
+	}
+	return s
+}
+
+// futureName returns the name of the type of the future that t stands for. Code that is not
+// generic knows the type of a future by that of a function that makes its value.
+func futureName(t reflect.Type) string {
+	switch {
+	case t == nil:
+		return "future.Future"
+	case t.Kind() == reflect.Func && t != reflect.TypeFor[TaskFunc](): // of a stage or a callback
+		switch {
+		case t.NumOut() == 0:
+			return futureName(t.In(1))
+		case t.NumOut() == 1:
+			return futureName(t.Out(0))
+		default:
+			return "future.Future[" + argumentName(t.Out(0)) + "]"
+		}
+	case t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct:
+		if f, ok := t.Elem().FieldByName("future"); ok { // of a task
+			return f.Type.String()
+		}
+		return t.Elem().String()
+	default:
+		return t.String()
+	}
+}
+
+// argumentName returns the name of t as the name of a generic type shows it: with the whole
+// import path.
+func argumentName(t reflect.Type) string {
+	switch {
+	case t.Kind() == reflect.Pointer && t.Name() == "":
+		return "*" + argumentName(t.Elem())
+	case t.PkgPath() == "":
+		return t.String()
+	default:
+		return t.PkgPath() + "." + t.Name()
+	}
+}
+
+// codeOf returns the entry of the function value fn.
+func codeOf(fn any) uintptr { return reflect.ValueOf(fn).Pointer() }
+
+// codeAt returns the entry of the function value at fn, of whatever type.
+func codeAt(fn unsafe.Pointer) uintptr { return **(**uintptr)(fn) }

@@ -1,0 +1,40 @@
+package futuretest
+
+import (
+	"fmt"
+	"os"
+	"runtime/pprof"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Main is the body of a TestMain: it runs the tests and exits. It fails if goroutines
+// are left at the end, and, in a build with GOEXPERIMENT=goroutineleakprofile, if the
+// garbage collector finds goroutines that can never be woken.
+func Main(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if leaks := leaked(); leaks != "" {
+			fmt.Fprintf(os.Stderr, "goroutines that can never be woken:\n%s", leaks)
+			code = max(code, 1)
+		}
+		os.Exit(code)
+	}))
+}
+
+// leaked returns the stacks of the leaked goroutines.
+func leaked() string {
+	profile := pprof.Lookup("goroutineleak")
+	if profile == nil {
+		return ""
+	}
+	var text strings.Builder
+	if err := profile.WriteTo(&text, 1); err != nil {
+		return err.Error()
+	}
+	if strings.HasPrefix(text.String(), "goroutineleak profile: total 0\n") {
+		return ""
+	}
+	return text.String()
+}

@@ -1,0 +1,140 @@
+package future
+
+import (
+	"context"
+
+	"github.com/channel-native/future/internal/lending"
+)
+
+// How a task waits, and lends its slot meanwhile.
+
+// park blocks until c has settled or ctx ends, and returns the error of ctx in that case. If
+// both are ready, either may win.
+func park(ctx context.Context, c *cell) error {
+	if err := ctx.Err(); err != nil {
+		return contextError(ctx)
+	}
+	slot, holder := slotOf(ctx)
+	if slot == nil {
+		return receive(ctx, c.done())
+	}
+	if holder == c {
+		return ErrCycle
+	}
+	return receiveLending(slot, ctx, c.done())
+}
+
+// receive blocks until ready is closed or ctx ends, and returns the error of ctx in that case.
+func receive(ctx context.Context, ready <-chan struct{}) error {
+	ended := ctx.Done()
+	if ended == nil {
+		<-ready
+		return nil
+	}
+	select {
+	case <-ready:
+		return nil
+	case <-ended:
+		return contextError(ctx)
+	}
+}
+
+// receiveLending is receive, and lends slot meanwhile.
+func receiveLending(slot lending.Holder, ctx context.Context, ready <-chan struct{}) error {
+	lent := slot.Lend()
+	err := receive(ctx, ready)
+	if lent {
+		slot.Reclaim()
+	}
+	return err
+}
+
+// receiveIn is receive, and lends meanwhile the slot of the task that the context in belongs
+// to, if there is one.
+func receiveIn(in, ctx context.Context, ready <-chan struct{}) error {
+	if slot, _ := slotOf(in); slot != nil {
+		return receiveLending(slot, ctx, ready)
+	}
+	return receive(ctx, ready)
+}
+
+// slotOf returns the slot of the task, stage or callback that ctx belongs to, and the cell of
+// its holder. It returns nil if ctx belongs to none.
+func slotOf(ctx context.Context) (lending.Holder, *cell) {
+	if s, ok := ctx.(*scope); ok {
+		return s, s.cell()
+	}
+	switch s := ctx.Value(&scopeKey).(type) {
+	case *scope:
+		return s, s.cell()
+	case *slotContext:
+		return s, s.holder
+	default:
+		return nil, nil
+	}
+}
+
+// Lend lends the slot of s. Code that runs inline runs in the slot of other code, if any.
+func (s *scope) Lend() bool {
+	if s.place.inline {
+		outer, _ := slotOf(s.parent)
+		return outer != nil && outer.Lend()
+	}
+	return s.cell().slot.Lend(s.place.ledger)
+}
+
+// Reclaim takes the slot of s again.
+func (s *scope) Reclaim() {
+	if s.place.inline {
+		outer, _ := slotOf(s.parent)
+		outer.Reclaim()
+		return
+	}
+	s.cell().slot.Reclaim(s.place.ledger)
+}
+
+// A slotContext is a context with another slot, or another end, than the context that it
+// embeds. It is the context of code that runs in a slot of an executor which is not its own,
+// and the context of a wait for admission, which lends nothing.
+type slotContext struct {
+	context.Context
+	place  *placement    // the executor of the slot; nil: there is no slot
+	holder *cell         // of the slot
+	until  chan struct{} // the context ends when it is closed, if not nil
+}
+
+func (c *slotContext) Done() <-chan struct{} {
+	if c.until != nil {
+		return c.until
+	}
+	return c.Context.Done()
+}
+
+func (c *slotContext) Err() error {
+	if c.until == nil {
+		return c.Context.Err()
+	}
+	select {
+	case <-c.until:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+func (c *slotContext) Value(key any) any {
+	switch key {
+	case &scopeKey, lending.HolderKey{}:
+		if c.place == nil {
+			return nil
+		}
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// Lend lends the slot of c.
+func (c *slotContext) Lend() bool { return c.holder.slot.Lend(c.place.ledger) }
+
+// Reclaim takes the slot of c again.
+func (c *slotContext) Reclaim() { c.holder.slot.Reclaim(c.place.ledger) }

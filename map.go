@@ -1,0 +1,170 @@
+package future
+
+import (
+	"context"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Map calls fn with each of items, at most limit at a time, and returns the future of the
+// results, in the order of items. The next call starts as one ends.
+//
+// The calls run on the executor of ctx, in limit tasks or fewer that take the items in order;
+// never on the caller's goroutine, unless that executor is [Inline]. If the executor refuses
+// some of the tasks, the others do the work; if it refuses all, the future fails with the error
+// of the executor. As soon as a call fails, so does the future, with the very same error: the
+// contexts of the running calls are canceled, and the calls that have not started never start.
+// A call that returns [ErrCancelled] makes the future fail too, and not be canceled. Canceling
+// the future stops the calls in the same way, and so does the end of ctx, though the future
+// then settles only when one of the running calls has returned: it is canceled, or has failed
+// if a deadline passed.
+//
+// One failure ends all. For partial results, return Outcome[B]{Err: err}, nil from fn, which
+// then never fails.
+//
+// The items must not be changed before the calls have returned. After a failure or a
+// cancellation that may be later than the future is done; to wait for the calls, run them in a
+// [Group].
+//
+// Map of no items is done, with an empty slice. Map does not block and is safe for concurrent
+// use. It panics if ctx or fn is nil or if limit is below 1.
+func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Context, A) (B, error)) *Future[[]B] {
+	checkArgs("Map", ctx, true, fn != nil)
+	if limit < 1 {
+		panic("future: Map: limit below 1")
+	}
+	results := make([]B, len(items))
+	if len(items) == 0 {
+		return FromResult(results)
+	}
+	o := new(struct {
+		m      mapping
+		future Future[[]B]
+	})
+	m := &o.m
+	o.future.v = results
+	m.start(ctx, min(limit, len(items)), len(items), gatherFunc[B]{}, func(ctx context.Context) (struct{}, error) {
+		for i := m.next(); i >= 0; i = m.next() {
+			if ctx.Err() != nil {
+				return struct{}{}, contextError(ctx)
+			}
+			v, err := fn(ctx, items[i])
+			if err != nil {
+				m.stop()
+				return struct{}{}, err
+			}
+			results[i] = v
+			m.finished.Add(1)
+		}
+		return struct{}{}, nil
+	})
+	return &o.future
+}
+
+// A mapping is the part of the future of a Map that does not depend on types. Its inputs are
+// the tasks that take the items. The future has its value from the start.
+type mapping struct {
+	ctx      context.Context // guarded by mu; nil once settled
+	items    int64           // how many; constant
+	taken    atomic.Int64    // items
+	finished atomic.Int64    // calls that have returned and have not failed
+	failed   atomic.Bool     // a call has returned an error
+	fan      fan
+}
+
+// mappingOf returns the mapping of which f is the fan.
+func mappingOf(f *fan) *mapping {
+	return (*mapping)(unsafe.Add(unsafe.Pointer(f), -int(unsafe.Offsetof(mapping{}.fan))))
+}
+
+// start starts the given number of tasks, each of which calls take.
+func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take func(context.Context) (struct{}, error)) {
+	m.ctx, m.items, m.fan.cancels = ctx, int64(items), true
+	m.fan.prepare(&mapKind, fn, tasks)
+	place := placementOf(ctx)
+	started := make([]*task[struct{}], tasks)
+	for i := range started {
+		started[i] = newTask(ctx, place, take)
+		m.fan.inputs[i].src = &started[i].future.c
+	}
+	m.fan.watch().run(nil)
+	for _, t := range started {
+		t.ctx.submitTask(t)
+	}
+}
+
+// next takes the next item and returns its index, or -1 if there is none to be taken.
+func (m *mapping) next() int {
+	if i := m.taken.Add(1) - 1; i < m.items && !m.fan.cell().isSettled() {
+		return int(i)
+	}
+	return -1
+}
+
+// stop is called when a call has failed; the future has not settled yet.
+func (m *mapping) stop() {
+	m.failed.Store(true)
+	m.taken.Store(m.items)
+}
+
+var mapKind = kind{
+	notify: func(r *registration) effects { return mappingOf(inputOf(r).fan).taskDone(inputOf(r).src) },
+	cancel: func(r *registration, cause error) (*cell, []*cell) {
+		mappingOf(fanOf(r)).forget()
+		return cancelFan(r, cause)
+	},
+}
+
+// taskDone is called when the task of src is done.
+func (m *mapping) taskDone(src *cell) (e effects) {
+	c := m.fan.cell()
+	if !c.lockPending(0) {
+		return e
+	}
+	ctx := m.ctx
+	c.mu.Unlock()
+	left := m.fan.left.Add(-1) - 1
+	switch state := stateOf(src.state.Load()); {
+	case m.finished.Load() == m.items: // whatever a task without an item does
+		e = m.succeed()
+	case state == Succeeded, left > 0 && m.isRefusal(src): // the others do the work
+		return e
+	case state == Cancelled && ctx.Err() != nil:
+		e = m.fan.fail(endedBy(ctx))
+	default:
+		e = m.fan.failWith(src)
+	}
+	m.forget()
+	return e
+}
+
+// succeed settles the future, whose value is there.
+func (m *mapping) succeed() (e effects) {
+	c := m.fan.cell()
+	if !c.lockPending(0) {
+		return e
+	}
+	inputs := m.fan.takeLocked()
+	e = c.settle(succeeded)
+	m.fan.release(inputs, &e)
+	return e
+}
+
+// isRefusal reports whether the task of c has failed because the executor refused it.
+func (m *mapping) isRefusal(c *cell) bool {
+	if stateOf(c.state.Load()) != Failed || m.failed.Load() {
+		return false
+	}
+	err := c.failure().err
+	_, panicked := err.(*PanicError)
+	return !panicked && err != ErrGoexit
+}
+
+// forget drops the context and, if the future has not succeeded, the results.
+func (m *mapping) forget() {
+	c := m.fan.cell()
+	c.mu.Lock()
+	m.ctx = nil
+	c.mu.Unlock()
+	m.fan.fn.call(nil, nil, c)
+}

@@ -1,0 +1,340 @@
+package future_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
+)
+
+// Scenario E19
+func TestMap(t *testing.T) {
+	ident := func(_ context.Context, i int) (int, error) { return i, nil }
+
+	t.Run("limit and order", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			latches := make([]chan struct{}, 6)
+			items := make([]int, len(latches))
+			for i := range latches {
+				latches[i], items[i] = make(chan struct{}), i
+			}
+			var started, running atomic.Int32
+			f := future.Map(t.Context(), 2, items, func(_ context.Context, i int) (string, error) {
+				started.Add(1)
+				running.Add(1)
+				defer running.Add(-1)
+				<-latches[i]
+				return fmt.Sprint(i), nil
+			})
+			want := func(s, r int32) {
+				t.Helper()
+				synctest.Wait()
+				if started.Load() != s || running.Load() != r {
+					t.Fatalf("%d started, %d running; want %d and %d", started.Load(), running.Load(), s, r)
+				}
+			}
+			want(2, 2)
+			close(latches[1]) // the later one first: the next item starts nevertheless
+			want(3, 2)
+			close(latches[2])
+			want(4, 2)
+			close(latches[0])
+			want(5, 2)
+			close(latches[4])
+			want(6, 2)
+			close(latches[3])
+			want(6, 1)
+			futuretest.WantPending(t, f)
+			close(latches[5])
+			want(6, 0)
+			futuretest.WantSlice(t, f, "0", "1", "2", "3", "4", "5")
+		})
+	})
+	t.Run("limit above the number of items", func(t *testing.T) {
+		for _, limit := range []int{3, 4, math.MaxInt} {
+			f := future.Map(t.Context(), limit, []int{7, 8, 9}, ident)
+			<-f.Done()
+			futuretest.WantSlice(t, f, 7, 8, 9)
+		}
+	})
+	t.Run("empty", func(t *testing.T) {
+		futuretest.WantSlice(t, future.Map(t.Context(), 1, nil, ident))
+		futuretest.WantSlice(t, future.Map(t.Context(), 1, []int{}, ident))
+	})
+	t.Run("panic and Goexit", func(t *testing.T) {
+		f := future.Map(t.Context(), 2, []int{0, 1}, func(context.Context, int) (int, error) { panic("boom") })
+		<-f.Done()
+		var pe *future.PanicError
+		if !errors.As(f.Err(), &pe) || pe.Value != "boom" || f.State() != future.Failed {
+			t.Errorf("after a panic: %v", f)
+		}
+		f = future.Map(t.Context(), 1, []int{0}, func(context.Context, int) (int, error) {
+			runtime.Goexit()
+			return 0, nil
+		})
+		<-f.Done()
+		futuretest.WantFailed(t, f, future.ErrGoexit)
+	})
+	t.Run("not on the caller's stack", func(t *testing.T) {
+		var mu sync.Mutex
+		mu.Lock() // a call of fn on this stack would deadlock
+		f := future.Map(t.Context(), 2, []int{0, 1, 2}, func(_ context.Context, i int) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return i, nil
+		})
+		mu.Unlock()
+		<-f.Done()
+		futuretest.WantSlice(t, f, 0, 1, 2)
+	})
+	t.Run("context", func(t *testing.T) {
+		type key struct{}
+		ctxs := make([]context.Context, 2)
+		f := future.Map(context.WithValue(t.Context(), key{}, "v"), 2, []int{0, 1}, func(ctx context.Context, i int) (any, error) {
+			ctxs[i] = ctx
+			return ctx.Value(key{}), nil
+		})
+		<-f.Done()
+		futuretest.WantSlice(t, f, any("v"), any("v"))
+		for i, ctx := range ctxs {
+			if err := ctx.Err(); err != nil {
+				t.Errorf("the context of item %d ended because its function returned: %v", i, err)
+			}
+		}
+	})
+	t.Run("inline", func(t *testing.T) {
+		// The items run one after the other on one stack, which is not deep, and in linear time.
+		items := make([]int, 100_000)
+		f := future.Map(future.WithExecutor(t.Context(), future.Inline), 1, items, ident)
+		futuretest.WantSlice(t, f, items...)
+	})
+	t.Run("refused by the executor", func(t *testing.T) {
+		ex := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
+		f := future.Map(future.WithExecutor(t.Context(), ex), 2, []int{0, 1, 2}, ident)
+		<-f.Done()
+		futuretest.WantFailed(t, f, errE)
+	})
+}
+
+// Scenario E19
+func TestMap_Cancel(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(f *future.Future[[]int], cancel context.CancelCauseFunc)
+	}{
+		{"itself", func(f *future.Future[[]int], _ context.CancelCauseFunc) { f.CancelCause(errE) }},
+		{"by its parent", func(_ *future.Future[[]int], cancel context.CancelCauseFunc) { cancel(errE) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				var started, stopped atomic.Int32
+				f := future.Map(ctx, 2, make([]int, 6), func(ctx context.Context, _ int) (int, error) {
+					started.Add(1)
+					<-ctx.Done()
+					if errors.Is(context.Cause(ctx), errE) {
+						stopped.Add(1)
+					}
+					return 0, ctx.Err()
+				})
+				synctest.Wait()
+				c.end(f, cancel)
+				synctest.Wait()
+				futuretest.WantCancelled(t, f, errE)
+				if started.Load() != 2 || stopped.Load() != 2 {
+					t.Errorf("%d started, %d stopped; want 2 and 2", started.Load(), stopped.Load())
+				}
+			})
+		})
+	}
+	t.Run("at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			latch := make(chan struct{})
+			f := future.Map(t.Context(), 2, make([]int, 6), func(context.Context, int) (int, error) {
+				<-latch
+				return 0, nil
+			})
+			synctest.Wait()
+			if !f.Cancel() {
+				t.Error("Cancel() = false")
+			}
+			futuretest.WantCancelled(t, f)
+			close(latch)
+		})
+	})
+	t.Run("before it began", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(errE)
+			f := future.Map(ctx, 1, []int{0}, func(context.Context, int) (int, error) {
+				t.Error("fn ran")
+				return 0, nil
+			})
+			synctest.Wait()
+			futuretest.WantCancelled(t, f, errE)
+		})
+	})
+	t.Run("by a deadline", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			f := future.Map(ctx, 1, make([]int, 3), func(ctx context.Context, _ int) (int, error) {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			})
+			<-f.Done()
+			synctest.Wait()
+			if !errors.Is(f.Err(), context.DeadlineExceeded) || f.State() != future.Failed {
+				t.Errorf("after the deadline: %v", f)
+			}
+		})
+	})
+}
+
+// Scenario E20
+func TestMap_AfterAFailure(t *testing.T) {
+	t.Run("limit 1", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var ran []int
+			f := future.Map(t.Context(), 1, []int{0, 1, 2, 3, 4, 5}, func(_ context.Context, i int) (int, error) {
+				ran = append(ran, i)
+				if i == 1 {
+					return 0, errE
+				}
+				return i, nil
+			})
+			synctest.Wait()
+			futuretest.WantFailed(t, f, errE)
+			if !slices.Equal(ran, []int{0, 1}) {
+				t.Errorf("items %v ran; want 0 and 1", ran)
+			}
+		})
+	})
+	t.Run("running ones are cancelled", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			fail := make(chan struct{})
+			var started, stopped atomic.Int32
+			f := future.Map(t.Context(), 3, []int{0, 1, 2, 3, 4, 5}, func(ctx context.Context, i int) (int, error) {
+				started.Add(1)
+				if i == 1 {
+					<-fail
+					return 0, errE
+				}
+				<-ctx.Done()
+				stopped.Add(1)
+				return 0, ctx.Err()
+			})
+			synctest.Wait()
+			futuretest.WantPending(t, f)
+			close(fail)
+			synctest.Wait()
+			futuretest.WantFailed(t, f, errE)
+			if started.Load() != 3 || stopped.Load() != 2 {
+				t.Errorf("%d started, %d stopped; want 3 and 2", started.Load(), stopped.Load())
+			}
+		})
+	})
+	t.Run("running ones that do not mind", func(t *testing.T) {
+		for name, end := range map[string]func(f *future.Future[[]int], fail chan struct{}){
+			"failure": func(_ *future.Future[[]int], fail chan struct{}) { close(fail) },
+			"cancel":  func(f *future.Future[[]int], _ chan struct{}) { f.Cancel() },
+		} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					fail, latch := make(chan struct{}), make(chan struct{})
+					var started atomic.Int32
+					f := future.Map(t.Context(), 2, make([]int, 6), func(ctx context.Context, _ int) (int, error) {
+						if started.Add(1) == 1 {
+							select {
+							case <-fail:
+								return 0, errE
+							case <-ctx.Done():
+								return 0, ctx.Err()
+							}
+						}
+						<-latch
+						return 1, nil // ignores the cancellation
+					})
+					synctest.Wait()
+					end(f, fail)
+					synctest.Wait()
+					close(latch)
+					synctest.Wait()
+					if f.Err() == nil || started.Load() != 2 {
+						t.Errorf("%v, %d items started; want 2", f, started.Load())
+					}
+				})
+			})
+		}
+	})
+	t.Run("a cancelled item is a failure", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := future.Map(t.Context(), 1, []int{0, 1}, func(_ context.Context, i int) (int, error) {
+				if i > 0 {
+					t.Error("the next item ran")
+				}
+				return 0, future.ErrCancelled
+			})
+			synctest.Wait()
+			futuretest.WantFailed(t, f, future.ErrCancelled)
+		})
+	})
+}
+
+// No item starts after a reader has seen that Map is done.
+// Scenario E20
+func TestMap_StartsNothingOnceDone(t *testing.T) {
+	const hands = 50
+	items := make([]int, 4*hands)
+	for i := range items {
+		items[i] = i
+	}
+	for name, end := range map[string]func(m *future.Future[[]int], fail chan struct{}){
+		"failure": func(_ *future.Future[[]int], fail chan struct{}) { close(fail) },
+		"Cancel":  func(m *future.Future[[]int], fail chan struct{}) { m.Cancel(); close(fail) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 500 { // the window between the settle of Map and the end of its workers is short
+				fail, open := make(chan struct{}), make(chan struct{})
+				var started, first sync.WaitGroup
+				started.Add(hands)
+				first.Add(hands)
+				var late atomic.Int32
+				m := future.Map(context.Background(), hands, items, func(_ context.Context, i int) (int, error) {
+					if i >= hands {
+						late.Add(1)
+						return 0, nil
+					}
+					started.Done()
+					defer first.Done()
+					if i == 0 {
+						<-fail
+						return 0, errE
+					}
+					<-open
+					return 0, nil
+				})
+				started.Wait()
+				go end(m, fail)
+				<-m.Done()
+				close(open)
+				first.Wait()
+				runtime.Gosched()
+				if m.Err() == nil || late.Load() > 0 {
+					t.Fatalf("%v, %d items started after it was done", m, late.Load())
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,112 @@
+package pool
+
+import (
+	"context"
+
+	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/goexit"
+)
+
+// Shutdown stops admission and blocks until all admitted tasks have returned, or
+// until ctx ends. It returns nil if all have returned, even if ctx has ended too.
+// Otherwise it returns ctx.Err(), and the pool keeps running the admitted tasks.
+// Submitters that wait for room get [ErrClosed]. Shutdown cancels no task.
+//
+// Shutdown is safe for concurrent use and may be called several times. A task that
+// calls Shutdown on its own pool waits for itself, until ctx ends. Shutdown panics
+// if ctx is nil.
+func (p *Pool) Shutdown(ctx context.Context) error {
+	if ctx == nil {
+		panic("pool: Shutdown: nil context")
+	}
+	p.mu.Lock()
+	p.stopAdmission()
+	p.mu.Unlock()
+	select {
+	case <-p.drained:
+		return nil
+	default:
+	}
+	select {
+	case <-p.drained:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close stops admission, cancels all queued and running tasks with [ErrClosed] as
+// the cause, and blocks until the running ones have returned. A queued task never
+// runs. Submitters that wait for room get ErrClosed. The error of Close is always
+// nil.
+//
+// Close is safe for concurrent use and may be called several times, also during or
+// after Shutdown. A task must not close its own pool: Close would wait for it
+// forever.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	p.stopAdmission()
+	queued := p.queue.popAll()
+	var running []future.Task
+	for w := range p.workers {
+		local, current := w.removeTasks()
+		queued = append(queued, local...)
+		if current != nil {
+			running = append(running, current)
+		}
+	}
+	p.cancelled += uint64(len(queued))
+	p.checkDrained()
+	p.mu.Unlock()
+	cancelAll(append(running, queued...))
+	<-p.drained
+	return nil
+}
+
+// cancelAll cancels tasks with ErrClosed as the cause. It may call callbacks on the
+// calling goroutine, and these may call runtime.Goexit.
+func cancelAll(tasks []future.Task) {
+	goexit.Loop(func() (more bool) {
+		if len(tasks) == 0 {
+			return false
+		}
+		t := tasks[0]
+		tasks = tasks[1:]
+		t.CancelCause(ErrClosed)
+		return true
+	})
+}
+
+// stopAdmission closes the pool to new tasks and dismisses the idle workers. Later
+// calls do nothing. p.mu is held.
+func (p *Pool) stopAdmission() {
+	if p.closed {
+		return
+	}
+	p.closed = true
+	p.admittedBy = nil
+	for r := p.submitters.pop(); r != nil; r = p.submitters.pop() {
+		p.refused++
+		r.err = ErrClosed
+		close(r.granted)
+	}
+	for _, w := range p.idle {
+		w.dismiss()
+	}
+	p.idle = nil
+	p.stopReaper()
+	p.checkDrained()
+}
+
+// checkDrained closes p.drained if p is closed and no task is left. It is called
+// after each change that may make this true. p.mu is held.
+func (p *Pool) checkDrained() {
+	if !p.closed || p.inUse > 0 || p.lent > 0 || p.reclaimers.first != nil || p.queue.len() > 0 {
+		return
+	}
+	select {
+	case <-p.drained:
+	default:
+		close(p.drained)
+	}
+}

@@ -1,0 +1,42 @@
+package pool
+
+// Stats holds the figures of a pool at one moment, and counts since the pool was
+// made.
+type Stats struct {
+	Workers   int    // goroutines, including idle and parked ones
+	Running   int    // tasks that have started and not returned, including parked ones
+	Queued    int    // tasks that were admitted and have not started
+	Submitted uint64 // tasks that were admitted
+	Completed uint64 // tasks that workers have finished, including those whose context had ended
+	Cancelled uint64 // tasks that were canceled before they started, also by Close
+
+	// Refused counts refusals, not tasks. A continuation or callback that finds no
+	// room waits for room: it counts once as refused, and later as submitted.
+	Refused uint64
+}
+
+// Stats returns the figures of the pool. While no task starts or ends, Submitted is
+// the sum of Completed, Cancelled, Queued and Running. Stats does not block, does
+// not allocate, and is cheap enough to be called every second. It is safe for
+// concurrent use, and works on a closed pool.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Stats{
+		Workers:   len(p.workers),
+		Running:   p.busy + p.lent + p.reclaimers.len,
+		Queued:    p.queue.len(),
+		Submitted: p.submitted,
+		Completed: p.completed,
+		Cancelled: p.cancelled,
+		Refused:   p.refused,
+	}
+	for w := range p.workers {
+		w.mu.Lock()
+		s.Queued += w.tasks.len()
+		s.Completed += w.completed
+		s.Cancelled += w.cancelled
+		w.mu.Unlock()
+	}
+	return s
+}

@@ -1,0 +1,407 @@
+package future
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"sync/atomic"
+)
+
+// How the caller's functions run, and where.
+
+// A runnable is a task, a stage or a cleanup: it has a function of the caller's to run.
+type runnable interface {
+	Task
+	scope() *scope
+	// call runs the function with ctx, which is the scope or derived from it, settles the
+	// future and returns the effects.
+	call(ctx context.Context) effects
+}
+
+// runnableOf returns the stage or cleanup that r belongs to.
+func runnableOf(r *registration) runnable {
+	if r.kind == &finallyKind {
+		return cleanupOf(r)
+	}
+	return stageOf(r)
+}
+
+// crash settles the future of r, whose function panicked or called Goexit.
+func crash(r runnable, err error) effects {
+	switch r := r.(type) {
+	case *cleanup:
+		return r.settle(err)
+	case *stage:
+		return r.crash(err)
+	default:
+		return r.scope().failTask(err, reflect.TypeOf(r))
+	}
+}
+
+// run serves e. It is called once by the goroutine that settled a future, with no lock held. on
+// is the executor of that goroutine, or nil if it is a goroutine of the caller's.
+func (e effects) run(on *placement) {
+	if e.isEmpty() {
+		return
+	}
+	r := runner{effects: e, on: on}
+	r.run()
+}
+
+// A runner runs functions, and then the functions that become ready by them, on the current
+// goroutine for as long as it may.
+//
+// It keeps one order. First everything that is ready is notified. Then functions for other
+// executors are handed over: those for executors that may run them at once come last. Then the
+// functions that stay here run, one at a time: stages before callbacks. After each of them the
+// order starts afresh.
+type runner struct {
+	effects
+	on        *placement
+	root      *scope // of the runnable that was handed over, if the run can be asked to stop
+	stages    list   // stages that run here: inline, or as their source ran here
+	callbacks list   // callbacks that run here
+	tasks     []Task // to be handed over after the stages: batches, and tasks that may run at once
+	noted     bool   // root has a note of the stage that runs now
+	holder    *cell  // holds the slot of the current runnable until its waiters have been notified
+
+	// The function that runs: at most one of the two is not nil.
+	cur      runnable
+	callback *Callback
+}
+
+func (r *runner) run() {
+	returned := false
+	defer r.goOn(&returned)
+	for !r.drive() {
+	}
+	returned = true
+}
+
+// goOn leaves the rest to another goroutine if a function of the caller's has ended this one
+// with runtime.Goexit. It shows only here: a function that panics while Goexit unwinds it
+// looks, to a deferred function that recovers, as if it had merely panicked.
+func (r *runner) goOn(returned *bool) {
+	if *returned {
+		return
+	}
+	rest := &runner{effects: r.effects, tasks: r.tasks}
+	rest.work.concat(r.stages)
+	for reg := r.callbacks.pop(); reg != nil; reg = r.callbacks.pop() {
+		if r.on != nil && !callbackOf(reg).place().inline {
+			rest.calls.push(reg) // the executor accepted them: back to it
+		} else {
+			rest.callbacks.push(reg)
+		}
+	}
+	go rest.run()
+	r.leaveSlot()
+}
+
+// drive reports whether nothing is left to do. After a panic of a function, which it contains,
+// something may be. One deferred call serves all functions that a runner runs.
+func (r *runner) drive() (done bool) {
+	defer r.rescue(&done)
+	for {
+		if r.cur != nil {
+			r.runCurrent()
+		}
+		r.propagate()
+		if reg := r.stages.pop(); reg != nil {
+			r.begin(reg)
+		} else if reg := r.callbacks.pop(); reg != nil {
+			r.callback = callbackOf(reg)
+			r.callback.call(r.on)
+			r.callback = nil
+		} else {
+			return true
+		}
+	}
+}
+
+// runCurrent runs the function of the current runnable.
+func (r *runner) runCurrent() {
+	s := r.cur.scope()
+	var ctx context.Context = s
+	if r.on != nil && r.on.ledger != nil {
+		r.holder = s.cell()
+		r.holder.slot.Enter()
+		if s.place.inline {
+			ctx = &slotContext{Context: s, place: r.on, holder: s.cell()}
+		}
+	}
+	e := r.cur.call(ctx)
+	r.cur = nil
+	r.add(e)
+	if s.cell().isSettled() {
+		s.end()
+	}
+	r.noteReturn()
+	if r.holder != nil {
+		r.propagate() // before this may have to wait for the slot
+		r.leaveSlot()
+	}
+}
+
+// leaveSlot gives up the slot of the runnable that has returned. If the slot is lent, leaveSlot
+// waits for it first.
+func (r *runner) leaveSlot() {
+	if holder := r.holder; holder != nil {
+		r.holder = nil
+		holder.slot.Leave(r.on.ledger)
+	}
+}
+
+// propagate notifies everything that is ready and hands over the functions that run elsewhere.
+// A refusal may make more ready.
+func (r *runner) propagate() {
+	for !r.isEmpty() || len(r.tasks) > 0 {
+		r.notify()
+		r.submitStages()
+		r.batchCallbacks()
+		r.submitTasks()
+	}
+}
+
+func (r *runner) notify() {
+	if r.ready.first != nil && r.ready.first.kind == &callbackKind {
+		r.takeCallbacks()
+	}
+	for reg := r.ready.pop(); reg != nil; reg = r.ready.pop() {
+		r.add(reg.kind.notify(reg))
+	}
+}
+
+// takeCallbacks is a short cut: often there are only callbacks of one future for one executor.
+func (r *runner) takeCallbacks() {
+	if r.work.first != nil || r.calls.first != nil {
+		return
+	}
+	switch place := commonPlace(r.ready); {
+	case place == nil:
+		return
+	case place.inline:
+		r.callbacks.concat(r.ready)
+	default:
+		r.tasks = append(r.tasks, &batch{place: place, calls: r.ready})
+	}
+	r.ready = list{}
+}
+
+// commonPlace returns the executor of all registrations in l, the first of which is a callback,
+// if they are callbacks of one future for one executor, else nil.
+func commonPlace(l list) *placement {
+	first := callbackOf(l.first)
+	place := first.place()
+	for reg := l.first.next; reg != l.first; reg = reg.next {
+		if reg.kind != &callbackKind || callbackOf(reg).src != first.src || !callbackOf(reg).place().same(place) {
+			return nil
+		}
+	}
+	return place
+}
+
+// submitStages hands each stage to its executor. A single stage for the executor of this
+// goroutine goes on here, if nothing else runs here. With company each is a task of its own,
+// since functions that run here may take their time.
+func (r *runner) submitStages() {
+	var keep *registration
+	var others list
+	for reg := r.work.pop(); reg != nil; reg = r.work.pop() {
+		s := stageOf(reg)
+		switch p := s.ctx.place; {
+		case p.inline:
+			r.stages.push(reg)
+		case keep == nil && p.same(r.on):
+			keep = reg
+		case p.late > 0:
+			r.tasks = append(r.tasks, runnableOf(reg))
+		default:
+			others.push(reg)
+		}
+	}
+	switch {
+	case keep == nil:
+	case r.stages.first == nil && r.callbacks.first == nil:
+		r.stages.push(keep)
+	default:
+		others.push(keep)
+	}
+	r.work = others // where goOn finds them, should an executor call runtime.Goexit
+	for reg := r.work.pop(); reg != nil; reg = r.work.pop() {
+		r.submit(runnableOf(reg))
+	}
+}
+
+func (r *runner) submit(t Task) {
+	switch t := t.(type) {
+	case *cleanup:
+		t.stage.submit()
+	case *stage:
+		t.submit()
+	}
+	r.add(placeOfTask(t).submit(t))
+}
+
+// batchCallbacks makes tasks of the callbacks that run elsewhere. The callbacks of one future
+// are next to each other.
+func (r *runner) batchCallbacks() {
+	for r.calls.first != nil {
+		src := callbackOf(r.calls.first).src
+		var elsewhere list
+		for r.calls.first != nil && callbackOf(r.calls.first).src == src {
+			if reg := r.calls.pop(); callbackOf(reg).place().inline {
+				r.callbacks.push(reg)
+			} else {
+				elsewhere.push(reg)
+			}
+		}
+		for _, b := range batchesOf(elsewhere) {
+			r.tasks = append(r.tasks, b)
+		}
+	}
+}
+
+// submitTasks hands over the tasks: those that may run at once come last.
+func (r *runner) submitTasks() {
+	if len(r.tasks) > 1 {
+		slices.SortStableFunc(r.tasks, func(a, b Task) int { return placeOfTask(a).late - placeOfTask(b).late })
+	}
+	for len(r.tasks) > 0 { // where goOn finds the rest, should an executor call runtime.Goexit
+		t := r.tasks[0]
+		r.tasks[0] = nil
+		r.tasks = r.tasks[1:]
+		r.submit(t)
+	}
+}
+
+// placeOfTask returns the executor of t, a batch or a stage.
+func placeOfTask(t Task) *placement {
+	if b, ok := t.(*batch); ok {
+		return b.place
+	}
+	return t.(runnable).scope().place
+}
+
+// rescue contains a panic, and settles the future of the function that did not return.
+func (r *runner) rescue(done *bool) {
+	if *done {
+		return
+	}
+	v := recover()
+	err := ErrGoexit
+	if v != nil {
+		err = newPanicError(v)
+	}
+	switch {
+	case r.cur != nil:
+		cur := r.cur
+		r.add(crash(cur, err))
+		r.cur = nil
+		cur.scope().end()
+		r.noteReturn()
+		if v != nil && r.holder != nil { // after Goexit, goOn comes next
+			r.propagate()
+			r.leaveSlot()
+		}
+	case r.callback != nil:
+		from := r.callback.origin()
+		r.callback.release()
+		r.callback = nil
+		if v != nil {
+			report(Unhandled{err, from.String()})
+		}
+	case v != nil: // a defect of this package, or a context that breaks its contract
+		panic(v)
+	}
+}
+
+// A run is one task to its executor, though it may consist of several stages: a stage that
+// becomes ready on a goroutine of its executor goes on there. The executor knows the root, with
+// which the run began, and a request to stop has to reach the stage that runs.
+type run struct {
+	stop    atomic.Pointer[error]        // the cause for which the executor wants the run to stop
+	current atomic.Pointer[registration] // the stage that runs, after the root has returned
+}
+
+// runTask runs the function of t, which was handed to an executor, and then the stages that
+// become ready by it.
+func runTask(t runnable, s *scope) {
+	r := runner{cur: t, on: s.place}
+	if !s.place.spawns && !s.place.inline {
+		r.root = s
+	}
+	r.run()
+}
+
+// begin makes the stage of reg the current runnable. If the executor has asked the run to stop,
+// that request is for the stage too.
+func (r *runner) begin(reg *registration) {
+	r.cur = runnableOf(reg)
+	if r.root == nil {
+		return
+	}
+	run := r.root.asRun()
+	run.current.Store(reg)
+	r.noted = true
+	if cause := run.stop.Load(); cause != nil {
+		_, e := r.cur.scope().stop(*cause)
+		r.add(e)
+	}
+}
+
+// noteReturn notes that the stage that went on in this run has returned.
+func (r *runner) noteReturn() {
+	if r.noted {
+		r.noted = false
+		r.root.asRun().current.Store(nil)
+	}
+}
+
+// asRun returns the run whose root is s.
+func (s *scope) asRun() *run {
+	for {
+		old := s.live.Load()
+		if old != nil && old.run != nil {
+			return old.run
+		}
+		l := new(liveScope)
+		if old != nil {
+			*l = *old
+		}
+		l.run = new(run)
+		if s.live.CompareAndSwap(old, l) {
+			return l.run
+		}
+	}
+}
+
+// cancelRun asks the run that began with s to stop: the function of s or, if that has returned,
+// the stage that runs. A stage that begins later sees the request: either it sees the cause, or
+// cancelRun sees the stage.
+func (s *scope) cancelRun(cause error) bool {
+	run := s.asRun()
+	run.stop.CompareAndSwap(nil, &cause)
+	ok, e := s.cell().cancel(cause)
+	if !ok {
+		reg := run.current.Load()
+		s.end() // in case the function returned before there was anything to detach
+		if reg == nil {
+			return false
+		}
+		ok, e = runnableOf(reg).scope().stop(cause)
+	}
+	e.run(nil)
+	return ok
+}
+
+// stop asks the function of s, which goes on in the run of another root, to stop. A stage that
+// has not begun is refused, unless it runs inline: the executor cannot refuse it then.
+func (s *scope) stop(cause error) (ok bool, e effects) {
+	ok = true
+	if !s.place.inline {
+		ok, e = s.cell().cancel(cause)
+	}
+	s.cancel(cause) // for code that runs all the same, such as a cleanup
+	return ok, e
+}
