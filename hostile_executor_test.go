@@ -16,6 +16,12 @@ import (
 
 func goexits(context.Context, future.Task) error { runtime.Goexit(); return nil }
 
+// A goexiting is an executor that never waits and calls Goexit.
+type goexiting struct{}
+
+func (goexiting) Execute(context.Context, future.Task) error { return goexits(nil, nil) }
+func (goexiting) TryExecute(future.Task) error               { return goexits(nil, nil) }
+
 // An executor that calls Goexit ends the submitting goroutine. The submissions after it still
 // happen.
 func TestHostile_ExecutorCallsGoexit(t *testing.T) {
@@ -33,6 +39,18 @@ func TestHostile_ExecutorCallsGoexit(t *testing.T) {
 			futuretest.WantValue(t, a, 1)
 			futuretest.WantFailed(t, b, future.ErrGoexit)
 			futuretest.WantValue(t, c, 1)
+		})
+	})
+	t.Run("continuations, in TryExecute", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := future.NewPromise[int]()
+			same := func(_ context.Context, v int) (int, error) { return v, nil }
+			lost := future.Then(future.WithExecutor(t.Context(), goexiting{}), &p.Future, same)
+			kept := future.Then(t.Context(), &p.Future, same)
+			go p.SetResult(1)
+			synctest.Wait()
+			futuretest.WantFailed(t, lost, future.ErrGoexit)
+			futuretest.WantValue(t, kept, 1)
 		})
 	})
 	t.Run("callbacks", func(t *testing.T) {

@@ -67,6 +67,36 @@ func TestInterleaving_CancelRacesDetach(t *testing.T) {
 	}
 }
 
+// Cancel of a promise races with CompleteWith: the source is canceled in any case.
+func TestInterleaving_CancelRacesCompleteWith(t *testing.T) {
+	rounds := 200_000 // the window of the race is short
+	if futuretest.RaceEnabled {
+		rounds = 5000
+	}
+	for i := range rounds {
+		p, src, at := future.NewPromise[int](), future.NewPromise[int](), new(atomic.Bool)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			at.Store(true)
+			p.CompleteWith(&src.Future)
+		}()
+		for spins := 0; !at.Load(); spins++ { // blocking would take longer than the window lasts
+			if spins > 1000 {
+				runtime.Gosched()
+			}
+		}
+		for range i % 300 {
+			at.Load()
+		}
+		p.Cancel()
+		<-done
+		if !src.Cancelled() {
+			t.Fatalf("round %d: the promise is %v, its source %v", i, p, src)
+		}
+	}
+}
+
 // An endsAt is a context that has ended from the nth call of Err on.
 type endsAt struct {
 	context.Context

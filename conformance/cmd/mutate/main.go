@@ -3,7 +3,7 @@
 //
 //	go run ./cmd/mutate            # all mutations
 //	go run ./cmd/mutate -list
-//	go run ./cmd/mutate -only 3,17
+//	go run ./cmd/mutate -run hedge
 //
 // A mutation is killed if the tests fail. If they pass, it has SURVIVED, and a test is
 // missing. It is stale if its function or the part of it is not in the source exactly
@@ -18,27 +18,25 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A mutation is one way to break the library.
 type mutation struct {
 	in     string // the directory of the package that changes; empty for the root
-	fn     string // the function or method that changes: Go, Pool.Close
+	fn     string // the function, method or variable that changes: Go, Pool.Close, gatherKind
 	op     op     // the change
 	breaks string // the property that no longer holds
 	tests  string // the directory of the tests that should fail, if not in
@@ -55,111 +53,88 @@ func (m *mutation) testDir() string {
 	return m.dir()
 }
 
-func (m *mutation) String() string { return fmt.Sprintf("%-6s  %-24s  %s", m.dir(), m.fn, m.breaks) }
+func (m *mutation) String() string {
+	return fmt.Sprintf("%-22s  %s", filepath.ToSlash(filepath.Join(m.in, m.fn)), m.breaks)
+}
+
+var (
+	dir      = flag.String("dir", "..", "the `directory` of the library")
+	list     = flag.Bool("list", false, "list the mutations, and try none")
+	run      = flag.String("run", "", "try the mutations with a line of -list that matches the `regexp` only")
+	parallel = flag.Int("parallel", 2, "the number of mutations to try at the same time")
+	timeout  = flag.Duration("timeout", time.Minute, "the limit for the tests of one mutation; tests that hang have failed")
+)
 
 func main() {
-	dir := flag.String("dir", "..", "the `directory` of the library")
-	only := flag.String("only", "", "the `numbers` of the mutations to try, separated by commas; empty for all")
-	flag.DurationVar(&timeout, "timeout", timeout, "the limit for the tests of one mutation; tests that hang have failed")
-	parallel := flag.Int("parallel", 2, "the number of mutations to try at the same time")
-	list := flag.Bool("list", false, "list the mutations, and try none")
 	flag.Parse()
-	numbers, err := parseNumbers(*only)
-	switch {
-	case err != nil:
-	case *list:
-		for _, n := range numbers {
-			m := &mutations[n-1]
-			fmt.Printf("%3d  %-100s  %s\n", n, m, m.op)
-		}
-	default:
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		defer stop()
-		err = try(ctx, *dir, numbers, *parallel)
-	}
-	if err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := try(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
-// parseNumbers returns the numbers, from 1, of the mutations that s lists.
-func parseNumbers(s string) (numbers []int, err error) {
-	if s == "" {
-		for i := range mutations {
-			numbers = append(numbers, i+1)
-		}
-		return numbers, nil
-	}
-	for field := range strings.SplitSeq(s, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(field))
-		if err != nil || n < 1 || n > len(mutations) {
-			return nil, fmt.Errorf("-only: %q is not a number from 1 to %d", field, len(mutations))
-		}
-		numbers = append(numbers, n)
-	}
-	return numbers, nil
-}
-
-var timeout = 60 * time.Second
-
 // try prints the verdict on each mutation. It fails unless all are killed.
-func try(ctx context.Context, from string, numbers []int, parallel int) error {
-	dir, err := os.MkdirTemp("", "mutate")
+func try(ctx context.Context) error {
+	selected, err := regexp.Compile(*run)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := copyLibrary(dir, from); err != nil {
-		return err
-	}
-	lib, err := load(dir)
-	if err != nil {
-		return err
-	}
-	if err := checkUnbroken(ctx, dir, numbers); err != nil {
-		return err
-	}
-	trials := make(chan *trial)
-	go func() {
-		defer close(trials)
-		for _, n := range numbers {
-			t := &trial{n: n, mutation: &mutations[n-1]}
-			t.file, t.text, t.stale = lib[t.dir()].mutate(t.fn, t.op)
-			trials <- t
+	chosen := slices.DeleteFunc(slices.Clone(mutations), func(m mutation) bool { return !selected.MatchString(m.String()) })
+	if *list {
+		for _, m := range chosen {
+			fmt.Printf("%-100s  %s\n", &m, m.op)
 		}
-	}()
-	results := make(chan *trial)
-	var workers sync.WaitGroup
-	for range max(1, parallel) {
-		workers.Go(func() {
-			for t := range trials {
-				t.try(ctx, dir)
-				results <- t
+		return nil
+	}
+	copied, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(copied)
+	if err := copyLibrary(copied, *dir); err != nil {
+		return err
+	}
+	sources, err := load(copied)
+	if err != nil {
+		return err
+	}
+	if err := checkUnbroken(ctx, copied, chosen); err != nil {
+		return err
+	}
+	var (
+		trials errgroup.Group
+		mu     sync.Mutex // guards killed and the output
+		killed int
+	)
+	trials.SetLimit(*parallel)
+	for _, m := range chosen {
+		file, text, stale := sources[m.dir()].mutate(m.fn, m.op)
+		trials.Go(func() error {
+			start := time.Now()
+			verdict, detail := "stale", fmt.Sprint(stale)
+			if stale == nil {
+				verdict, detail = m.try(ctx, copied, file, text)
 			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if verdict == "killed" {
+				killed++
+			}
+			fmt.Printf("%-8s  %5.1fs  %-100s  %s\n", verdict, time.Since(start).Seconds(), &m, detail)
+			return nil
 		})
 	}
-	go func() {
-		workers.Wait()
-		close(results)
-	}()
-	killed := 0
-	for t := range results {
-		if t.err != nil {
-			err = t.err
-			continue
-		}
-		if t.verdict == "killed" {
-			killed++
-		}
-		fmt.Printf("%3d  %-8s  %5.1fs  %-100s  %s\n", t.n, t.verdict, t.took.Seconds(), t.mutation, t.detail)
-	}
-	if err != nil {
+	if err := trials.Wait(); err != nil {
 		return err
 	}
-	fmt.Printf("%d of %d killed\n", killed, len(numbers))
-	if killed < len(numbers) {
-		return errors.New("not all were killed")
+	fmt.Printf("%d of %d killed\n", killed, len(chosen))
+	if killed < len(chosen) {
+		return fmt.Errorf("not all were killed")
 	}
 	return nil
 }
@@ -167,31 +142,21 @@ func try(ctx context.Context, from string, numbers []int, parallel int) error {
 // copyLibrary copies the library, with its tests, from one directory to another, so that
 // it does not change during a run.
 func copyLibrary(to, from string) error {
-	for _, sub := range append(directories, "internal") {
-		err := filepath.WalkDir(filepath.Join(from, sub), func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			rel, err := filepath.Rel(from, path)
-			if err != nil {
-				return err
-			}
-			if d.IsDir() {
-				if sub == "." && rel != "." {
-					return fs.SkipDir
-				}
-				return os.MkdirAll(filepath.Join(to, rel), 0o755)
-			}
-			if ext := filepath.Ext(path); ext != ".go" && rel != "go.mod" && rel != "go.sum" {
-				return nil
-			}
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			return os.WriteFile(filepath.Join(to, rel), text, 0o644)
-		})
+	for _, sub := range []string{"pool", "flight", "internal"} {
+		if err := os.CopyFS(filepath.Join(to, sub), os.DirFS(filepath.Join(from, sub))); err != nil {
+			return err
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(from, "*.go"))
+	if err != nil {
+		return err
+	}
+	for _, path := range append(files, filepath.Join(from, "go.mod"), filepath.Join(from, "go.sum")) {
+		text, err := os.ReadFile(path)
 		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, filepath.Base(path)), text, 0o644); err != nil {
 			return err
 		}
 	}
@@ -200,13 +165,10 @@ func copyLibrary(to, from string) error {
 
 // checkUnbroken runs the tests on the library as it is. If they fail there, a failure
 // says nothing.
-func checkUnbroken(ctx context.Context, dir string, numbers []int) error {
+func checkUnbroken(ctx context.Context, dir string, chosen []mutation) error {
 	patterns := make(map[string][]string)
-	for _, n := range numbers {
-		m := &mutations[n-1]
-		if !slices.Contains(patterns[m.testDir()], m.run) {
-			patterns[m.testDir()] = append(patterns[m.testDir()], m.run)
-		}
+	for _, m := range chosen {
+		patterns[m.testDir()] = append(patterns[m.testDir()], m.run)
 	}
 	for sub, run := range patterns {
 		if out, err := test(ctx, dir, sub, strings.Join(run, "|"), false, nil); err != nil {
@@ -216,65 +178,85 @@ func checkUnbroken(ctx context.Context, dir string, numbers []int) error {
 	return nil
 }
 
-// A trial is a run of the tests on a mutation.
-type trial struct {
-	*mutation
-	n     int    // the number of the mutation
-	file  string // the name of the file that changes
-	text  []byte // its new text
-	stale error  // if there is none
-
-	verdict, detail string
-	took            time.Duration
-	err             error // the trial itself has failed
-}
-
 // failure finds the test that failed, and how, in the output of go test. A binary that
 // could not be built has no exit status.
 var failure = regexp.MustCompile(`(?m)^(--- FAIL: \S+|panic: .*|fatal error: .*|WARNING: DATA RACE|goleak: .*|exit status .*)`)
 
-// try runs the tests on the library in dir, with the mutation laid over it.
-func (t *trial) try(ctx context.Context, dir string) {
-	if t.stale != nil {
-		t.verdict, t.detail = "stale", t.stale.Error()
-		return
+// try runs the tests on the library in dir, with another text for a file.
+func (m *mutation) try(ctx context.Context, dir, file string, text []byte) (verdict, detail string) {
+	changed := map[string][]byte{filepath.Join(dir, m.dir(), file): text}
+	others, err := otherTests(filepath.Join(dir, m.testDir()), m.run)
+	if err != nil {
+		return "stale", err.Error()
 	}
-	start := time.Now()
-	defer func() { t.took = time.Since(start) }()
-	out, err := test(ctx, dir, t.testDir(), t.run, t.race, map[string][]byte{filepath.Join(dir, t.dir(), t.file): t.text})
-	detail := failure.Find(out)
+	for _, path := range others {
+		changed[path] = nil
+	}
+	out, err := test(ctx, dir, m.testDir(), m.run, m.race, changed)
+	if bytes.Contains(out, []byte("[build failed]")) { // for want of another file, maybe
+		for _, path := range others {
+			delete(changed, path)
+		}
+		out, err = test(ctx, dir, m.testDir(), m.run, m.race, changed)
+	}
+	found := string(failure.Find(out))
 	switch {
-	case ctx.Err() != nil:
-		t.err = ctx.Err()
 	case err == nil && bytes.Contains(out, []byte("no tests to run")):
-		t.verdict, t.detail = "stale", "no test matches "+t.run
+		return "stale", "no test matches " + m.run
 	case err == nil:
-		t.verdict, t.detail = "SURVIVED", t.run
-	case detail == nil:
-		t.verdict, t.detail = "stale", fmt.Sprintf("%v: %s", err, out)
+		return "SURVIVED", m.run
+	case found == "":
+		return "stale", fmt.Sprintf("%v: %s", err, out)
 	default:
-		t.verdict, t.detail = "killed", strings.TrimPrefix(string(detail[:min(len(detail), 80)]), "--- FAIL: ")
+		return "killed", strings.TrimPrefix(found[:min(len(found), 80)], "--- FAIL: ")
 	}
 }
 
-// test runs the tests of the library in dir that match run, with other texts for some
-// files.
-func test(ctx context.Context, dir, sub, run string, race bool, texts map[string][]byte) ([]byte, error) {
-	tests, _, err := readTests(filepath.Join(dir, sub))
+var (
+	testFunc    = regexp.MustCompile(`(?m)^func ((?:Test|Benchmark|Example|Fuzz)\w*)\(`)
+	declaration = regexp.MustCompile(`(?m)^(?:func|type|var|const) (\w+)`)
+	word        = regexp.MustCompile(`\w+`)
+)
+
+// otherTests returns the test files in dir without which the tests that match run can
+// do: with other tests, and no declaration for these. To compile all tests takes far
+// longer than to run a few.
+func otherTests(dir, run string) (paths []string, err error) {
+	wanted, err := regexp.Compile(run + "|^TestMain$")
 	if err != nil {
 		return nil, err
 	}
-	pruned := prune(tests, regexp.MustCompile(run))
-	maps.Copy(pruned, texts)
-	out, err := goTest(ctx, dir, sub, run, race, pruned)
-	if bytes.Contains(out, []byte("[build failed]")) { // for want of a declaration, maybe
-		return goTest(ctx, dir, sub, run, race, texts)
+	if paths, err = filepath.Glob(filepath.Join(dir, "*_test.go")); err != nil {
+		return nil, err
 	}
-	return out, err
+	texts := make(map[string][]byte)
+	used := make(map[string]bool) // the words of the files that are needed
+	needed := func(path string) bool {
+		tests := testFunc.FindAllSubmatch(texts[path], -1)
+		if len(tests) == 0 || slices.ContainsFunc(tests, func(test [][]byte) bool { return wanted.Match(test[1]) }) {
+			return true
+		}
+		return slices.ContainsFunc(declaration.FindAllSubmatch(texts[path], -1), func(name [][]byte) bool { return used[string(name[1])] })
+	}
+	for _, path := range paths {
+		if texts[path], err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+	}
+	for i := 0; i >= 0; {
+		if i = slices.IndexFunc(paths, needed); i >= 0 {
+			for _, w := range word.FindAll(texts[paths[i]], -1) {
+				used[string(w)] = true
+			}
+			paths = slices.Delete(paths, i, i+1)
+		}
+	}
+	return paths, nil
 }
 
-// goTest is test with all declarations.
-func goTest(ctx context.Context, dir, sub, run string, race bool, texts map[string][]byte) ([]byte, error) {
+// test runs the tests of the library in dir that match run, with other texts for some
+// files, or without those that have no text.
+func test(ctx context.Context, dir, sub, run string, race bool, texts map[string][]byte) ([]byte, error) {
 	scratch, err := os.MkdirTemp("", "mutation")
 	if err != nil {
 		return nil, err
@@ -282,9 +264,9 @@ func goTest(ctx context.Context, dir, sub, run string, race bool, texts map[stri
 	defer os.RemoveAll(scratch)
 	overlay := make(map[string]string)
 	for path, text := range texts {
-		overlay[path] = "" // no file
+		overlay[path] = ""
 		if text != nil {
-			overlay[path] = filepath.Join(scratch, strconv.Itoa(len(overlay))+".go")
+			overlay[path] = filepath.Join(scratch, filepath.Base(path))
 			if err := os.WriteFile(overlay[path], text, 0o644); err != nil {
 				return nil, err
 			}
@@ -292,13 +274,17 @@ func goTest(ctx context.Context, dir, sub, run string, race bool, texts map[stri
 	}
 	flag := filepath.Join(scratch, "overlay.json")
 	text, err := json.Marshal(map[string]any{"Replace": overlay})
-	if err == nil {
-		err = os.WriteFile(flag, text, 0o644)
-	}
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"test", "-short", "-count=1", "-timeout", timeout.String(), "-failfast", "-vet=off", "-overlay", flag, "-run", run}
+	if err := os.WriteFile(flag, text, 0o644); err != nil {
+		return nil, err
+	}
+	limit := *timeout
+	if texts == nil { // all tests
+		limit = 10 * time.Minute
+	}
+	args := []string{"test", "-short", "-count=1", "-timeout", limit.String(), "-failfast", "-vet=off", "-overlay", flag, "-run", run}
 	if race {
 		args = append(args, "-race")
 	}
