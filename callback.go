@@ -92,12 +92,8 @@ func (cb *Callback) callInSlot(on *placement) {
 	cb.fn.call(&holder.ctx, cb.src, nil)
 }
 
-func (cb *Callback) place() *placement { return placementOf(cb.ctx) }
-
-// origin returns the origin of a panic of the function.
-func (cb *Callback) origin() origin { return origin{reflect.TypeOf(cb.fn), codeOf(cb.fn)} }
-
-// callbackOf returns the callback of which r is the first field.
+func (cb *Callback) place() *placement     { return placementOf(cb.ctx) }
+func (cb *Callback) origin() origin        { return origin{reflect.TypeOf(cb.fn), codeOf(cb.fn)} }
 func callbackOf(r *registration) *Callback { return (*Callback)(unsafe.Pointer(r)) }
 
 // A callbackFunc is the function of a callback.
@@ -115,13 +111,12 @@ type batch struct {
 	claimed atomic.Bool
 }
 
-// Run runs the callbacks, on the executor.
 func (b *batch) Run() { b.run(b.place) }
 
 func (b *batch) run(on *placement) {
 	if b.claimed.CompareAndSwap(false, true) {
 		r := runner{callbacks: b.calls, on: on}
-		r.run()
+		r.serve()
 	}
 }
 

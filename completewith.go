@@ -24,7 +24,6 @@ func (p *Promise[T]) CompleteWith(src *Future[T]) error {
 	return err
 }
 
-// follow makes the future of s, whose function has returned inner, follow inner.
 func (s *stage) follow(inner source) effects {
 	e, err := s.cell().follow(inner, s)
 	if err == ErrCycle {
@@ -73,14 +72,14 @@ func (fw *follower) settle() effects {
 	return e
 }
 
-func (fw *follower) cancel(cause error) (*cell, []*cell) {
+func (fw *follower) cancel(cause error) (src *cell, _ []*cell) {
 	if fw.stage != nil {
 		fw.stage.ctx.cancel(cause)
 	}
-	if src := fw.src.base(); src.unwatch(&fw.registration) {
-		return src, nil
+	if fw.src.base().unwatch(&fw.registration) {
+		src = fw.src.base()
 	}
-	return nil, nil
+	return src, nil
 }
 
 // linking is held while a future is made to follow another one, so that of two links which

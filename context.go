@@ -31,7 +31,6 @@ type scope struct {
 // cell returns the cell of the future that s is the scope of: it follows s.
 func (s *scope) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(*s))) }
 
-// scopeOf returns the scope of the future of c, which is a task or a stage.
 func scopeOf(c *cell) *scope {
 	return (*scope)(unsafe.Add(unsafe.Pointer(c), -int(unsafe.Sizeof(scope{}))))
 }
@@ -130,7 +129,6 @@ func (s *scope) Value(key any) any {
 
 func (s *scope) String() string { return "future.task" }
 
-// opened returns the live scope of s if it has a context of its own, else nil.
 func (s *scope) opened() *liveScope {
 	if l := s.live.Load(); l != nil && l.own != nil {
 		return l
@@ -138,7 +136,6 @@ func (s *scope) opened() *liveScope {
 	return nil
 }
 
-// open returns the live scope of s, with a context of its own.
 func (s *scope) open() *liveScope {
 	for {
 		old := s.live.Load()

@@ -1,10 +1,10 @@
 // Package future provides futures: results that may not be there yet.
 //
-// A [Future] is a value or an error that is set once. Any number of goroutines may wait for
-// it, select on it, cancel it, chain it and combine it with other futures. The package is
-// for services that fan out requests, fan in results, and select on a result next to their
-// other channels. It is the Future of Python's asyncio, made safe for goroutines and native
-// to channels, contexts and generics.
+// A [Future] is a value or an error that is set once. Any number of goroutines may wait for it,
+// select on it, cancel it, chain it and combine it with other futures. The package is for
+// services that fan out requests, fan in results, and select on a result next to their other
+// channels. It is the Future of Python's asyncio, made safe for goroutines and native to
+// channels, contexts and generics.
 //
 // For example, this method of a service builds a page from three requests:
 //
@@ -34,21 +34,21 @@
 //		}
 //	}
 //
-// [Go] starts a task, and [Then] continues with its value. [Hedge] starts a second attempt
-// if the first one is slow. [WithTimeout] and [WithContext] limit how long a result is
-// waited for, [Recover] replaces a failure by a value, and [Gather] collects values.
-// [Future.Done] returns a channel for select.
+// [Go] starts a task, and [Then] continues with its value. [Hedge] starts a second attempt if
+// the first one is slow. [WithTimeout] and [WithContext] limit how long a result is waited for,
+// [Recover] replaces a failure by a value, and [Gather] collects values. [Future.Done] returns
+// a channel for select.
 //
 // Every function that runs your code takes a [context.Context] as its first parameter. The
 // context determines where the code runs, and passes its values, its deadline and its
-// cancellation on to the code. [GoIn] uses the context of its group. In this documentation,
-// an error Is another one if [errors.Is] reports true for the two.
+// cancellation on to the code. [GoIn] uses the context of its group. In this documentation, an
+// error Is another one if [errors.Is] reports true for the two.
 //
 // # States
 //
-// A future is pending until it settles. It settles once: it succeeds, fails, or is
-// canceled. From then on it is done, and never changes again. A Future must not be copied
-// after first use: pass pointers to futures. go vet reports copies.
+// A future is pending until it settles. It settles once: it succeeds, fails, or is canceled.
+// From then on it is done, and never changes again. A Future must not be copied after first
+// use: pass pointers to futures. go vet reports copies.
 //
 //	State      Result returns
 //	Pending    the zero value and an error that Is ErrInvalidState
@@ -71,8 +71,8 @@
 //
 // A task is settled by its function, a derived future by its inputs and its function, and a
 // future of [WrapFuture] by the source that it wraps. A [Promise] is the write side of a
-// future, for results that come from a connection, a queue or a callback of another
-// library. Its owner settles it, and returns the Future in it, which is the read side:
+// future, for results that come from a connection, a queue or a callback of another library.
+// Its owner settles it, and returns the Future in it, which is the read side:
 //
 //	// call sends a request and returns the future of its reply.
 //	call := func(request string) *future.Future[string] {
@@ -83,9 +83,9 @@
 //		return &p.Future
 //	}
 //
-// Code that has only the read side can wait for the result and cancel the future, but
-// cannot set the result. The first result or cancellation that settles a future wins, and
-// later ones change nothing. Waiting never changes a future.
+// Code that has only the read side can wait for the result and cancel the future, but cannot
+// set the result. The first result or cancellation that settles a future wins, and later ones
+// change nothing. Waiting never changes a future.
 //
 // The zero Promise is ready to use. A struct that describes a call can be its own future,
 // without a further allocation:
@@ -95,33 +95,32 @@
 //		id uint64
 //	}
 //
-// A *call has all methods of the promise. It is an [Awaitable], and Wait and AsCompleted
-// accept and return the struct itself. Package fmt prints its state, unless the struct has
-// a String method of its own. Pass &c.Future to code that must not settle the call.
+// A *call has all methods of the promise. It is an [Awaitable], and Wait and AsCompleted accept
+// and return the struct itself. Package fmt prints its state, unless the struct has a String
+// method of its own. Pass &c.Future to code that must not settle the call.
 //
 // # Blocking
 //
-// [Future.Await], [Wait], [Group.Wait] and ranging over [AsCompleted] block, and so do
-// Execute, Shutdown and Close of package pool. A receive from [Future.Done] or from the
-// channel of [Chan] blocks too. It has no context, but it can be one case of a select. [Go]
-// blocks only if the executor makes its callers wait for room, as a pool does. The same
-// holds for [WrapFuture] and [EnsureFuture] of a function, and for Go of package
+// [Future.Await], [Wait], [Group.Wait] and ranging over [AsCompleted] block, and so do Execute,
+// Shutdown and Close of package pool. A receive from [Future.Done] or from the channel of
+// [Chan] blocks too. It has no context, but it can be one case of a select. [Go] blocks only if
+// the executor makes its callers wait for room, as a pool does. The same holds for [WrapFuture]
+// and [EnsureFuture] of a function, and for Go of package
 // [github.com/channel-native/future/flight].
 //
-// No other operation blocks, however full a pool is. In particular, SetResult, Cancel,
-// Then, Map and GoIn do not. With the executor [Inline] they take as long as the code that
-// they run.
+// No other operation blocks, however full a pool is. In particular, SetResult, Cancel, Then,
+// Map and GoIn do not. With the executor [Inline] they take as long as the code that they run.
 //
-// To wait for a future next to other channels, select on Done, as the page method above
-// does. To wait for a future or for the end of a context, use Await: if the future is done
-// and the context has ended, Await returns the outcome of the future. A select on Done and
-// ctx.Done() would choose one at random.
+// To wait for a future next to other channels, select on Done, as the page method above does.
+// To wait for a future or for the end of a context, use Await: if the future is done and the
+// context has ended, Await returns the outcome of the future. A select on Done and ctx.Done()
+// would choose one at random.
 //
 // # Cancellation
 //
-// [Future.Cancel] asks the work behind a future to stop. It does not wait until the work
-// has stopped. [Future.CancelCause] does the same and records a cause. Giving up a wait is
-// not cancellation: an Await whose context ends returns, and the future goes on.
+// [Future.Cancel] asks the work behind a future to stop. It does not wait until the work has
+// stopped. [Future.CancelCause] does the same and records a cause. Giving up a wait is not
+// cancellation: an Await whose context ends returns, and the future goes on.
 //
 //	Cancel of                    Effect
 //	a promise                    It settles.
@@ -135,16 +134,15 @@
 //	a future of package flight   It settles. The last caller's ends the shared call.
 //	a future that is done        Nothing. Cancel returns false.
 //
-// The futures of [Hedge] and [Map] count as derived: their attempts and calls are the
-// inputs. A wrapped channel or errgroup is one that was passed to [WrapFuture] or
-// [EnsureFuture]. Cancellation passes through any number of derived futures, and [Shield]
-// stops it. A running task may ignore the request to stop: [Go] describes the outcome. A
-// deferred call of Cancel, as in the page method, stops the remaining work on every path,
-// and does not change a result.
+// The futures of [Hedge] and [Map] count as derived: their attempts and calls are the inputs. A
+// wrapped channel or errgroup is one that was passed to [WrapFuture] or [EnsureFuture].
+// Cancellation passes through any number of derived futures, and [Shield] stops it. A running
+// task may ignore the request to stop: [Go] describes the outcome. A deferred call of Cancel,
+// as in the page method, stops the remaining work on every path, and does not change a result.
 //
-// In the other direction, a future that follows a single source is canceled when its source
-// is. A future of several inputs is not: if a canceled input decides its outcome, it fails
-// with an error that Is [ErrCancelled].
+// In the other direction, a future that follows a single source is canceled when its source is.
+// A future of several inputs is not: if a canceled input decides its outcome, it fails with an
+// error that Is [ErrCancelled].
 //
 // A derived future may be done before all of its inputs are. The function that returned it
 // determines whether the pending inputs are canceled:
@@ -180,14 +178,14 @@
 //   - [Inline] runs each task on the goroutine that submits it. It is for short functions
 //     that take no lock which a caller of SetResult may hold.
 //
-// Your code never runs within a call of SetResult, Cancel, AddDoneCallback or Then, unless
-// the executor is Inline. It never runs while this package holds a lock. A continuation may
-// run on the goroutine of its source, after the source has returned, if they share an
-// executor. A chain of 100,000 continuations needs neither many goroutines nor much stack.
+// Your code never runs within a call of SetResult, Cancel, AddDoneCallback or Then, unless the
+// executor is Inline. It never runs while this package holds a lock. A continuation may run on
+// the goroutine of its source, after the source has returned, if they share an executor. A
+// chain of 100,000 continuations needs neither many goroutines nor much stack.
 //
 // A panic in your code is recovered, and its future fails with a [*PanicError]. A call of
-// [runtime.Goexit] makes the future fail with [ErrGoexit]. A callback has no future: its
-// panic is reported at once (see [SetUnhandledHandler]).
+// [runtime.Goexit] makes the future fail with [ErrGoexit]. A callback has no future: its panic
+// is reported at once (see [SetUnhandledHandler]).
 //
 // # Ordering
 //
@@ -208,11 +206,11 @@
 //
 // # Errors
 //
-// A future that fails has the very error that its function returned or that SetError was
-// given. The error stays the same value through any number of derived futures. Where
-// several errors come together, as in FirstSucceeded, they are joined (see [errors.Join]).
-// The errors of the package are documented with [ErrCancelled], [ErrTimeout] and
-// [PanicError]. A deadline of a context that passes makes a future fail, not be canceled.
+// A future that fails has the very error that its function returned or that SetError was given.
+// The error stays the same value through any number of derived futures. Where several errors
+// come together, as in FirstSucceeded, they are joined (see [errors.Join]). The errors of the
+// package are documented with [ErrCancelled], [ErrTimeout] and [PanicError]. A deadline of a
+// context that passes makes a future fail, not be canceled.
 //
 // # Failures that nobody reads
 //
@@ -226,10 +224,10 @@
 //     channel, where it is to be read.
 //   - Done, Wait, AsCompleted, String, callbacks and [Shield] do not count as reading.
 //
-// An Await that gives up has not read a failure that comes later. A task whose function
-// returns the error of an expired deadline has failed, and is reported like any other. To
-// prevent reports of failures that come after the wait, wait for WithContext(ctx, f)
-// instead of f, as the page method does, or pass f to Outcomes, whose future never fails.
+// An Await that gives up has not read a failure that comes later. A task whose function returns
+// the error of an expired deadline has failed, and is reported like any other. To prevent
+// reports of failures that come after the wait, wait for WithContext(ctx, f) instead of f, as
+// the page method does, or pass f to Outcomes, whose future never fails.
 //
 // # What not to assume
 //
@@ -251,10 +249,10 @@
 //
 // # Testing
 //
-// Every wait of this package is a channel operation, so code that uses it can be tested in
-// a bubble of [testing/synctest]. Timeouts and hedges take no real time there, and
-// synctest.Wait returns when everything is settled or blocked. Create the futures and the
-// pools of a test inside its bubble, and close the pools there.
+// Every wait of this package is a channel operation, so code that uses it can be tested in a
+// bubble of [testing/synctest]. Timeouts and hedges take no real time there, and synctest.Wait
+// returns when everything is settled or blocked. Create the futures and the pools of a test
+// inside its bubble, and close the pools there.
 //
 // # From asyncio
 //
@@ -285,13 +283,12 @@
 //	TimeoutError                             ErrTimeout, also Is DeadlineExceeded
 //
 // The write side is a type of its own. A callback is removed by its registration, because
-// functions have no identity in Go. There is no event loop: tasks, and callbacks of
-// different futures, run in parallel unless their executor is serial. On a serial executor,
-// a task that waits does not let the next one run: run tasks that wait on the default
-// executor. WithTimeout does not wait until the canceled work has stopped, as wait_for
-// does. Wait returns an error if its context ends, where wait(timeout) returns normally. To
-// leave a group early, call g.CancelCause(err) and then g.Wait(). An async with statement
-// does this by itself.
+// functions have no identity in Go. There is no event loop: tasks, and callbacks of different
+// futures, run in parallel unless their executor is serial. On a serial executor, a task that
+// waits does not let the next one run: run tasks that wait on the default executor. WithTimeout
+// does not wait until the canceled work has stopped, as wait_for does. Wait returns an error if
+// its context ends, where wait(timeout) returns normally. To leave a group early, call
+// g.CancelCause(err) and then g.Wait(). An async with statement does this by itself.
 //
 // # From channels and errgroup
 //
@@ -310,6 +307,6 @@
 //	time.After in a select                   WithTimeout(f, d)
 //	singleflight.Group                       package flight
 //
-// If one goroutine sends one value to another, and that one is certain to receive it, a
-// channel is simpler and cheaper.
+// If one goroutine sends one value to another, and that one is certain to receive it, a channel
+// is simpler and cheaper.
 package future

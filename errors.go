@@ -134,7 +134,6 @@ func contextError(ctx context.Context) error {
 	}
 }
 
-// joined is errors.Join, but returns a single error as it is.
 func joined(errs []error) error {
 	if len(errs) == 1 {
 		return errs[0]

@@ -169,7 +169,6 @@ func newPlacement(ctx context.Context, ex Executor) *placement {
 	return p
 }
 
-// runsOnCaller reports whether ex may run a task before it returns.
 func runsOnCaller(ex Executor) bool {
 	switch ex := ex.(type) {
 	case inline:
@@ -192,7 +191,6 @@ func (p *placement) Value(key any) any {
 	return p.Context.Value(key)
 }
 
-// placementOf returns the placement of ctx.
 func placementOf(ctx context.Context) *placement {
 	switch c := ctx.(type) {
 	case *placement:
@@ -206,7 +204,6 @@ func placementOf(ctx context.Context) *placement {
 	return unplaced
 }
 
-// same reports whether p and q (nil: none) are the same executor.
 func (p *placement) same(q *placement) bool { return p == q || q != nil && p.key == q.key }
 
 // execute hands t to the executor of p, which may wait. An executor that panics has refused t.

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"runtime"
 	"sync/atomic"
-	"unsafe"
 )
 
 // Unhandled describes a failure that nobody read.
@@ -24,19 +23,15 @@ type Unhandled struct {
 // returns the previous one. It is asyncio's "exception was never retrieved", and its
 // call_exception_handler.
 //
-// A future is reported once, when it has been garbage collected, if
-//
-//   - it failed (it was not canceled),
-//   - its error was never read through Result, Err or Await, and
-//   - it was not given to a combinator, a chain, a timeout or Chan (Shield does not
-//     count).
-//
-// The report therefore comes some time after the last reference is gone, and not before the
-// collector has run twice. Waiting on Done, Wait and AsCompleted, and callbacks, do not read a
-// failure. The end of a task's context and the cancellation of an input are not reported
-// either: their author knows of them. An error that refers to its own future, for instance
-// because it holds the context of the task, or an error that is reachable from elsewhere, is
-// not collected and hence not reported. The report comes on a goroutine of its own.
+// A future is reported once, when it has been garbage collected, if it failed (it was not
+// canceled), if its error was never read through Result, Err or Await, and if it was not given
+// to a combinator, a chain, a timeout or Chan (Shield does not count). The report therefore
+// comes some time after the last reference is gone, and not before the collector has run twice.
+// Waiting on Done, Wait and AsCompleted, and callbacks, do not read a failure. The end of a
+// task's context and the cancellation of an input are not reported either: their author knows
+// of them. An error that refers to its own future, for instance because it holds the context of
+// the task, or an error that is reachable from elsewhere, is not collected and hence not
+// reported. The report comes on a goroutine of its own.
 //
 // Panics of callbacks and of plain functions ([TaskFunc]) are reported at once, on the
 // goroutine on which they happened.
@@ -45,17 +40,16 @@ type Unhandled struct {
 // be called from several goroutines at once. If it panics, the panic is dropped.
 // SetUnhandledHandler does not block and is safe for concurrent use.
 func SetUnhandledHandler(h func(Unhandled)) (previous func(Unhandled)) {
-	return *unhandledHandler.Swap(&h)
+	if old := unhandledHandler.Swap(&h); old != nil {
+		previous = *old
+	}
+	return previous
 }
 
-var unhandledHandler = func() *atomic.Pointer[func(Unhandled)] {
-	h, p := logUnhandled, new(atomic.Pointer[func(Unhandled)])
-	p.Store(&h)
-	return p
-}()
+var unhandledHandler atomic.Pointer[func(Unhandled)]
 
-func logUnhandled(u Unhandled) {
-	slog.Error("future: unhandled failure", "future", u.Future, "err", u.Err)
+func init() {
+	SetUnhandledHandler(func(u Unhandled) { slog.Error("future: unhandled failure", "future", u.Future, "err", u.Err) })
 }
 
 func report(u Unhandled) {
@@ -278,8 +272,4 @@ func argumentName(t reflect.Type) string {
 	}
 }
 
-// codeOf returns the entry of the function value fn.
 func codeOf(fn any) uintptr { return reflect.ValueOf(fn).Pointer() }
-
-// codeAt returns the entry of the function value at fn, of whatever type.
-func codeAt(fn unsafe.Pointer) uintptr { return **(**uintptr)(fn) }

@@ -103,12 +103,8 @@ func (f *Future[T]) CancelCause(cause error) bool { return f.c.cancelAndRun(caus
 // String describes the state, and the error if the future has failed or was canceled. It does
 // not block for long, may be called anywhere, also while the future settles, and does not count
 // as reading a failure.
-func (f *Future[T]) String() string { return f.c.describe(originOf[T]()) }
-
-// base returns the cell. It panics if f is nil.
-func (f *Future[T]) base() *cell { return &f.c }
-
-// self returns the future itself, of a value that embeds one.
+func (f *Future[T]) String() string   { return f.c.describe(originOf[T]()) }
+func (f *Future[T]) base() *cell      { return &f.c }
 func (f *Future[T]) self() *Future[T] { return f }
 
 // call settles dst with the value of src, both cells of a Future[T]. dst is pending and locked.
@@ -266,5 +262,4 @@ type Awaitable interface {
 	base() *cell
 }
 
-// originOfFunc returns the origin of a failure of a future that fn settles.
 func originOfFunc(fn function) origin { return origin{of: reflect.TypeOf(fn)} }

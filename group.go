@@ -92,7 +92,6 @@ var childKind = kind{
 	},
 }
 
-// add starts t as the child c of g.
 func (g *Group) add(c *child, t runnable) {
 	c.kind, c.group, c.task = &childKind, g, t
 	if g.enter(c) {
@@ -144,7 +143,6 @@ func (g *Group) start(c *child) {
 	}
 }
 
-// feed hands over the backlog, and waits for admission.
 func (g *Group) feed(place *placement) {
 	goexit.Loop(func() bool { // the executor, or the effects of a refusal, may call it
 		c := g.nextInBacklog()
@@ -229,7 +227,6 @@ func (g *Group) verdict() error {
 	}
 }
 
-// stop cancels the group, unless it was canceled before.
 func (g *Group) stop(cause error) (e effects) {
 	if cause == nil {
 		cause = ErrCancelled
@@ -252,7 +249,6 @@ func (g *Group) stop(cause error) (e effects) {
 	return e
 }
 
-// childDone is called when c has settled.
 func (g *Group) childDone(c *child) (e effects) {
 	failure := g.failureOf(c.cell())
 	g.mu.Lock()

@@ -72,27 +72,22 @@ type attempt struct {
 }
 
 func attemptOf(r *registration) *attempt { return (*attempt)(unsafe.Pointer(r)) }
+func (a *attempt) cell() *cell           { return a.task.scope().cell() }
+func (h *hedge) cell() *cell             { return (*cell)(unsafe.Add(unsafe.Pointer(h), unsafe.Sizeof(*h))) }
 
-func (a *attempt) cell() *cell { return a.task.scope().cell() }
+// hedgeKind is the kind of the future, and of the registrations on its attempts.
+var hedgeKind kind
 
-func (h *hedge) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(h), unsafe.Sizeof(*h))) }
-
-// The two kinds of a hedge: of the future, and of the registrations on the attempts.
-var (
+func init() { // to break a cycle: attemptDone refers to hedgeKind
 	hedgeKind = kind{
+		notify: func(r *registration) effects { return attemptOf(r).hedge.attemptDone(attemptOf(r)) },
 		cancel: func(r *registration, _ error) (*cell, []*cell) {
 			h := (*hedge)(unsafe.Pointer(r))
 			h.cell().mu.Lock()
-			attempts := h.takeLocked()
-			h.cell().mu.Unlock()
-			return nil, running(attempts)
+			defer h.cell().mu.Unlock()
+			return nil, running(h.takeLocked())
 		},
 	}
-	attemptKind kind
-)
-
-func init() { // attemptDone refers to attemptKind
-	attemptKind.notify = func(r *registration) effects { return attemptOf(r).hedge.attemptDone(attemptOf(r)) }
 }
 
 func (h *hedge) start(ctx context.Context, delay time.Duration, attempts int, move function, newTask func(*hedge, context.Context, int) *attempt) {
@@ -121,29 +116,22 @@ func (h *hedge) startFrom(i int) {
 func (h *hedge) submit(a *attempt, i int) (next int) {
 	returned := false
 	defer func() {
-		if next = h.submitted(a, i); !returned && next >= 0 {
+		next = -1
+		h.cell().mu.Lock()
+		a.submitting = false
+		if a.then > i {
+			next = a.then
+		} else if h.delay == 0 {
+			next = i + 1
+		}
+		h.cell().mu.Unlock()
+		if !returned && next >= 0 {
 			go h.startFrom(next)
 		}
 	}()
 	a.task.scope().submitTask(a.task)
 	returned = true
 	return next
-}
-
-// submitted is called when a, attempt i, was handed over. It returns the attempt that is to
-// start now, or -1 if there is none.
-func (h *hedge) submitted(a *attempt, i int) int {
-	h.cell().mu.Lock()
-	defer h.cell().mu.Unlock()
-	a.submitting = false
-	switch {
-	case a.then > i:
-		return a.then
-	case h.delay == 0:
-		return i + 1
-	default:
-		return -1
-	}
 }
 
 // next makes attempt i and sets the timer for the attempt after it.
@@ -158,7 +146,7 @@ func (h *hedge) next(i int) *attempt {
 	}
 	ctx := h.ctx
 	a := h.newTask(h, ctx, i)
-	a.kind, a.hedge, a.submitting = &attemptKind, h, true
+	a.kind, a.hedge, a.submitting = &hedgeKind, h, true
 	a.cell().watch(&a.registration, takenOver) // the task has not started, so it is pending
 	h.attempts = append(h.attempts, a)
 	h.stopTimerLocked()
@@ -188,7 +176,6 @@ func (h *hedge) takeLocked() []*attempt {
 	return attempts
 }
 
-// attemptDone is called when a is done.
 func (h *hedge) attemptDone(a *attempt) (e effects) {
 	c, src := h.cell(), a.cell()
 	if !c.lockPending(0) {
@@ -260,7 +247,6 @@ func (h *hedge) fail(started int, s uint32, fl *failure) (e effects) {
 	return c.settleFailed(s, fl)
 }
 
-// running takes the hedge off attempts, and returns the cells of those that are pending.
 func running(attempts []*attempt) (pending []*cell) {
 	for _, a := range attempts {
 		if a.cell().unwatch(&a.registration) {

@@ -72,12 +72,10 @@ type mapping struct {
 	fan      fan
 }
 
-// mappingOf returns the mapping of which f is the fan.
 func mappingOf(f *fan) *mapping {
 	return (*mapping)(unsafe.Add(unsafe.Pointer(f), -int(unsafe.Offsetof(mapping{}.fan))))
 }
 
-// start starts the given number of tasks, each of which calls take.
 func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take func(context.Context) (struct{}, error)) {
 	m.ctx, m.items, m.fan.cancels = ctx, int64(items), true
 	m.fan.prepare(&mapKind, fn, tasks)
@@ -115,7 +113,6 @@ var mapKind = kind{
 	},
 }
 
-// taskDone is called when the task of src is done.
 func (m *mapping) taskDone(src *cell) (e effects) {
 	c := m.fan.cell()
 	if !c.lockPending(0) {
@@ -138,7 +135,6 @@ func (m *mapping) taskDone(src *cell) (e effects) {
 	return e
 }
 
-// succeed settles the future, whose value is there.
 func (m *mapping) succeed() (e effects) {
 	c := m.fan.cell()
 	if !c.lockPending(0) {

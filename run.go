@@ -9,16 +9,17 @@ import (
 
 // How the caller's functions run, and where.
 
-// A runnable is a task, a stage or a cleanup: it has a function of the caller's to run.
+// A runnable is a task, a stage or a cleanup: it has a function of the caller's to run. The
+// executor calls the methods of Task, and IsDone, which tells whether Run would do nothing.
 type runnable interface {
 	Task
+	IsDone() bool
 	scope() *scope
 	// call runs the function with ctx, which is the scope or derived from it, settles the
 	// future and returns the effects.
 	call(ctx context.Context) effects
 }
 
-// runnableOf returns the stage or cleanup that r belongs to.
 func runnableOf(r *registration) runnable {
 	if r.kind == &finallyKind {
 		return cleanupOf(r)
@@ -45,7 +46,7 @@ func (e effects) run(on *placement) {
 		return
 	}
 	r := runner{effects: e, on: on}
-	r.run()
+	r.serve()
 }
 
 // A runner runs functions, and then the functions that become ready by them, on the current
@@ -62,7 +63,7 @@ type runner struct {
 	stages    list   // stages that run here: inline, or as their source ran here
 	callbacks list   // callbacks that run here
 	tasks     []Task // to be handed over after the stages: batches, and tasks that may run at once
-	noted     bool   // root has a note of the stage that runs now
+	run       *run   // of root; nil until a stage goes on in it
 	holder    *cell  // holds the slot of the current runnable until its waiters have been notified
 
 	// The function that runs: at most one of the two is not nil.
@@ -70,7 +71,7 @@ type runner struct {
 	callback *Callback
 }
 
-func (r *runner) run() {
+func (r *runner) serve() {
 	returned := false
 	defer r.goOn(&returned)
 	for !r.drive() {
@@ -94,7 +95,7 @@ func (r *runner) goOn(returned *bool) {
 			rest.callbacks.push(reg)
 		}
 	}
-	go rest.run()
+	go rest.serve()
 	r.leaveSlot()
 }
 
@@ -119,7 +120,6 @@ func (r *runner) drive() (done bool) {
 	}
 }
 
-// runCurrent runs the function of the current runnable.
 func (r *runner) runCurrent() {
 	s := r.cur.scope()
 	var ctx context.Context = s
@@ -275,7 +275,6 @@ func (r *runner) submitTasks() {
 	}
 }
 
-// placeOfTask returns the executor of t, a batch or a stage.
 func placeOfTask(t Task) *placement {
 	if b, ok := t.(*batch); ok {
 		return b.place
@@ -331,7 +330,7 @@ func runTask(t runnable, s *scope) {
 	if !s.place.spawns && !s.place.inline {
 		r.root = s
 	}
-	r.run()
+	r.serve()
 }
 
 // begin makes the stage of reg the current runnable. If the executor has asked the run to stop,
@@ -341,10 +340,9 @@ func (r *runner) begin(reg *registration) {
 	if r.root == nil {
 		return
 	}
-	run := r.root.asRun()
-	run.current.Store(reg)
-	r.noted = true
-	if cause := run.stop.Load(); cause != nil {
+	r.run = r.root.asRun()
+	r.run.current.Store(reg)
+	if cause := r.run.stop.Load(); cause != nil {
 		_, e := r.cur.scope().stop(*cause)
 		r.add(e)
 	}
@@ -352,9 +350,8 @@ func (r *runner) begin(reg *registration) {
 
 // noteReturn notes that the stage that went on in this run has returned.
 func (r *runner) noteReturn() {
-	if r.noted {
-		r.noted = false
-		r.root.asRun().current.Store(nil)
+	if r.run != nil {
+		r.run.current.Store(nil)
 	}
 }
 

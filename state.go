@@ -39,18 +39,11 @@ const (
 
 // String returns the name of the state in lower case.
 func (s State) String() string {
-	switch s {
-	case Pending:
-		return "pending"
-	case Succeeded:
-		return "succeeded"
-	case Failed:
-		return "failed"
-	case Cancelled:
-		return "cancelled"
-	default:
-		return fmt.Sprintf("State(%d)", uint8(s))
+	names := [...]string{"pending", "succeeded", "failed", "cancelled"}
+	if int(s) < len(names) {
+		return names[s]
 	}
+	return fmt.Sprintf("State(%d)", uint8(s))
 }
 
 // The state word. The low bits are flags. Each is set at most once, and all but cleaning stay
@@ -131,8 +124,7 @@ type cell struct {
 // closed is the done channel of futures that settled before anybody asked for one.
 var closed = func() chan struct{} { ch := make(chan struct{}); close(ch); return ch }()
 
-func (c *cell) isSettled() bool { return c.state.Load() >= settled }
-
+func (c *cell) isSettled() bool    { return c.state.Load() >= settled }
 func (c *cell) hasSucceeded() bool { return c.state.Load() >= succeeded }
 
 // set adds flag to the state of a pending cell. c.mu is held.

@@ -82,11 +82,8 @@ func (t *task[T]) Run() {
 
 // CancelCause is called by the executor, and by a group that has ended.
 func (t *task[T]) CancelCause(cause error) bool { return t.ctx.cancelSubmitted(cause) }
-
-// IsDone tells the executor whether Run would do nothing.
-func (t *task[T]) IsDone() bool { return t.future.c.isSettled() }
-
-func (t *task[T]) scope() *scope { return &t.ctx }
+func (t *task[T]) IsDone() bool                 { return t.future.c.isSettled() }
+func (t *task[T]) scope() *scope                { return &t.ctx }
 
 func (t *task[T]) call(ctx context.Context) effects {
 	if t.ctx.parent.Err() != nil {
@@ -183,7 +180,7 @@ func (s *scope) cancelTask(cause error, fl *failure) effects {
 // taskOrigin returns the origin of a failure of the task of s, which has not settled. of is the
 // type of the task.
 func (s *scope) taskOrigin(of reflect.Type) origin {
-	return origin{of, codeAt(unsafe.Pointer(&s.cell().companion))}
+	return origin{of, **(**uintptr)(unsafe.Pointer(&s.cell().companion))} // the entry of a function is its first word
 }
 
 // checkArgs panics if an argument of the function name is nil.

@@ -115,8 +115,7 @@ func newBound[T any](f *Future[T]) (*bound, *Future[T]) {
 }
 
 func boundOf(r *registration) *bound { return (*bound)(unsafe.Pointer(r)) }
-
-func (b *bound) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(b), unsafe.Sizeof(*b))) }
+func (b *bound) cell() *cell         { return (*cell)(unsafe.Add(unsafe.Pointer(b), unsafe.Sizeof(*b))) }
 
 var (
 	boundKind = kind{
@@ -247,7 +246,6 @@ func (b *bound) keep(timer *time.Timer, stop func() bool) {
 	}
 }
 
-// release stops the timer and ends the registration with the context.
 func (b *bound) release() {
 	b.cell().mu.Lock()
 	b.releaseLocked()
