@@ -93,7 +93,7 @@ func (cb *Callback) callInSlot(on *placement) {
 }
 
 func (cb *Callback) place() *placement     { return placementOf(cb.ctx) }
-func (cb *Callback) origin() origin        { return origin{reflect.TypeOf(cb.fn), codeOf(cb.fn)} }
+func (cb *Callback) origin() origin        { return origin{reflect.TypeOf(cb.fn), codeOf(cb.fn), cb.ctx} }
 func callbackOf(r *registration) *Callback { return (*Callback)(unsafe.Pointer(r)) }
 
 // A callbackFunc is the function of a callback.

@@ -60,6 +60,7 @@ var followKind = kind{
 	notify: func(r *registration) effects { return followerOf(r).settle() },
 	cancel: func(r *registration, cause error) (*cell, []*cell) { return followerOf(r).cancel(cause) },
 	link:   func(r *registration) **cell { return &followerOf(r).tail },
+	passes: func(r *registration) source { return followerOf(r).src },
 }
 
 func (fw *follower) settle() effects {

@@ -36,7 +36,7 @@ func (f TaskFunc) Run() {
 }
 
 func (f TaskFunc) panicked(v any) {
-	report(Unhandled{newPanicError(v), origin{reflect.TypeFor[TaskFunc](), codeOf(f)}.String()})
+	report(Unhandled{newPanicError(v), origin{of: reflect.TypeFor[TaskFunc](), fn: codeOf(f)}.String(), nil})
 }
 
 // CancelCause returns false.

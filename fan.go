@@ -77,11 +77,6 @@ func (f *fan) watch() (e effects) {
 		inputs = f.takeLocked()
 	}
 	c.mu.Unlock()
-	if c.isSettled() {
-		if fl := c.failure(); fl != nil {
-			fl.settled(false) // a later input may have failed with it too, and was taken over
-		}
-	}
 	f.release(inputs, &e)
 	return e
 }

@@ -81,7 +81,7 @@ func (s *cleanup) settle(err error) effects {
 	}
 	if c.isSettled() {
 		if err != nil {
-			report(Unhandled{err, originOfFunc(pass).String()})
+			report(Unhandled{err, originOfFunc(pass).String(), s.stage.ctx.parent})
 		}
 		return effects{}
 	}

@@ -94,10 +94,15 @@ func (f *Future[T]) Cancel() bool { return f.c.cancelAndRun(nil) }
 //   - A wrapped channel ([WrapFuture]) is no longer read: when CancelCause has
 //     returned, nothing more is received from it.
 //
+// A future that only passes on the outcome of one source, such as that of [WithTimeout],
+// [WithContext] or [Promise.CompleteWith], asks its source first, through any number of layers:
+// if the source has a value or an error already, or is a wrapped channel that turns out to have
+// one, every layer takes that over, and nothing is lost.
+//
 // CancelCause reports whether it canceled the future or asked a running task to stop. On a
-// future that is done it returns false and changes nothing. It does not wait for work to stop.
-// The callbacks and continuations with [Inline] of futures that it canceled at once have run
-// when it returns.
+// future that is done it returns false and changes nothing, but counts as reading a failure
+// that is no panic. It does not wait for work to stop. The callbacks and continuations with
+// [Inline] of futures that it canceled at once have run when it returns.
 func (f *Future[T]) CancelCause(cause error) bool { return f.c.cancelAndRun(cause) }
 
 // String describes the state, and the error if the future has failed or was canceled. It does

@@ -308,7 +308,7 @@ func (r *runner) rescue(done *bool) {
 		r.callback.release()
 		r.callback = nil
 		if v != nil {
-			report(Unhandled{err, from.String()})
+			report(Unhandled{err, from.String(), from.ctx})
 		}
 	case v != nil: // a defect of this package, or a context that breaks its contract
 		panic(v)

@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"reflect"
 	"unsafe"
 )
 
@@ -193,5 +194,5 @@ func (s *stage) origin() origin {
 	c := s.cell()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return originOfFunc(s.fn)
+	return origin{of: reflect.TypeOf(s.fn), ctx: s.ctx.parent}
 }

@@ -59,6 +59,8 @@ func (s State) String() string {
 //	pending   +submitted   scope.submit (a task), stage.submit  atomic Or; mu
 //	pending   +begun       scope.begin (a task), stage.begin    atomic Or; mu
 //	pending   +takenOver   cell.watch, cell.takeOver            mu
+//	pending   +stopAsked   scope.cancelTask                     mu
+//	failed    +takenOver   cell.settleFailed, cell.takeNotice   atomic Or
 //	any       -cleaning    cleanup.settle                       mu
 //	pending   succeeded    cell.settle, once                    mu
 //	pending   failed       cell.settle, once                    mu
@@ -72,7 +74,8 @@ const (
 	submitted                     // was given to an executor, or is about to be
 	isTask                        // set at birth: the companion is the function; once begun, only its return settles the cell
 	unyielding                    // set at birth: only the producer settles the cell, when it is asked to
-	takenOver                     // was given to another future: a failure counts as read
+	takenOver                     // was given to another future, or its failure was read: it is no unread branch
+	stopAsked                     // was asked to stop: a failure counts as read, unless it is a panic
 	cleaning                      // set at birth of a Finally: its function has not returned, though the cell may be settled
 
 	settled   uint32 = 1 << 29 // the least settled state
@@ -145,7 +148,7 @@ func (c *cell) lockPending(except uint32) bool {
 // returns the watchers to be notified. c.mu is held.
 func (c *cell) settle(s uint32) effects {
 	old := c.state.Load()
-	c.state.Store(s | old&(opened|begun|submitted|cleaning))
+	c.state.Store(s | old&(opened|begun|submitted|cleaning|takenOver))
 	if old&opened != 0 {
 		close(c.ch)
 	}
@@ -162,7 +165,12 @@ func (c *cell) settle(s uint32) effects {
 func (c *cell) settleFailed(s uint32, fl *failure) effects {
 	c.companion = unsafe.Pointer(fl)
 	if s == failed {
-		fl.settled(c.state.Load()&takenOver != 0)
+		old := c.state.Load()
+		if old&takenOver == 0 && fl.flags.Load()&silent == 0 && (old&stopAsked == 0 || fl.isPanic()) {
+			fl.addUnread()
+		} else {
+			c.set(takenOver)
+		}
 	}
 	return c.settle(s)
 }
@@ -209,9 +217,18 @@ func (c *cell) open() chan struct{} {
 // as read.
 func (c *cell) err() error {
 	if fl := c.failure(); fl != nil {
-		return fl.retrieve()
+		c.takeNotice(fl)
+		return fl.err
 	}
 	return nil
+}
+
+// takeNotice marks the failure fl of c as read, or as given to another future: c is no unread
+// branch of it any more.
+func (c *cell) takeNotice(fl *failure) {
+	if s := c.state.Load(); s&failed != 0 && s&takenOver == 0 && c.state.Or(takenOver)&takenOver == 0 {
+		fl.unread.Add(-1)
+	}
 }
 
 // errUnlessSucceeded returns the error of c for a caller that has just seen that c had not

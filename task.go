@@ -166,6 +166,7 @@ func (s *scope) cancelTask(cause error, fl *failure) effects {
 	c := s.cell()
 	old := c.state.Or(begun)
 	if old&begun != 0 {
+		c.set(stopAsked)
 		c.mu.Unlock()
 		s.cancel(cause)
 		return effects{}
@@ -180,7 +181,7 @@ func (s *scope) cancelTask(cause error, fl *failure) effects {
 // taskOrigin returns the origin of a failure of the task of s, which has not settled. of is the
 // type of the task.
 func (s *scope) taskOrigin(of reflect.Type) origin {
-	return origin{of, **(**uintptr)(unsafe.Pointer(&s.cell().companion))} // the entry of a function is its first word
+	return origin{of, **(**uintptr)(unsafe.Pointer(&s.cell().companion)), s.parent} // the entry of a function is its first word
 }
 
 // checkArgs panics if an argument of the function name is nil.

@@ -13,11 +13,13 @@ import (
 // the call of WithTimeout, and so includes the time that f waits before it starts, for instance
 // in the queue of a pool. To bound the work alone, use context.WithTimeout in its function.
 //
-// If f is done, its outcome counts, also at the deadline, and for a d of 0 or less. Canceling
-// the derived future cancels f. The state Cancelled is passed on. The timer is stopped when it
-// is no longer needed. There is one timer, and no goroutine. WithTimeout counts as reading a
-// failure of f. It does not block, is safe for concurrent use and panics if f is nil. asyncio:
-// wait_for, timeout.
+// If f is done, its outcome counts, also at the deadline, and for a d of 0 or less: the bound
+// asks f first, through any number of bounds, so that no value is lost that f has taken from a
+// channel. To read a queue, bound first and chain after: Then(ctx, WithTimeout(f, d), fn).
+// Canceling the derived future cancels f. The state Cancelled is passed on. The timer is
+// stopped when it is no longer needed. There is one timer, and no goroutine. WithTimeout counts
+// as reading a failure of f. It does not block, is safe for concurrent use and panics if f is
+// nil. asyncio: wait_for, timeout.
 func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	if f == nil {
 		panic("future: WithTimeout: nil future")
@@ -121,6 +123,7 @@ var (
 	boundKind = kind{
 		notify: notifyBound,
 		cancel: func(r *registration, _ error) (*cell, []*cell) { return boundOf(r).detach(), nil },
+		passes: func(r *registration) source { return boundOf(r).src },
 	}
 	shieldKind = kind{
 		notify: notifyBound,
@@ -179,7 +182,7 @@ func (b *bound) contextEnded(ctx context.Context) effects {
 }
 
 // cut cancels the source for cause and settles the future as given, unless the source turns out
-// to be done: then its outcome counts.
+// to be done: then its outcome counts. See [cell.cut].
 func (b *bound) cut(cause error, s uint32, fl *failure) effects {
 	c := b.cell()
 	if !c.lockPending(0) {
@@ -190,16 +193,9 @@ func (b *bound) cut(cause error, s uint32, fl *failure) effects {
 	if s == failed {
 		fl.origin = originOfFunc(src)
 	}
-	if !src.base().unwatch(&b.registration) {
-		return effects{} // takeOver is about to settle the future
-	}
-	stopped, e := src.base().cancel(cause)
-	if !stopped {
-		e.add(b.takeOver())
-		return e
-	}
-	e.add(c.fail(s, fl))
-	b.drop()
+	var e effects
+	_, next, more := c.cut(cause, newCancellation(cause, nil), s, fl, &e)
+	e.cancel(next, more, cause)
 	return e
 }
 
@@ -208,7 +204,12 @@ func notifyBound(r *registration) effects { return boundOf(r).takeOver() }
 // takeOver settles the future with the outcome of the source, which has settled. The
 // registration is off the source, so nobody else changes src.
 func (b *bound) takeOver() effects {
-	e := transfer(b.src, b.src.base(), b.cell())
+	src, c := b.src.base(), b.cell()
+	var e effects
+	if c.lockPending(0) {
+		src.failureTakenOver() // a shield does not take over a failure before that
+		e = transferLocked(b.src, src, c)
+	}
 	b.drop()
 	return e
 }

@@ -34,6 +34,10 @@ type kind struct {
 	// not follow another future. See completewith.go.
 	link func(r *registration) **cell
 
+	// passes returns the source whose outcome the future of r passes on, or nil if there is
+	// none any more. The mutex of the future is held. Nil of what is no pass-through.
+	passes func(r *registration) source
+
 	// wants are the outcomes of the source with which a stage runs its function.
 	wants uint32
 }
@@ -85,7 +89,7 @@ func (c *cell) takeOver() {
 // failureTakenOver is takeOver for a settled cell.
 func (c *cell) failureTakenOver() {
 	if fl := c.failure(); fl != nil {
-		fl.takeOver()
+		c.takeNotice(fl)
 	}
 }
 
