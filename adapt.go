@@ -101,7 +101,7 @@ func wrap[T any](name string, ctx context.Context, src any) (f *Future[T], ok bo
 			return v, s.Wait()
 		})
 		t.ctx.begin()
-		go runTask(t, &t.ctx)
+		go runTask(t, t.ctx.place)
 		return &t.future, true
 	default:
 		return nil, false

@@ -3,7 +3,6 @@ package future
 import (
 	"context"
 	"reflect"
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -102,47 +101,4 @@ type callbackFunc[T any] func(context.Context, *Future[T])
 func (fn callbackFunc[T]) call(ctx context.Context, src, _ *cell) (e effects) {
 	fn(ctx, futureOf[T](src))
 	return e
-}
-
-// A batch is the callbacks of one future that go to one executor, as one task.
-type batch struct {
-	place   *placement
-	calls   list // in order
-	claimed atomic.Bool
-}
-
-func (b *batch) Run() { b.run(b.place) }
-
-func (b *batch) run(on *placement) {
-	if b.claimed.CompareAndSwap(false, true) {
-		r := runner{callbacks: b.calls, on: on}
-		r.serve()
-	}
-}
-
-// CancelCause is called by an executor that drops the batch. The callbacks run all the same.
-func (b *batch) CancelCause(error) bool {
-	dropped := !b.claimed.Load()
-	if dropped {
-		go b.run(nil)
-	}
-	return dropped
-}
-
-// batchesOf makes batches of the callbacks in calls, which are all of one future, for each of
-// their executors.
-func batchesOf(calls list) []*batch {
-	byKey := make(map[any]*batch)
-	var batches []*batch // in order
-	for r := calls.pop(); r != nil; r = calls.pop() {
-		place := callbackOf(r).place()
-		b := byKey[place.key]
-		if b == nil {
-			b = &batch{place: place}
-			byKey[place.key] = b
-			batches = append(batches, b)
-		}
-		b.calls.push(r)
-	}
-	return batches
 }

@@ -127,3 +127,21 @@ func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects)
 	}
 	return ok, src, more
 }
+
+// cancelTask settles a task that has not started with fl, and asks one that has to stop. The
+// mutex of the cell is held; cancelTask unlocks it.
+func (s *scope) cancelTask(cause error, fl *failure) effects {
+	c := s.cell()
+	old := c.state.Or(begun)
+	if old&begun != 0 {
+		c.set(stopAsked)
+		c.mu.Unlock()
+		s.cancel(cause)
+		return effects{}
+	}
+	e := c.settleFailed(cancelled, fl)
+	if old&submitted != 0 {
+		s.cancel(cause) // ends the wait for its admission
+	}
+	return e
+}

@@ -249,3 +249,13 @@ func endedBy(ctx context.Context) (state uint32, fl *failure) {
 	}
 	return failed, newEcho(contextError(ctx))
 }
+
+// A run is one task to its executor, though it may consist of several stages: a stage that
+// becomes ready on a goroutine of its executor goes on there. The executor knows the root, with
+// which the run began, and a request to stop has to reach the stage that runs.
+type run struct {
+	stop    atomic.Pointer[error]        // the cause for which the executor wants the run to stop
+	current atomic.Pointer[registration] // the stage that runs, after the root has returned
+}
+
+const _ = -(unsafe.Sizeof(scope{}) % 8) // does not compile unless a cell can follow without a gap

@@ -223,8 +223,6 @@ type origin struct {
 	ctx context.Context // that the work was started with, or nil
 }
 
-func originOf[T any]() origin { return origin{of: reflect.TypeFor[*Future[T]]()} }
-
 func (o origin) String() string {
 	s := futureName(o.of)
 	if fn := runtime.FuncForPC(o.fn); fn != nil {
@@ -239,7 +237,7 @@ func futureName(t reflect.Type) string {
 	switch {
 	case t == nil:
 		return "future.Future"
-	case t.Kind() == reflect.Func && t != reflect.TypeFor[TaskFunc](): // of a stage or a callback
+	case t.Kind() == reflect.Func && t.NumIn() > 0: // of a stage or a callback
 		switch {
 		case t.NumOut() == 0:
 			return futureName(t.In(1))

@@ -196,3 +196,5 @@ func (f *fan) succeedIfLast() (e effects) {
 	}
 	return e
 }
+
+const _ = -(unsafe.Sizeof(fan{}) % 8) // does not compile unless a cell can follow without a gap

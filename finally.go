@@ -116,7 +116,7 @@ func (s *cleanup) claim() bool {
 
 func (s *cleanup) Run() {
 	if s.claim() {
-		runTask(s, &s.stage.ctx)
+		runTask(s, s.stage.ctx.place)
 	}
 }
 
@@ -124,14 +124,14 @@ func (s *cleanup) Run() {
 func (s *cleanup) refuse(err error) {
 	if s.claim() {
 		s.refusal = err
-		go (&runner{cur: s}).serve()
+		go runTask(s, nil)
 	}
 }
 
 // CancelCause is called by the executor, which drops the cleanup or wants it to stop.
 func (s *cleanup) CancelCause(cause error) bool {
 	if s.claim() {
-		go (&runner{cur: s}).serve() // on a goroutine which is not the executor's
+		go runTask(s, nil) // on a goroutine which is not the executor's
 		return true
 	}
 	ok := s.stage.ctx.cancelRun(cause)

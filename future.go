@@ -146,37 +146,6 @@ func (c *cell) describe(o origin) string {
 	return text + ")"
 }
 
-// A function is code that depends on the types of futures, as code that does not calls it: a
-// function of the caller's, or the transfer of an outcome.
-type function interface {
-	// call runs the function for src, which has settled, and settles dst with the result.
-	// Either may be nil where the function needs none.
-	call(ctx context.Context, src, dst *cell) effects
-}
-
-// A source is a *Future as a function that moves its value to another future.
-type source interface {
-	function
-	base() *cell
-}
-
-// transfer settles dst with the outcome of src, which has settled, unless dst has settled. move
-// is a *Future of their type.
-func transfer(move function, src, dst *cell) effects {
-	if !dst.lockPending(0) {
-		return effects{}
-	}
-	return transferLocked(move, src, dst)
-}
-
-// transferLocked is transfer for a dst that is pending and locked.
-func transferLocked(move function, src, dst *cell) effects {
-	if s := src.state.Load(); s < succeeded {
-		return dst.settleFailed(s&outcome, src.failure())
-	}
-	return move.call(nil, src, dst)
-}
-
 // A Promise is a future that can be completed: the write side. It is asyncio's Future, and
 // &p.Future is the read side to hand out. The zero Promise is ready to use, so that it can be a
 // field of the struct that describes a call. It must not be copied after first use. A struct
@@ -268,3 +237,17 @@ type Awaitable interface {
 }
 
 func originOfFunc(fn function) origin { return origin{of: reflect.TypeOf(fn)} }
+
+func originOf[T any]() origin { return origin{of: reflect.TypeFor[*Future[T]]()} }
+
+// checkArgs panics if an argument of the function name is nil.
+func checkArgs(name string, ctx context.Context, future, fn bool) {
+	switch {
+	case ctx == nil:
+		panic("future: " + name + ": nil context")
+	case !future:
+		panic("future: " + name + ": nil future")
+	case !fn:
+		panic("future: " + name + ": nil function")
+	}
+}

@@ -255,3 +255,5 @@ func running(attempts []*attempt) (pending []*cell) {
 	}
 	return pending
 }
+
+const _ = -(unsafe.Sizeof(hedge{}) % 8) // does not compile unless a cell can follow without a gap

@@ -64,34 +64,7 @@ var exceptions = []upward{
 	{"finally", "runTask", "an executor runs a cleanup"},
 	{"finally", "scope.cancelRun", "an executor stops a cleanup, and the stages that follow it"},
 	{"run", "scope.failTask", "the runner settles a task whose function panicked"},
-}
-
-// moving are uses that go up until a declaration has moved to another file. The list
-// only shrinks.
-var moving = []upward{
-	{"failure", "Future", "originOf belongs in future.go"},
-	{"failure", "TaskFunc", "futureName can tell a TaskFunc by its lack of parameters"},
-	{"state", "park", "cell.await belongs in lend.go"},
-	{"watch", "bound", "the check of the size belongs beside the type"},
-	{"watch", "fan", "the check of the size belongs beside the type"},
-	{"watch", "hedge", "the check of the size belongs beside the type"},
-	{"watch", "stage", "the check of the size belongs beside the type"},
-	{"watch", "scope", "the check of the size belongs beside the type"},
-	{"context", "run", "the type run belongs in context.go, beside the liveScope that refers to it"},
-	{"cancel", "scope.cancelTask", "cancelTask belongs in cancel.go"},
-	{"callback", "checkArgs", "checkArgs belongs in future.go"},
-	{"finally", "checkArgs", "checkArgs belongs in future.go"},
-	{"timeout", "checkArgs", "checkArgs belongs in future.go"},
-	{"callback", "runner", "batch and batchesOf belong in run.go"},
-	{"finally", "runner", "runTask with the executor as a parameter can run a cleanup aside"},
-	{"executor", "slotContext", "execute, handOver, submit, admissionOf and refuse belong in run.go"},
-	{"executor", "batch", "execute, handOver, submit, admissionOf and refuse belong in run.go"},
-	{"executor", "runnable", "execute, handOver, submit, admissionOf and refuse belong in run.go"},
-	{"executor", "effects.run", "execute, handOver, submit, admissionOf and refuse belong in run.go"},
-	{"executor", "scope.refuseTask", "execute, handOver, submit, admissionOf and refuse belong in run.go"},
-	{"executor", "stage", "execute, handOver, submit, admissionOf and refuse belong in run.go"},
-	{"executor", "cleanup", "execute, handOver, submit, admissionOf and refuse belong in run.go"},
-	{"executor", "handleKind", "the outcomes that its kind wants tell a Handle"},
+	{"run", "scope.refuseTask", "the runner settles a task that its executor refused"},
 }
 
 // Every use of a declaration goes to a lower layer, unless it is an exception.
@@ -113,7 +86,7 @@ func TestLayers_NoUseGoesUp(t *testing.T) {
 	if len(exceptions) > maxExceptions {
 		t.Errorf("%d exceptions; want at most %d", len(exceptions), maxExceptions)
 	}
-	permitted := slices.Concat(exceptions, moving)
+	permitted := exceptions
 	used := make([]bool, len(permitted))
 	all := usesBetweenFiles(t)
 	if len(all) < 100 {

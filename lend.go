@@ -133,3 +133,17 @@ func (c *slotContext) Value(key any) any {
 
 func (c *slotContext) Lend() bool { return c.holder.slot.Lend(c.place.ledger) }
 func (c *slotContext) Reclaim()   { c.holder.slot.Reclaim(c.place.ledger) }
+
+// await blocks until c has settled or ctx ends, and returns the error of c or of ctx. A settled
+// cell always beats an ended context.
+func (c *cell) await(ctx context.Context) error {
+	if ctx == nil {
+		panic("future: Await: nil context")
+	}
+	if !c.isSettled() {
+		if err := park(ctx, c); err != nil && !c.isSettled() {
+			return err
+		}
+	}
+	return c.err()
+}

@@ -315,20 +315,12 @@ func (r *runner) rescue(done *bool) {
 	}
 }
 
-// A run is one task to its executor, though it may consist of several stages: a stage that
-// becomes ready on a goroutine of its executor goes on there. The executor knows the root, with
-// which the run began, and a request to stop has to reach the stage that runs.
-type run struct {
-	stop    atomic.Pointer[error]        // the cause for which the executor wants the run to stop
-	current atomic.Pointer[registration] // the stage that runs, after the root has returned
-}
-
 // runTask runs the function of t, which was handed to an executor, and then the stages that
 // become ready by it.
-func runTask(t runnable, s *scope) {
-	r := runner{cur: t, on: s.place}
-	if !s.place.spawns && !s.place.inline {
-		r.root = s
+func runTask(t runnable, on *placement) {
+	r := runner{cur: t, on: on}
+	if on != nil && !on.spawns && !on.inline {
+		r.root = t.scope()
 	}
 	r.serve()
 }
@@ -401,4 +393,130 @@ func (s *scope) stop(cause error) (ok bool, e effects) {
 	}
 	s.cancel(cause) // for code that runs all the same, such as a cleanup
 	return ok, e
+}
+
+// execute hands t to the executor of p, which may wait. An executor that panics has refused t.
+// One that calls runtime.Goexit ends the goroutine, and has refused t too.
+func (p *placement) execute(ctx context.Context, t Task) error {
+	return handOver(t, func() error { return p.executor.Execute(ctx, t) })
+}
+
+func (p *placement) tryExecute(t Task) error {
+	return handOver(t, func() error { return p.try.TryExecute(t) })
+}
+
+func handOver(t Task, execute func() error) (err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = newPanicError(v)
+		} else {
+			refuse(t, ErrGoexit).run(nil)
+		}
+	}()
+	err = execute()
+	returned = true
+	return err
+}
+
+// submit hands t to the executor of p, which is not Inline, without waiting. It returns the
+// effects of a refusal.
+func (p *placement) submit(t Task) (e effects) {
+	switch {
+	case p.spawns:
+		go t.Run()
+	case p.try == nil:
+		if err := p.execute(admissionOf(t), t); err != nil {
+			return refuse(t, err)
+		}
+	case p.tryExecute(t) != nil:
+		go func() {
+			if err := p.execute(admissionOf(t), t); err != nil {
+				refuse(t, err).run(nil)
+			}
+		}()
+	}
+	return e
+}
+
+// admissionOf returns the context of the wait for the admission of t, a task of this package.
+// It lends no slot: t holds none yet.
+func admissionOf(t Task) context.Context {
+	switch t := t.(type) {
+	case *batch: // callbacks run even if their contexts have ended
+		return context.Background()
+	case *cleanup: // runs in any case
+		return &slotContext{Context: context.WithoutCancel(t.scope())}
+	case *stage:
+		if t.kind.wants == outcome { // runs even if its context has ended, unless it is canceled
+			return &slotContext{Context: context.WithoutCancel(t.scope()), until: t.cell().done()}
+		}
+		return &slotContext{Context: t.scope()}
+	default:
+		return &slotContext{Context: t.(runnable).scope()}
+	}
+}
+
+// refuse tells t, a task of this package, that its executor refused it with err, and returns
+// the effects.
+func refuse(t Task, err error) (e effects) {
+	switch t := t.(type) {
+	case *batch:
+		go t.run(nil)
+		return e
+	case *cleanup:
+		t.refuse(err)
+		return e
+	case *stage:
+		return t.refuse(err)
+	default:
+		r := t.(runnable)
+		return r.scope().refuseTask(err, reflect.TypeOf(r))
+	}
+}
+
+// A batch is the callbacks of one future that go to one executor, as one task.
+type batch struct {
+	place   *placement
+	calls   list // in order
+	claimed atomic.Bool
+}
+
+func (b *batch) Run() { b.run(b.place) }
+
+func (b *batch) run(on *placement) {
+	if b.claimed.CompareAndSwap(false, true) {
+		r := runner{callbacks: b.calls, on: on}
+		r.serve()
+	}
+}
+
+// CancelCause is called by an executor that drops the batch. The callbacks run all the same.
+func (b *batch) CancelCause(error) bool {
+	dropped := !b.claimed.Load()
+	if dropped {
+		go b.run(nil)
+	}
+	return dropped
+}
+
+// batchesOf makes batches of the callbacks in calls, which are all of one future, for each of
+// their executors.
+func batchesOf(calls list) []*batch {
+	byKey := make(map[any]*batch)
+	var batches []*batch // in order
+	for r := calls.pop(); r != nil; r = calls.pop() {
+		place := callbackOf(r).place()
+		b := byKey[place.key]
+		if b == nil {
+			b = &batch{place: place}
+			byKey[place.key] = b
+			batches = append(batches, b)
+		}
+		b.calls.push(r)
+	}
+	return batches
 }

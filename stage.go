@@ -120,7 +120,7 @@ func (s *stage) submit() {
 	c.set(submitted)
 }
 
-func (s *stage) Run()                         { runTask(s, &s.ctx) }
+func (s *stage) Run()                         { runTask(s, s.ctx.place) }
 func (s *stage) CancelCause(cause error) bool { return s.ctx.cancelRun(cause) }
 func (s *stage) IsDone() bool                 { return s.cell().isSettled() }
 func (s *stage) scope() *scope                { return &s.ctx }
@@ -196,3 +196,5 @@ func (s *stage) origin() origin {
 	defer c.mu.Unlock()
 	return origin{of: reflect.TypeOf(s.fn), ctx: s.ctx.parent}
 }
+
+const _ = -(unsafe.Sizeof(stage{}) % 8) // does not compile unless a cell can follow without a gap

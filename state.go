@@ -17,7 +17,6 @@ package future
 //     The state says which of them.
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -239,20 +238,6 @@ func (c *cell) takeNotice(fl *failure) {
 func (c *cell) errUnlessSucceeded() error {
 	if s := c.state.Load(); s < settled || s >= succeeded {
 		return errPending
-	}
-	return c.err()
-}
-
-// await blocks until c has settled or ctx ends, and returns the error of c or of ctx. A settled
-// cell always beats an ended context.
-func (c *cell) await(ctx context.Context) error {
-	if ctx == nil {
-		panic("future: Await: nil context")
-	}
-	if !c.isSettled() {
-		if err := park(ctx, c); err != nil && !c.isSettled() {
-			return err
-		}
 	}
 	return c.err()
 }

@@ -76,7 +76,7 @@ func taskFunc[T any](c *cell) *func(context.Context) (T, error) {
 // Run runs the function, unless the task was canceled before or has run.
 func (t *task[T]) Run() {
 	if t.ctx.begin() {
-		runTask(t, &t.ctx)
+		runTask(t, t.ctx.place)
 	}
 }
 
@@ -160,38 +160,8 @@ func (s *scope) cancelSubmitted(cause error) bool {
 	return true
 }
 
-// cancelTask settles a task that has not started with fl, and asks one that has to stop. The
-// mutex of the cell is held; cancelTask unlocks it.
-func (s *scope) cancelTask(cause error, fl *failure) effects {
-	c := s.cell()
-	old := c.state.Or(begun)
-	if old&begun != 0 {
-		c.set(stopAsked)
-		c.mu.Unlock()
-		s.cancel(cause)
-		return effects{}
-	}
-	e := c.settleFailed(cancelled, fl)
-	if old&submitted != 0 {
-		s.cancel(cause) // ends the wait for its admission
-	}
-	return e
-}
-
 // taskOrigin returns the origin of a failure of the task of s, which has not settled. of is the
 // type of the task.
 func (s *scope) taskOrigin(of reflect.Type) origin {
 	return origin{of, **(**uintptr)(unsafe.Pointer(&s.cell().companion)), s.parent} // the entry of a function is its first word
-}
-
-// checkArgs panics if an argument of the function name is nil.
-func checkArgs(name string, ctx context.Context, future, fn bool) {
-	switch {
-	case ctx == nil:
-		panic("future: " + name + ": nil context")
-	case !future:
-		panic("future: " + name + ": nil future")
-	case !fn:
-		panic("future: " + name + ": nil function")
-	}
 }

@@ -98,8 +98,9 @@ func After(ctx context.Context, d time.Duration) *Future[time.Time] {
 // a context ends that first, which does not depend on types. The future follows in the same
 // allocation.
 type bound struct {
-	registration        // on src
-	src          source // nil once its outcome was taken over or it was canceled; guarded by mu
+	registration                                     // on src
+	_            [unsafe.Sizeof(uintptr(0)) % 8]byte // so that a cell can follow where a pointer has 4 bytes
+	src          source                              // nil once its outcome was taken over or it was canceled; guarded by mu
 
 	// What may end the future first, until it is released. Guarded by mu.
 	timer *time.Timer // nil of none
@@ -264,3 +265,5 @@ func (b *bound) releaseLocked() {
 		stop()
 	}
 }
+
+const _ = -(unsafe.Sizeof(bound{}) % 8) // does not compile unless a cell can follow without a gap
