@@ -36,7 +36,9 @@ func (c *cell) cancelOne(cause error, e *effects) (ok bool, src *cell, more []*c
 		fl = newCancellation(cause, nil) // before the lock is taken: it calls methods of cause
 	}
 	if !c.lockPending(0) {
-		if fl := c.failure(); fl != nil && !fl.isPanic() {
+		if fl := c.failure(); fl == nil && c.state.Load()&owned != 0 {
+			scopeOf(c).cancel(cause) // nobody gets the value
+		} else if fl != nil && !fl.isPanic() {
 			c.takeNotice(fl) // the canceler does not need the result
 		}
 		return false, nil, nil

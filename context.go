@@ -119,7 +119,7 @@ func (s *scope) Value(key any) any {
 	case &scopeKey, lending.HolderKey{}:
 		return s
 	case &placementKey:
-		return s.place
+		return s.place.inner
 	}
 	if l := s.opened(); l != nil {
 		return l.own.Value(key)
@@ -171,10 +171,11 @@ func newLiveScope(parent context.Context, returned bool) *liveScope {
 	return l
 }
 
-// returned reports whether the function of s has returned, or will not run.
+// returned reports whether the function of s has returned, or will not run, and the end of the
+// parent is not to be passed on any more.
 func (s *scope) returned() bool {
 	state := s.cell().state.Load()
-	return state >= settled && state&cleaning == 0
+	return state >= settled && state&cleaning == 0 && (s.place == nil || !s.place.lasting)
 }
 
 func (l *liveScope) detach() {
@@ -189,7 +190,7 @@ func (s *scope) drop() { s.parent, s.place = nil, nil }
 // end ends the registration with the parent. It is called when the function has returned,
 // before the future settles, and once more after that: open may have come in between.
 func (s *scope) end() {
-	if l := s.live.Load(); l != nil {
+	if l := s.live.Load(); l != nil && !s.place.lasting {
 		l.detach()
 	}
 }
@@ -244,7 +245,7 @@ func (s *scope) refusal(err error, o origin) (uint32, *failure) {
 // endedBy returns the outcome of a future that the end of ctx decides: it is canceled, or has
 // failed if a deadline passed.
 func endedBy(ctx context.Context) (state uint32, fl *failure) {
-	if ctx.Err() == context.Canceled {
+	if err := ctx.Err(); err == context.Canceled || err == nil {
 		return cancelled, newCancellation(context.Cause(ctx), nil)
 	}
 	return failed, newEcho(contextError(ctx))

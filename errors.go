@@ -121,9 +121,12 @@ func answers(err, ended error) bool {
 }
 
 // contextError returns the error of the ended context ctx: it Is ctx.Err() and Is
-// context.Cause(ctx).
+// context.Cause(ctx). A context whose Done is closed and whose Err is nil was canceled.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil { // Done is closed, and the error is not there (yet)
+		return context.Canceled
+	}
 	switch {
 	case cause == nil || errors.Is(err, cause): // mostly they are the same
 		return err

@@ -126,7 +126,11 @@ func WithExecutor(ctx context.Context, ex Executor) context.Context {
 	if ex == nil {
 		panic("future: WithExecutor: nil executor")
 	}
-	return newPlacement(ctx, ex)
+	p := newPlacement(ctx, ex)
+	if placementOf(ctx).lasting {
+		return Lasting(p)
+	}
+	return p
 }
 
 // ExecutorFrom returns the executor of ctx: that of the nearest WithExecutor, or [Goroutines].
@@ -149,6 +153,8 @@ type placement struct {
 	ledger   lending.Ledger                      // nil if the executor does not lend
 	spawns   bool                                // the executor is Goroutines
 	inline   bool                                // the executor is Inline
+	lasting  bool                                // the work stays attached to its context, see Lasting
+	inner    *placement                          // for work that is started by the work: the same, but not lasting
 	late     int                                 // 1 if the executor may run a task before it returns, else 0
 }
 
@@ -166,7 +172,27 @@ func newPlacement(ctx context.Context, ex Executor) *placement {
 	if !reflect.ValueOf(ex).Comparable() {
 		p.key = p
 	}
+	p.inner = p
 	return p
+}
+
+// Lasting returns a context for work whose result is read when the work has returned, such as
+// an *http.Response or *sql.Rows. The contexts of functions that are started with it, by Go,
+// GoIn, Then and their kin, Map and Hedge, end when ctx ends, also after the function has
+// returned, where they are detached otherwise. They stay attached until ctx ends, so it should
+// be the context of a request and not of a process.
+//
+// Lasting does not hold for work that is started by that work. A Lasting child of a group
+// follows the context given to NewGroup, and the failure or Cancel of the group; a Wait that
+// returns nil does not end it. Lasting does not block, is safe for concurrent use, and panics
+// if ctx is nil.
+func Lasting(ctx context.Context) context.Context {
+	if ctx == nil {
+		panic("future: Lasting: nil context")
+	}
+	p := *placementOf(ctx)
+	p.Context, p.lasting = ctx, true
+	return &p
 }
 
 func runsOnCaller(ex Executor) bool {
@@ -196,7 +222,7 @@ func placementOf(ctx context.Context) *placement {
 	case *placement:
 		return c
 	case *scope:
-		return c.place
+		return c.place.inner
 	}
 	if p, ok := ctx.Value(&placementKey).(*placement); ok {
 		return p

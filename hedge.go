@@ -13,10 +13,13 @@ import (
 // other.
 //
 // Attempts count from 0. They are tasks, as of [Go]. When one has succeeded, the others are
-// canceled. The context of the winner is not canceled, then or later (see [Go] for the
-// consequences for a body that is read afterwards). An attempt that panics, or that the
-// executor refuses, has failed. If all attempts fail, the error is theirs, joined in the order
-// of the attempts (see [errors.Join]; of one attempt the very same error).
+// canceled. The context of an attempt ends if its value is not delivered, because another
+// attempt won or the hedge was canceled, also if it had succeeded and its function had
+// returned: context.AfterFunc in fn releases what a loser has opened. The context of the winner
+// is not canceled, then or later (see [Go] and [Lasting] for a body that is read afterwards).
+// An attempt that panics, or that the executor refuses, has failed. If all attempts fail, the
+// error is theirs, joined in the order of the attempts (see [errors.Join]; of one attempt the
+// very same error).
 //
 // When ctx ends, no further attempt starts. If then all running attempts answer the end of ctx,
 // the future is canceled, or has failed if a deadline passed. Canceling the future settles it
@@ -147,6 +150,7 @@ func (h *hedge) next(i int) *attempt {
 	ctx := h.ctx
 	a := h.newTask(h, ctx, i)
 	a.kind, a.hedge, a.submitting = &hedgeKind, h, true
+	a.cell().state.Or(owned)
 	a.cell().watch(&a.registration, takenOver) // the task has not started, so it is pending
 	h.attempts = append(h.attempts, a)
 	h.stopTimerLocked()
@@ -179,11 +183,13 @@ func (h *hedge) takeLocked() []*attempt {
 func (h *hedge) attemptDone(a *attempt) (e effects) {
 	c, src := h.cell(), a.cell()
 	if !c.lockPending(0) {
+		if src.hasSucceeded() {
+			a.task.scope().cancel(nil) // nobody gets the value
+		}
 		return e
 	}
 	if src.hasSucceeded() {
-		c.mu.Unlock()
-		e = transfer(h.move, src, c)
+		e = transferLocked(h.move, src, c)
 		c.mu.Lock()
 		losers := h.takeLocked()
 		c.mu.Unlock()

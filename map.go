@@ -19,6 +19,10 @@ import (
 // then settles only when one of the running calls has returned: it is canceled, or has failed
 // if a deadline passed.
 //
+// The calls of one task share one context. It ends when the future fails or is canceled, also
+// for calls that have returned, so context.AfterFunc in fn releases what they have opened; it
+// does not end when the future has succeeded.
+//
 // One failure ends all. For partial results, return Outcome[B]{Err: err}, nil from fn, which
 // then never fails.
 //
@@ -65,6 +69,7 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 // the tasks that take the items. The future has its value from the start.
 type mapping struct {
 	ctx      context.Context // guarded by mu; nil once settled
+	scopes   []*scope        // of the tasks; guarded by mu; nil once settled
 	items    int64           // how many; constant
 	taken    atomic.Int64    // items
 	finished atomic.Int64    // calls that have returned and have not failed
@@ -84,6 +89,7 @@ func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take
 	for i := range started {
 		started[i] = newTask(ctx, place, take)
 		m.fan.inputs[i].src = &started[i].future.c
+		m.scopes = append(m.scopes, &started[i].ctx)
 	}
 	m.fan.watch().run(nil)
 	for _, t := range started {
@@ -108,7 +114,7 @@ func (m *mapping) stop() {
 var mapKind = kind{
 	notify: func(r *registration) effects { return mappingOf(inputOf(r).fan).taskDone(inputOf(r).src) },
 	cancel: func(r *registration, cause error) (*cell, []*cell) {
-		mappingOf(fanOf(r)).forget()
+		mappingOf(fanOf(r)).forget(cause)
 		return cancelFan(r, cause)
 	},
 }
@@ -131,7 +137,7 @@ func (m *mapping) taskDone(src *cell) (e effects) {
 	default:
 		e = m.fan.failWith(src)
 	}
-	m.forget()
+	m.forget(nil)
 	return e
 }
 
@@ -156,11 +162,21 @@ func (m *mapping) isRefusal(c *cell) bool {
 	return !panicked && err != ErrGoexit
 }
 
-// forget drops the context and, if the future has not succeeded, the results.
-func (m *mapping) forget() {
+// forget drops the context and, if the future has not succeeded, the results: nobody gets them,
+// so the contexts of the calls end, also of those that have returned.
+func (m *mapping) forget(cause error) {
 	c := m.fan.cell()
 	c.mu.Lock()
-	m.ctx = nil
+	scopes := m.scopes
+	m.ctx, m.scopes = nil, nil
 	c.mu.Unlock()
+	if c.hasSucceeded() {
+		return
+	}
 	m.fan.fn.call(nil, nil, c)
+	for _, s := range scopes {
+		if s.cell().state.Load()&begun != 0 {
+			s.cancel(cause)
+		}
+	}
 }

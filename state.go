@@ -75,6 +75,8 @@ const (
 	unyielding                    // set at birth: only the producer settles the cell, when it is asked to
 	takenOver                     // was given to another future, or its failure was read: it is no unread branch
 	stopAsked                     // was asked to stop: a failure counts as read, unless it is a panic
+	owned                         // set at birth: nobody but this package has the future; canceled after it succeeded, its context ends
+	mustRun                       // the function is called though the context has ended
 	cleaning                      // set at birth of a Finally: its function has not returned, though the cell may be settled
 
 	settled   uint32 = 1 << 29 // the least settled state
@@ -147,7 +149,7 @@ func (c *cell) lockPending(except uint32) bool {
 // returns the watchers to be notified. c.mu is held.
 func (c *cell) settle(s uint32) effects {
 	old := c.state.Load()
-	c.state.Store(s | old&(opened|begun|submitted|cleaning|takenOver))
+	c.state.Store(s | old&(opened|begun|submitted|owned|cleaning|takenOver))
 	if old&opened != 0 {
 		close(c.ch)
 	}

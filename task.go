@@ -7,19 +7,18 @@ import (
 )
 
 // Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns the
-// future of its result. For functions that return only an error, T is struct{}. asyncio:
-// create_task.
+// future of its result. The context that fn gets is detached from ctx when fn has returned: a
+// response body or rows that fn returns are then no longer ended by ctx. Use [Lasting] if fn
+// returns something that is read later, or release it yourself. For functions that return only
+// an error, T is struct{}. asyncio: create_task.
 //
 // The context that fn gets has the values and the deadline of ctx. It ends when the task is
-// canceled, with the cause of that, or when ctx ends. It is not canceled because fn returned,
-// so a result of fn, such as an *http.Response, may go on using it. But when fn has returned,
-// the context is detached: neither the end of ctx nor Cancel reaches a goroutine or a result
-// that fn left behind. A body that is read later is read without the deadline of ctx, and
-// without a later deadline that fn put into a context derived from its own. Read the body in
-// fn, or arrange for its end: context.AfterFunc(ctx, func() { resp.Body.Close() }). While fn
-// runs, Err and Done of its context tell of the end of ctx at once. Goroutines that wait for
-// Done, and contexts derived from the context, hear of it from another goroutine, a moment
-// later.
+// canceled, with the cause of that, or when ctx ends while fn runs. It is not canceled because
+// fn returned. After the return it is detached: neither the end of ctx nor Cancel reaches a
+// goroutine or a result that fn left behind, nor does a later deadline that fn put into a
+// context derived from its own. While fn runs, Err and Done of its context tell of the end of
+// ctx at once. Goroutines that wait for Done, and contexts derived from the context, hear of it
+// from another goroutine, a moment later.
 //
 // Cancel on the future of a task that has not started settles it, and fn is never called. On a
 // running task Cancel ends the context, and the future settles when fn returns, with the result
@@ -86,7 +85,7 @@ func (t *task[T]) IsDone() bool                 { return t.future.c.isSettled() 
 func (t *task[T]) scope() *scope                { return &t.ctx }
 
 func (t *task[T]) call(ctx context.Context) effects {
-	if t.ctx.parent.Err() != nil {
+	if t.ctx.parent.Err() != nil && t.future.c.state.Load()&mustRun == 0 {
 		return t.ctx.settleTask(t.ctx.refusal(nil, origin{}))
 	}
 	v, err := (*taskFunc[T](&t.future.c))(ctx)
