@@ -74,7 +74,7 @@ func (c *cell) cancelLocked(cause error, fl *failure, e *effects) (ok bool, src 
 // passesLocked returns the source of a pending cell that only passes on the outcome of one
 // source, else nil. c.mu is held.
 func (c *cell) passesLocked() source {
-	if c.state.Load()&isTask != 0 || c.companion == nil {
+	if c.state.Load()&(isTask|tentative) != 0 || c.companion == nil {
 		return nil
 	}
 	producer := (*registration)(c.companion)

@@ -183,7 +183,7 @@ func (p *Promise[T]) SetError(err error) error {
 // p.Complete(fn()).
 func (p *Promise[T]) Complete(v T, err error) error {
 	c := &p.c
-	if !c.lockPending(linked) {
+	if !c.lockUnlinked() {
 		return c.refusal()
 	}
 	if err != nil {

@@ -69,6 +69,7 @@ func (s State) String() string {
 const (
 	opened     uint32 = 1 << iota // the done channel was made
 	linked                        // the promise follows another future: SetResult and its kin are refused
+	tentative                     // the link is not confirmed yet; only while linking is held
 	begun                         // the function runs or has run: Run does nothing
 	submitted                     // was given to an executor, or is about to be
 	isTask                        // set at birth: the companion is the function; once begun, only its return settles the cell
@@ -141,6 +142,23 @@ func (c *cell) lockPending(except uint32) bool {
 	if s := c.state.Load(); s >= settled || s&except != 0 {
 		c.mu.Unlock()
 		return false
+	}
+	return true
+}
+
+// linking is held while a link is tentative, see completewith.go. No code of the caller's runs
+// meanwhile.
+var linking sync.Mutex
+
+// lockUnlinked is lockPending(linked), and waits for the verdict on a tentative link.
+func (c *cell) lockUnlinked() bool {
+	for !c.lockPending(linked) {
+		if c.state.Load()&tentative == 0 {
+			return false
+		}
+		linking.Lock()
+		c.state.Load()
+		linking.Unlock()
 	}
 	return true
 }
