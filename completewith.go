@@ -104,7 +104,6 @@ func (c *cell) link(src source, s *stage) (e effects, orphaned bool, err error) 
 	if from == c && !c.isSettled() {
 		return effects{}, false, ErrCycle
 	}
-	fw := &follower{registration: registration{kind: &followKind}, src: src, dst: c, stage: s, tail: from}
 	if !c.lockUnlinked() {
 		return effects{}, stateOf(c.state.Load()) == Cancelled, c.refusal()
 	}
@@ -115,6 +114,7 @@ func (c *cell) link(src source, s *stage) (e effects, orphaned bool, err error) 
 		from.failureTakenOver()
 		return transferLocked(src, from, c), false, nil
 	}
+	fw := &follower{registration: registration{kind: &followKind}, src: src, dst: c, stage: s, tail: from}
 	producer := c.companion
 	c.set(linked)
 	c.companion = unsafe.Pointer(&fw.registration)

@@ -42,9 +42,10 @@ var (
 	// through tasks that await each other, are not.
 	ErrCycle = errors.New("future: future waits for itself")
 
-	errNilError  = errors.New("future: SetError: nil error; use SetResult to succeed")
-	errNilFuture = errors.New("future: ThenFuture: function returned a nil future")
-	errPending   = fmt.Errorf("%w: pending", ErrInvalidState)
+	errNilError   = errors.New("future: SetError: nil error; use SetResult to succeed")
+	errNilFuture  = errors.New("future: ThenFuture: function returned a nil future")
+	errHandedBack = errors.New("future: handed back") // of a task that is to be handed back to its executor
+	errPending    = fmt.Errorf("%w: pending", ErrInvalidState)
 )
 
 // A sentinelError is an error of this package that also Is one of package context.

@@ -48,7 +48,14 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 	m := &o.m
 	o.future.v = results
 	m.start(ctx, min(limit, len(items)), len(items), gatherFunc[B]{}, func(ctx context.Context) (struct{}, error) {
-		for i := m.next(); i >= 0; i = m.next() {
+		for calls := 0; ; calls++ {
+			if yields(ctx, calls) {
+				return struct{}{}, errHandedBack
+			}
+			i := m.next()
+			if i < 0 {
+				return struct{}{}, nil
+			}
 			if ctx.Err() != nil {
 				return struct{}{}, contextError(ctx)
 			}
@@ -60,7 +67,6 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 			results[i] = v
 			m.finished.Add(1)
 		}
-		return struct{}{}, nil
 	})
 	return &o.future
 }
@@ -95,6 +101,16 @@ func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take
 	for _, t := range started {
 		t.ctx.submitTask(t)
 	}
+}
+
+// yields reports whether the task of ctx, which has made so many calls, is to be handed back.
+func yields(ctx context.Context, calls int) bool {
+	s, ok := ctx.(*scope)
+	if !ok || calls == 0 || s.place.ledger == nil || !s.place.ledger.Yields(calls) {
+		return false
+	}
+	s.cell().state.Or(handsBack)
+	return true
 }
 
 // next takes the next item and returns its index, or -1 if there is none to be taken.

@@ -64,6 +64,7 @@ type runner struct {
 	callbacks list   // callbacks that run here
 	tasks     []Task // to be handed over after the stages: batches, and tasks that may run at once
 	run       *run   // of root; nil until a stage goes on in it
+	pieces    int    // stages and callbacks that this run has gone through
 	holder    *cell  // holds the slot of the current runnable until its waiters have been notified
 
 	// The function that runs: at most one of the two is not nil.
@@ -109,12 +110,17 @@ func (r *runner) drive() (done bool) {
 		}
 		r.propagate()
 		if reg := r.stages.pop(); reg != nil {
-			r.begin(reg)
+			if stageOf(reg).ctx.place.inline || !r.yields() || !r.resume(runnableOf(reg)) {
+				r.begin(reg)
+			}
 		} else if reg := r.callbacks.pop(); reg != nil {
+			if r.on != nil && r.on.ledger != nil && !callbackOf(reg).place().inline && r.yields() && r.resumeCallbacks(reg) {
+				continue
+			}
 			r.callback = callbackOf(reg)
 			r.callback.call(r.on)
 			r.callback = nil
-		} else {
+		} else if r.cur == nil {
 			return true
 		}
 	}
@@ -131,6 +137,7 @@ func (r *runner) runCurrent() {
 		}
 	}
 	e := r.cur.call(ctx)
+	cur := r.cur
 	r.cur = nil
 	r.add(e)
 	if s.cell().isSettled() {
@@ -140,7 +147,72 @@ func (r *runner) runCurrent() {
 	if r.holder != nil {
 		r.propagate() // before this may have to wait for the slot
 		r.leaveSlot()
+		if s.cell().state.Load()&handsBack != 0 {
+			s.cell().state.And(^handsBack)
+			if !r.on.ledger.Resume(&rest{cur, s}) {
+				r.cur = cur
+			}
+		}
 	}
+}
+
+// yields reports whether this run is to be handed back to its executor before its next piece.
+func (r *runner) yields() bool {
+	if r.on == nil || r.on.ledger == nil {
+		return false
+	}
+	r.pieces++
+	return r.on.ledger.Yields(r.pieces)
+}
+
+// resume hands t, the next stage of this run, back to the executor.
+func (r *runner) resume(t runnable) bool {
+	if r.run != nil && r.run.stop.Load() != nil {
+		return false // the executor wants the run to stop
+	}
+	switch t := t.(type) {
+	case *cleanup:
+		t.stage.submit()
+	case *stage:
+		t.submit()
+	}
+	return r.on.ledger.Resume(t)
+}
+
+// resumeCallbacks hands reg and the following callbacks of this run back to the executor.
+func (r *runner) resumeCallbacks(reg *registration) bool {
+	b := &batch{place: r.on}
+	var stay list
+	for ; reg != nil; reg = r.callbacks.pop() {
+		if callbackOf(reg).place().inline {
+			stay.push(reg)
+		} else {
+			b.calls.push(reg)
+		}
+	}
+	r.callbacks = stay
+	if r.on.ledger.Resume(b) {
+		return true
+	}
+	go b.run(nil)
+	return true
+}
+
+// A rest is a task that has begun, and was handed back to its executor between two pieces of
+// its work.
+type rest struct {
+	runnable
+	s *scope
+}
+
+// Run goes on with the task.
+func (t *rest) Run() { runTask(t.runnable, t.s.place) }
+
+// CancelCause asks the task to stop. As it has begun, it has to go on to settle.
+func (t *rest) CancelCause(cause error) bool {
+	ok := t.runnable.CancelCause(cause)
+	go runTask(t.runnable, unplaced)
+	return ok
 }
 
 // leaveSlot gives up the slot of the runnable that has returned. If the slot is lent, leaveSlot

@@ -90,6 +90,9 @@ func (t *task[T]) call(ctx context.Context) effects {
 	}
 	v, err := (*taskFunc[T](&t.future.c))(ctx)
 	if err != nil {
+		if err == errHandedBack {
+			return effects{}
+		}
 		return t.ctx.settleTask(t.ctx.verdict(err, t.ctx.taskOrigin(reflect.TypeOf(t))))
 	}
 	t.ctx.end()
