@@ -101,7 +101,7 @@ func wrap[T any](name string, ctx context.Context, src any) (f *Future[T], ok bo
 			return v, s.Wait()
 		})
 		t.ctx.begin()
-		go runTask(t, &t.ctx)
+		go runTask(t, t.ctx.place)
 		return &t.future, true
 	default:
 		return nil, false
@@ -120,8 +120,7 @@ func selfOf[T any](name string, s interface{ self() *Future[T] }) *Future[T] {
 	return f
 }
 
-func plainValue[T any](v T) (T, error) { return v, nil }
-
+func plainValue[T any](v T) (T, error)            { return v, nil }
 func outcomeValue[T any](o Outcome[T]) (T, error) { return o.Value, o.Err }
 
 // A receiver is the part of the future of a channel's value that does not depend on types. Like
@@ -160,10 +159,10 @@ func receiveOne[T, V any](ctx context.Context, ch <-chan V, split func(V) (T, er
 	c.companion = unsafe.Pointer(&r.registration)
 	c.state.Store(unyielding)
 	received := func(v V, ok bool) effects {
-		if !ok {
-			return c.fail(failed, newFailure(ErrNoValue, originOf[T]()))
-		}
 		value, err := split(v)
+		if !ok {
+			err = ErrNoValue
+		}
 		if err != nil {
 			return c.fail(failed, newFailure(err, originOf[T]()))
 		}

@@ -97,6 +97,7 @@ func badCalls() []badCall {
 		{"CompleteWith", "nil future", func(a *badCallArgs) { a.live.CompleteWith(nil) }},
 
 		{"WithExecutor", "nil context", func(*badCallArgs) { future.WithExecutor(noCtx, future.Inline) }},
+		{"Lasting", "nil context", func(*badCallArgs) { future.Lasting(noCtx) }},
 		{"ExecutorFrom", "nil context", func(*badCallArgs) { future.ExecutorFrom(noCtx) }},
 
 		{"Go", "nil context", func(a *badCallArgs) { future.Go(noCtx, a.task) }},

@@ -73,7 +73,6 @@ var completionKind = kind{
 	},
 }
 
-// readyLocked puts e in of.ready, once.
 func (e *completion) readyLocked() {
 	if !e.ready {
 		e.ready = true
@@ -139,7 +138,6 @@ func (c *completions) take() (i int, ok, end bool) {
 	return i, true, false
 }
 
-// enter registers on the futures, for the first goroutine that ranges.
 func (c *completions) enter() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,7 +156,6 @@ func (c *completions) enter() {
 	c.registrations, c.unregistered = registrations, nil
 }
 
-// leave deregisters from the futures, for the last goroutine that ranges.
 func (c *completions) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,7 +3,6 @@ package future
 import (
 	"context"
 	"reflect"
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -92,12 +91,8 @@ func (cb *Callback) callInSlot(on *placement) {
 	cb.fn.call(&holder.ctx, cb.src, nil)
 }
 
-func (cb *Callback) place() *placement { return placementOf(cb.ctx) }
-
-// origin returns the origin of a panic of the function.
-func (cb *Callback) origin() origin { return origin{reflect.TypeOf(cb.fn), codeOf(cb.fn)} }
-
-// callbackOf returns the callback of which r is the first field.
+func (cb *Callback) place() *placement     { return placementOf(cb.ctx) }
+func (cb *Callback) origin() origin        { return origin{reflect.TypeOf(cb.fn), codeOf(cb.fn), cb.ctx} }
 func callbackOf(r *registration) *Callback { return (*Callback)(unsafe.Pointer(r)) }
 
 // A callbackFunc is the function of a callback.
@@ -106,48 +101,4 @@ type callbackFunc[T any] func(context.Context, *Future[T])
 func (fn callbackFunc[T]) call(ctx context.Context, src, _ *cell) (e effects) {
 	fn(ctx, futureOf[T](src))
 	return e
-}
-
-// A batch is the callbacks of one future that go to one executor, as one task.
-type batch struct {
-	place   *placement
-	calls   list // in order
-	claimed atomic.Bool
-}
-
-// Run runs the callbacks, on the executor.
-func (b *batch) Run() { b.run(b.place) }
-
-func (b *batch) run(on *placement) {
-	if b.claimed.CompareAndSwap(false, true) {
-		r := runner{callbacks: b.calls, on: on}
-		r.run()
-	}
-}
-
-// CancelCause is called by an executor that drops the batch. The callbacks run all the same.
-func (b *batch) CancelCause(error) bool {
-	dropped := !b.claimed.Load()
-	if dropped {
-		go b.run(nil)
-	}
-	return dropped
-}
-
-// batchesOf makes batches of the callbacks in calls, which are all of one future, for each of
-// their executors.
-func batchesOf(calls list) []*batch {
-	byKey := make(map[any]*batch)
-	var batches []*batch // in order
-	for r := calls.pop(); r != nil; r = calls.pop() {
-		place := callbackOf(r).place()
-		b := byKey[place.key]
-		if b == nil {
-			b = &batch{place: place}
-			byKey[place.key] = b
-			batches = append(batches, b)
-		}
-		b.calls.push(r)
-	}
-	return batches
 }

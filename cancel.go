@@ -3,8 +3,8 @@ package future
 // How a cancellation travels: from a future to its work, and from a derived future to the
 // futures that it was waiting for.
 
-// cancel cancels c for cause, and then the futures that c was waiting for, and so on upstream,
-// in a loop. It reports whether it settled c or asked running work to stop.
+// cancel cancels c for cause, and then the futures that c was waiting for, and so on
+// upstream, in a loop. It reports whether it settled c or asked running work to stop.
 func (c *cell) cancel(cause error) (ok bool, e effects) {
 	ok, src, more := c.cancelOne(cause, &e)
 	e.cancel(src, more, cause)
@@ -29,15 +29,30 @@ func (e *effects) cancel(src *cell, more []*cell, cause error) {
 }
 
 // cancelOne cancels c, adds the effects to e, and returns the sources that are to be canceled
-// in turn.
+// in turn. A pass-through asks its source first, see [cell.cut].
 func (c *cell) cancelOne(cause error, e *effects) (ok bool, src *cell, more []*cell) {
 	var fl *failure
 	if !c.isSettled() {
 		fl = newCancellation(cause, nil) // before the lock is taken: it calls methods of cause
 	}
 	if !c.lockPending(0) {
+		if fl := c.failure(); fl == nil && c.state.Load()&owned != 0 {
+			scopeOf(c).cancel(cause) // nobody gets the value
+		} else if fl != nil && !fl.isPanic() {
+			c.takeNotice(fl) // the canceler does not need the result
+		}
 		return false, nil, nil
 	}
+	if c.passesLocked() != nil {
+		c.mu.Unlock()
+		return c.cut(cause, fl, cancelled, fl, e)
+	}
+	return c.cancelLocked(cause, fl, e)
+}
+
+// cancelLocked is cancelOne for a cell that is pending, locked and no pass-through. fl is the
+// failure of the cancellation.
+func (c *cell) cancelLocked(cause error, fl *failure, e *effects) (ok bool, src *cell, more []*cell) {
 	s := c.state.Load()
 	if s&isTask != 0 {
 		e.add(scopeOf(c).cancelTask(cause, fl))
@@ -54,4 +69,81 @@ func (c *cell) cancelOne(cause error, e *effects) (ok bool, src *cell, more []*c
 		src, more = producer.kind.cancel(producer, cause)
 	}
 	return true, src, more
+}
+
+// passesLocked returns the source of a pending cell that only passes on the outcome of one
+// source, else nil. c.mu is held.
+func (c *cell) passesLocked() source {
+	if c.state.Load()&(isTask|tentative) != 0 || c.companion == nil {
+		return nil
+	}
+	producer := (*registration)(c.companion)
+	if producer.kind.passes == nil {
+		return nil
+	}
+	return producer.kind.passes(producer)
+}
+
+// cut ends c, a pass-through, before its source: because it was canceled, or expired. It asks
+// the first source below that is no pass-through, the root, to stop. If the root has an
+// outcome already, every layer from the root to c takes it over: no value is lost between two
+// layers, however many there are. Otherwise c settles as own says, in the state s, and the
+// layers below it are canceled for cause, with the failure fl.
+//
+// The layers settle from the root upwards, so the layer above the root decides. If the root
+// gets an outcome just after it was asked, and passes it to that layer first, every layer
+// takes it over all the same.
+func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects) (ok bool, src *cell, more []*cell) {
+	var buffer [4]*cell
+	layers := buffer[:0]
+	root := c
+	for root.lockPending(0) {
+		passes := root.passesLocked()
+		if passes == nil { // under the lock: a root that is being linked is no root
+			ok, src, more = root.cancelLocked(cause, fl, e)
+			break
+		}
+		root.mu.Unlock()
+		layers = append(layers, root)
+		root = passes.base()
+	}
+	takeOver := !ok
+	for len(layers) > 0 {
+		layer := layers[len(layers)-1]
+		layers = layers[:len(layers)-1]
+		if !layer.lockPending(0) {
+			takeOver = true
+			continue
+		}
+		producer := (*registration)(layer.companion)
+		switch passes := layer.passesLocked(); {
+		case takeOver && passes != nil && passes.base().isSettled():
+			e.add(transferLocked(passes, passes.base(), layer))
+			continue
+		case layer == c:
+			e.add(layer.settleFailed(s, own))
+		default:
+			e.add(layer.settleFailed(cancelled, fl))
+		}
+		producer.kind.cancel(producer, cause) // its source was asked before
+	}
+	return ok, src, more
+}
+
+// cancelTask settles a task that has not started with fl, and asks one that has to stop. The
+// mutex of the cell is held; cancelTask unlocks it.
+func (s *scope) cancelTask(cause error, fl *failure) effects {
+	c := s.cell()
+	old := c.state.Or(begun)
+	if old&begun != 0 {
+		c.set(stopAsked)
+		c.mu.Unlock()
+		s.cancel(cause)
+		return effects{}
+	}
+	e := c.settleFailed(cancelled, fl)
+	if old&submitted != 0 {
+		s.cancel(cause) // ends the wait for its admission
+	}
+	return e
 }

@@ -159,7 +159,6 @@ func first[T any](name string, futs []*Future[T], k *kind) *Future[T] {
 	return derived
 }
 
-// firstSettled returns a future with the outcome of won, one of futs, which has settled.
 func firstSettled[T any](won *Future[T], futs []*Future[T], k *kind) *Future[T] {
 	for _, f := range futs {
 		f.c.takeOver()
@@ -241,7 +240,6 @@ func CancelAll[F Awaitable](futs ...F) int {
 	return n
 }
 
-// checkFutures panics if one of futs is nil.
 func checkFutures[T any](name string, futs []*Future[T]) {
 	for _, f := range futs {
 		if f == nil {
@@ -250,7 +248,6 @@ func checkFutures[T any](name string, futs []*Future[T]) {
 	}
 }
 
-// checkAwaitables panics if one of futs is nil.
 func checkAwaitables[F Awaitable](name string, futs []F) {
 	defer func() {
 		if recover() != nil {

@@ -1,7 +1,6 @@
 package future
 
 import (
-	"sync"
 	"unsafe"
 )
 
@@ -24,7 +23,6 @@ func (p *Promise[T]) CompleteWith(src *Future[T]) error {
 	return err
 }
 
-// follow makes the future of s, whose function has returned inner, follow inner.
 func (s *stage) follow(inner source) effects {
 	e, err := s.cell().follow(inner, s)
 	if err == ErrCycle {
@@ -61,6 +59,7 @@ var followKind = kind{
 	notify: func(r *registration) effects { return followerOf(r).settle() },
 	cancel: func(r *registration, cause error) (*cell, []*cell) { return followerOf(r).cancel(cause) },
 	link:   func(r *registration) **cell { return &followerOf(r).tail },
+	passes: func(r *registration) source { return followerOf(r).src },
 }
 
 func (fw *follower) settle() effects {
@@ -73,42 +72,64 @@ func (fw *follower) settle() effects {
 	return e
 }
 
-func (fw *follower) cancel(cause error) (*cell, []*cell) {
+func (fw *follower) cancel(cause error) (src *cell, _ []*cell) {
 	if fw.stage != nil {
 		fw.stage.ctx.cancel(cause)
 	}
-	if src := fw.src.base(); src.unwatch(&fw.registration) {
-		return src, nil
+	if fw.src.base().unwatch(&fw.registration) {
+		src = fw.src.base()
 	}
-	return nil, nil
+	return src, nil
 }
 
-// linking is held while a future is made to follow another one, so that of two links which
-// would close a cycle one sees the other. No code of the caller's runs meanwhile.
-var linking sync.Mutex
+// How links are kept free of cycles, without a lock for all of them.
+//
+// A link is noted under the mutex of its own future: the flag linked is set and the follower
+// is the companion. Then the state of the source is loaded. If the source is not linked, the
+// link is part of no cycle yet, and that was all. If it is, the note is taken back before the
+// mutex is unlocked, and the link goes the slow way: it takes the global lock linking, follows
+// the links from the source, notes itself as tentative, follows the links again, and withdraws
+// if they lead back to itself.
+//
+// So no cycle is left. Take the link of a cycle that was noted last. If it had gone the fast
+// way, its load after noting would have seen its source linked, as the link of the source was
+// noted before. So it went the slow way, and its second walk found all other links and led
+// back to itself. Walks end: they stop at the tentative link, and linking lets only one be. A
+// settle call that meets a tentative link waits for the verdict: it is not refused because of
+// a link that is withdrawn. A cancellation does not pass a tentative link.
 
 // link is follow, but leaves it to its caller to cancel an orphaned src.
 func (c *cell) link(src source, s *stage) (e effects, orphaned bool, err error) {
-	linking.Lock()
-	defer linking.Unlock()
 	from := src.base()
-	tail := tailOf(from)
-	if tail == c && !c.isSettled() {
+	if from == c && !c.isSettled() {
 		return effects{}, false, ErrCycle
 	}
-	if !c.lockPending(linked) {
+	if !c.lockUnlinked() {
 		return effects{}, stateOf(c.state.Load()) == Cancelled, c.refusal()
+	}
+	if from.isSettled() {
+		if s != nil {
+			s.fn = nil
+		}
+		from.failureTakenOver()
+		return transferLocked(src, from, c), false, nil
+	}
+	fw := &follower{registration: registration{kind: &followKind}, src: src, dst: c, stage: s, tail: from}
+	producer := c.companion
+	c.set(linked)
+	c.companion = unsafe.Pointer(&fw.registration)
+	if from.state.Load()&linked != 0 {
+		c.state.And(^linked)
+		c.companion = producer
+		c.mu.Unlock()
+		if err := c.linkSlowly(fw, from); err != nil {
+			return effects{}, stateOf(c.state.Load()) == Cancelled, err
+		}
+		c.mu.Lock()
 	}
 	if s != nil {
 		s.fn = nil
 	}
-	if from.isSettled() {
-		from.failureTakenOver()
-		return transferLocked(src, from, c), false, nil
-	}
-	c.set(linked)
-	fw := &follower{registration: registration{kind: &followKind}, src: src, dst: c, stage: s, tail: tail}
-	c.companion = unsafe.Pointer(&fw.registration)
 	c.mu.Unlock()
 	if !from.watch(&fw.registration, takenOver) {
 		return fw.settle(), false, nil
@@ -117,21 +138,54 @@ func (c *cell) link(src source, s *stage) (e effects, orphaned bool, err error) 
 	return effects{}, c.isSettled() && from.unwatch(&fw.registration), nil
 }
 
-// tailOf follows the links from c to the future that all of them wait for. linking is held.
-func tailOf(c *cell) *cell {
+// linkSlowly notes the link fw from c to from, which is linked itself, unless that closes a
+// cycle.
+func (c *cell) linkSlowly(fw *follower, from *cell) error {
+	linking.Lock()
+	defer linking.Unlock()
+	if from.endOfLinks(c) == c && !c.isSettled() {
+		return ErrCycle
+	}
+	if !c.lockPending(linked) {
+		return c.refusal()
+	}
+	producer := c.companion
+	c.set(linked | tentative)
+	c.companion = unsafe.Pointer(&fw.registration)
+	c.mu.Unlock()
+	end := from.endOfLinks(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.And(^tentative)
+	if end == c && !c.isSettled() {
+		c.state.And(^linked)
+		c.companion = producer
+		return ErrCycle
+	}
+	fw.tail = end // the next walk along this link takes one step
+	return nil
+}
+
+// endOfLinks follows the links from c to the future that all of them wait for, or to stop if
+// that comes first. linking is held.
+func (c *cell) endOfLinks(stop *cell) *cell {
 	end := c
-	for next := end.swapTail(nil); next != nil; next = end.swapTail(nil) {
+	for end != stop {
+		next := end.nextLink(nil)
+		if next == nil {
+			break
+		}
 		end = next
 	}
-	for c != nil && c != end { // the next walk along these links takes one step
-		c = c.swapTail(end)
+	for end != stop && c != nil && c != end { // the next walk along these links takes one step
+		c = c.nextLink(end)
 	}
 	return end
 }
 
-// swapTail returns the future that c waits for, as far as is known, or nil if c follows no
+// nextLink returns the future that c waits for, as far as is known, or nil if c follows no
 // other future. If it does, to is noted instead, unless it is nil.
-func (c *cell) swapTail(to *cell) (tail *cell) {
+func (c *cell) nextLink(to *cell) (next *cell) {
 	if !c.lockPending(isTask) {
 		return nil
 	}
@@ -141,9 +195,9 @@ func (c *cell) swapTail(to *cell) (tail *cell) {
 		return nil
 	}
 	link := r.kind.link(r)
-	tail = *link
+	next = *link
 	if to != nil {
 		*link = to
 	}
-	return tail
+	return next
 }

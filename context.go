@@ -31,7 +31,6 @@ type scope struct {
 // cell returns the cell of the future that s is the scope of: it follows s.
 func (s *scope) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(*s))) }
 
-// scopeOf returns the scope of the future of c, which is a task or a stage.
 func scopeOf(c *cell) *scope {
 	return (*scope)(unsafe.Add(unsafe.Pointer(c), -int(unsafe.Sizeof(scope{}))))
 }
@@ -120,7 +119,7 @@ func (s *scope) Value(key any) any {
 	case &scopeKey, lending.HolderKey{}:
 		return s
 	case &placementKey:
-		return s.place
+		return s.place.inner
 	}
 	if l := s.opened(); l != nil {
 		return l.own.Value(key)
@@ -130,7 +129,6 @@ func (s *scope) Value(key any) any {
 
 func (s *scope) String() string { return "future.task" }
 
-// opened returns the live scope of s if it has a context of its own, else nil.
 func (s *scope) opened() *liveScope {
 	if l := s.live.Load(); l != nil && l.own != nil {
 		return l
@@ -138,7 +136,6 @@ func (s *scope) opened() *liveScope {
 	return nil
 }
 
-// open returns the live scope of s, with a context of its own.
 func (s *scope) open() *liveScope {
 	for {
 		old := s.live.Load()
@@ -174,10 +171,11 @@ func newLiveScope(parent context.Context, returned bool) *liveScope {
 	return l
 }
 
-// returned reports whether the function of s has returned, or will not run.
+// returned reports whether the function of s has returned, or will not run, and the end of the
+// parent is not to be passed on any more.
 func (s *scope) returned() bool {
 	state := s.cell().state.Load()
-	return state >= settled && state&cleaning == 0
+	return state >= settled && state&cleaning == 0 && (s.place == nil || !s.place.lasting)
 }
 
 func (l *liveScope) detach() {
@@ -192,7 +190,7 @@ func (s *scope) drop() { s.parent, s.place = nil, nil }
 // end ends the registration with the parent. It is called when the function has returned,
 // before the future settles, and once more after that: open may have come in between.
 func (s *scope) end() {
-	if l := s.live.Load(); l != nil {
+	if l := s.live.Load(); l != nil && !s.place.lasting {
 		l.detach()
 	}
 }
@@ -247,8 +245,18 @@ func (s *scope) refusal(err error, o origin) (uint32, *failure) {
 // endedBy returns the outcome of a future that the end of ctx decides: it is canceled, or has
 // failed if a deadline passed.
 func endedBy(ctx context.Context) (state uint32, fl *failure) {
-	if ctx.Err() == context.Canceled {
+	if err := ctx.Err(); err == context.Canceled || err == nil {
 		return cancelled, newCancellation(context.Cause(ctx), nil)
 	}
 	return failed, newEcho(contextError(ctx))
 }
+
+// A run is one task to its executor, though it may consist of several stages: a stage that
+// becomes ready on a goroutine of its executor goes on there. The executor knows the root, with
+// which the run began, and a request to stop has to reach the stage that runs.
+type run struct {
+	stop    atomic.Pointer[error]        // the cause for which the executor wants the run to stop
+	current atomic.Pointer[registration] // the stage that runs, after the root has returned
+}
+
+const _ = -(unsafe.Sizeof(scope{}) % 8) // does not compile unless a cell can follow without a gap

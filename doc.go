@@ -1,11 +1,10 @@
 // Package future provides futures: results that may not be there yet.
 //
-// A [Future] is a value or an error that is set once. Any number of goroutines
-// may wait for it, select on it, cancel it, chain it and combine it with other
-// futures. The package is for services that fan out requests, fan in results,
-// and select on a result next to their other channels. It is the Future of
-// Python's asyncio, made safe for goroutines and native to channels, contexts
-// and generics.
+// A [Future] is a value or an error that is set once. Any number of goroutines may wait for it,
+// select on it, cancel it, chain it and combine it with other futures. The package is for
+// services that fan out requests, fan in results, and select on a result next to their other
+// channels. It is the Future of Python's asyncio, made safe for goroutines and native to
+// channels, contexts and generics.
 //
 // For example, this method of a service builds a page from three requests:
 //
@@ -35,23 +34,21 @@
 //		}
 //	}
 //
-// [Go] starts a task, and [Then] continues with its value. [Hedge] starts a
-// second attempt if the first one is slow. [WithTimeout] and [WithContext] limit
-// how long a result is waited for, [Recover] replaces a failure by a value, and
-// [Gather] collects values. [Future.Done] returns a channel for select.
+// [Go] starts a task, and [Then] continues with its value. [Hedge] starts a second attempt if
+// the first one is slow. [WithTimeout] and [WithContext] limit how long a result is waited for,
+// [Recover] replaces a failure by a value, and [Gather] collects values. [Future.Done] returns
+// a channel for select.
 //
-// Every function that runs your code takes a [context.Context] as its first
-// parameter. The context determines where the code runs, and passes its values,
-// its deadline and its cancellation on to the code. [GoIn] uses the context of
-// its group.
-//
-// In this documentation, an error Is another one if [errors.Is] reports true for
-// the two.
+// Every function that runs your code takes a [context.Context] as its first parameter. The
+// context determines where the code runs, and passes its values, its deadline and its
+// cancellation on to the code. [GoIn] uses the context of its group. In this documentation, an
+// error Is another one if [errors.Is] reports true for the two.
 //
 // # States
 //
-// A future is pending until it settles. It settles once: it succeeds, fails, or
-// is canceled. From then on it is done, and never changes again.
+// A future is pending until it settles. It settles once: it succeeds, fails, or is canceled.
+// From then on it is done, and never changes again. A Future must not be copied after first
+// use: pass pointers to futures. go vet reports copies.
 //
 //	State      Result returns
 //	Pending    the zero value and an error that Is ErrInvalidState
@@ -62,40 +59,20 @@
 // The documentation uses these terms:
 //
 //   - A task is a function that was started by [Go] or [GoIn].
-//   - A derived future is one that [Then], [Gather], [WithTimeout] or a similar
-//     function made from other futures, its inputs. A single input is also
-//     called the source.
-//   - A combinator is a function that takes several futures: [Gather],
-//     [Outcomes], [FirstCompleted], [FirstSucceeded] or [Race].
-//   - A continuation is the function of [Then], [ThenFuture], [Recover],
-//     [Handle], [Finally] or [Combine].
+//   - A derived future is one that [Then], [Gather], [WithTimeout] or a similar function
+//     made from other futures, its inputs. A single input is also called the source.
+//   - A combinator is a function that takes several futures: [Gather], [Outcomes],
+//     [FirstCompleted], [FirstSucceeded] or [Race].
+//   - A continuation is the function of [Then], [ThenFuture], [Recover], [Handle],
+//     [Finally] or [Combine].
 //   - A callback is a function registered with [Future.AddDoneCallback].
-//
-// A Future must not be copied after first use. Pass pointers to futures; go vet
-// reports copies.
 //
 // # Who settles a future
 //
-// A future is settled by the code that produces its result:
-//
-//   - A [Promise] is settled by its owner, with [Promise.SetResult],
-//     [Promise.SetError] or [Promise.Complete]. [Promise.CompleteWith] gives it
-//     the outcome of another future.
-//   - A task is settled by its function, when the function returns, panics or
-//     calls [runtime.Goexit]. If the executor refuses the task, its future fails
-//     with the error of the executor.
-//   - A derived future is settled by its inputs, and by its function if it has
-//     one.
-//   - The future that [WrapFuture] returns for a channel is settled by the first
-//     value received, or when the channel is closed.
-//
-// Cancellation settles a future too. The first of these to settle a future wins,
-// and later ones change nothing: SetResult of a promise that is done returns an
-// error that Is [ErrInvalidState]. Waiting never changes a future.
-//
-// A Promise is the write side of a future, for results that come from elsewhere:
-// a connection, a queue, a callback of another library. The owner keeps the
-// promise and returns the Future in it, which is the read side:
+// A task is settled by its function, a derived future by its inputs and its function, and a
+// future of [WrapFuture] by the source that it wraps. A [Promise] is the write side of a
+// future, for results that come from a connection, a queue or a callback of another library.
+// Its owner settles it, and returns the Future in it, which is the read side:
 //
 //	// call sends a request and returns the future of its reply.
 //	call := func(request string) *future.Future[string] {
@@ -106,51 +83,44 @@
 //		return &p.Future
 //	}
 //
-// Code that has only the read side can wait for the result and cancel the future,
-// but cannot set the result.
+// Code that has only the read side can wait for the result and cancel the future, but cannot
+// set the result. The first result or cancellation that settles a future wins, and later ones
+// change nothing. Waiting never changes a future.
 //
-// A function that returns only an error has struct{} as the type of its value.
+// The zero Promise is ready to use. A struct that describes a call can be its own future,
+// without a further allocation:
+//
+//	type call struct {
+//		future.Promise[Reply]
+//		id uint64
+//	}
+//
+// A *call has all methods of the promise. It is an [Awaitable], and Wait and AsCompleted accept
+// and return the struct itself. Package fmt prints its state, unless the struct has a String
+// method of its own. Pass &c.Future to code that must not settle the call.
 //
 // # Blocking
 //
-// The following operations block until they have something to return, or until
-// their context ends:
+// [Future.Await], [Wait], [Group.Wait] and ranging over [AsCompleted] block, and so do Execute,
+// Shutdown and Close of package pool. A receive from [Future.Done] or from the channel of
+// [Chan] blocks too. It has no context, but it can be one case of a select. [Go] blocks only if
+// the executor makes its callers wait for room, as a pool does. The same holds for [WrapFuture]
+// and [EnsureFuture] of a function, and for Go of package
+// [github.com/channel-native/future/flight].
 //
-//   - [Future.Await], [Wait], and ranging over [AsCompleted].
-//   - Receiving from [Future.Done] or from the channel that [Chan] returns. A
-//     receive has no context, but it can be one case of a select.
-//   - [Group.Wait]. It has no context: to stop waiting early, cancel the group.
-//   - [Go], and [WrapFuture] and [EnsureFuture] of a function, if the executor
-//     makes its callers wait for room, as a pool does. They never block on the
-//     default executor. The same holds for Go of package
-//     [github.com/channel-native/future/flight].
-//   - Execute, Shutdown and Close of package pool.
+// No other operation blocks, however full a pool is. In particular, SetResult, Cancel, Then,
+// Map and GoIn do not. With the executor [Inline] they take as long as the code that they run.
 //
-// No other operation blocks, however full a pool is. In particular, SetResult,
-// Cancel, Then, Map and GoIn do not. With the executor [Inline] they take as long
-// as the code that they run.
-//
-// Select on Done to wait for a future next to other channels:
-//
-//	select {
-//	case <-f.Done():
-//		return f.Result() // does not block
-//	case <-quit:
-//		return "", errors.New("shutting down")
-//	}
-//
-// To wait for a future or for the end of a context, use Await. If the future is
-// done and the context has ended, Await returns the outcome of the future. A
-// select on Done and ctx.Done() would choose one of them at random.
+// To wait for a future next to other channels, select on Done, as the page method above does.
+// To wait for a future or for the end of a context, use Await: if the future is done and the
+// context has ended, Await returns the outcome of the future. A select on Done and ctx.Done()
+// would choose one at random.
 //
 // # Cancellation
 //
-// [Future.Cancel] asks the work behind a future to stop. It does not wait until
-// the work has stopped. It reports whether it settled the future or asked a
-// running task to stop. [Future.CancelCause] does the same and records a cause.
-//
-// Giving up a wait is not cancellation: an Await whose context ends returns, and
-// the future goes on.
+// [Future.Cancel] asks the work behind a future to stop. It does not wait until the work has
+// stopped. [Future.CancelCause] does the same and records a cause. Giving up a wait is not
+// cancellation: an Await whose context ends returns, and the future goes on.
 //
 //	Cancel of                    Effect
 //	a promise                    It settles.
@@ -164,21 +134,18 @@
 //	a future of package flight   It settles. The last caller's ends the shared call.
 //	a future that is done        Nothing. Cancel returns false.
 //
-// The futures of [Hedge] and [Map] are like derived futures: the attempts and the
-// calls are their inputs. A wrapped channel or errgroup is one that was passed to
-// [WrapFuture] or [EnsureFuture]. Cancellation passes through any number of derived
-// futures, and [Shield] stops it.
+// The futures of [Hedge] and [Map] count as derived: their attempts and calls are the inputs. A
+// wrapped channel or errgroup is one that was passed to [WrapFuture] or [EnsureFuture].
+// Cancellation passes through any number of derived futures, and [Shield] stops it. A running
+// task may ignore the request to stop: [Go] describes the outcome. A deferred call of Cancel,
+// as in the page method, stops the remaining work on every path, and does not change a result.
 //
-// Cancel of a future that is done has no effect. A deferred call of Cancel, as in
-// the page method above, therefore stops the remaining work on every path, and
-// does not change a result.
+// In the other direction, a future that follows a single source is canceled when its source is.
+// A future of several inputs is not: if a canceled input decides its outcome, it fails with an
+// error that Is [ErrCancelled].
 //
-// In the other direction, a future that follows a single source is canceled when
-// its source is. A future of several inputs is not: if a canceled input decides
-// its outcome, it fails with an error that Is [ErrCancelled].
-//
-// A derived future may be done before all of its inputs are. The function that
-// returned it determines whether the pending inputs are canceled:
+// A derived future may be done before all of its inputs are. The function that returned it
+// determines whether the pending inputs are canceled:
 //
 //	Event                                        Pending inputs
 //	Gather, Combine: one input has failed        The others go on.
@@ -189,172 +156,103 @@
 //	WithContext: ctx has ended                   The source is canceled.
 //	Await, Wait, AsCompleted: ctx has ended      Nothing is canceled.
 //
-// Hedge with a delay of 0 starts all attempts at once. Unlike FirstSucceeded, it
-// cancels the attempts that are still running after the first success.
-//
-// A running task learns of its cancellation from its context. It may ignore the
-// request:
-//
-//   - If it then returns ctx.Err(), context.Cause(ctx) or an error that Is
-//     ErrCancelled, its future is canceled, and the error carries the cause.
-//   - If it returns a value and no error, its future has succeeded.
-//   - If it returns another error, its future has failed.
-//
-// A timeout cancels its source. With Shield, the source goes on:
-//
-//	optional := future.WithTimeout(first, 200*time.Millisecond)
-//	needed := future.WithTimeout(future.Shield(second), 200*time.Millisecond)
-//
 // # Which goroutine runs your code
 //
-// The executor of the context runs your code. [WithExecutor] returns a context
-// with another executor. The executors are:
-//
-//   - [Goroutines] is the default. It runs each task on a goroutine of its own.
-//   - [NewSerial] returns an executor that runs one task at a time, in order, on
-//     another executor. Data that only its tasks access needs no lock.
-//   - A pool of package [github.com/channel-native/future/pool] limits how many
-//     tasks run at once. A task may wait for other tasks of its pool, if it waits
-//     with the context that its function was given, or with one derived from it.
-//     The pool lends its slot to another task during the wait.
-//   - [ExecutorFunc] adapts a pool of another library. Tasks on such a pool must
-//     not wait for each other.
-//   - [Inline] runs each task on the goroutine that submits it. It is for short
-//     functions that take no lock which a caller of SetResult may hold.
-//
-// For example:
+// The executor of the context runs your code. Use [WithExecutor] to choose another one:
 //
 //	p := pool.New(8) // at most 8 tasks at once
 //	defer p.Close()
-//	ctx = future.WithExecutor(ctx, p)
-//	text := future.Go(ctx, fetch)          // fetch runs on p
-//	html := future.Then(ctx, text, render) // and so does render
-//	return html.Await(ctx)
+//	ctx = future.WithExecutor(ctx, p) // Go, Then, Map, … with ctx run on p
 //
-// Your code never runs within a call of SetResult, Cancel, AddDoneCallback or
-// Then, unless the executor is Inline. It never runs while this package holds a
-// lock.
+// The executors are:
 //
-// A continuation may run on the goroutine of its source, after the source has
-// returned, if both have the same executor. A chain of 100,000 continuations
-// therefore needs neither as many goroutines nor a deep stack.
+//   - [Goroutines] is the default. It runs each task on a goroutine of its own.
+//   - [NewSerial] returns an executor that runs one task at a time, in order, on another
+//     executor. Data that only its tasks access needs no lock.
+//   - A pool of package [github.com/channel-native/future/pool] limits how many tasks run
+//     at once. A task may wait for other tasks of its pool, if it waits with the context
+//     that its function was given, or with one derived from it. The pool lends its slot to
+//     another task during the wait.
+//   - [ExecutorFunc] adapts a pool of another library. Tasks on such a pool must not wait
+//     for each other.
+//   - [Inline] runs each task on the goroutine that submits it. It is for short functions
+//     that take no lock which a caller of SetResult may hold.
 //
-// A panic in your code is recovered, and its future fails with a [*PanicError].
-// A call of [runtime.Goexit] makes the future fail with [ErrGoexit]. A callback
-// has no future: its panic is reported at once (see [SetUnhandledHandler]).
+// Your code never runs within a call of SetResult, Cancel, AddDoneCallback or Then, unless the
+// executor is Inline. It never runs while this package holds a lock. A continuation may run on
+// the goroutine of its source, after the source has returned, if they share an executor. A
+// chain of 100,000 continuations needs neither many goroutines nor much stack.
+//
+// A panic in your code is recovered, and its future fails with a [*PanicError]. A call of
+// [runtime.Goexit] makes the future fail with [ErrGoexit]. A callback has no future: its panic
+// is reported at once (see [SetUnhandledHandler]).
 //
 // # Ordering
 //
-// The following is guaranteed:
+// The package guarantees:
 //
-//   - The value and the error are written before the state, the state is written
-//     before Done is closed, and Done is closed before any callback runs. A
-//     goroutine that sees a future done sees its result.
-//   - Waiters are released and derived futures settle before callbacks run.
-//   - Callbacks that were registered before the future was done, and that share
-//     an executor, run in the order of registration, one after the other.
-//   - The results of [Gather], [Outcomes] and [Map], the lists of [Wait] and the
-//     joined errors of [FirstSucceeded] are in the order of the inputs. [Hedge]
-//     joins errors in the order of the attempts.
-//   - If several inputs are done when a combinator is called, the first one in
-//     the order of the arguments counts.
-//   - If a future is done and a context has ended, or a timeout has expired, the
-//     outcome of the future counts.
+//   - The value and the error are written before the state, the state is written before
+//     Done is closed, and Done is closed before any callback runs. A goroutine that sees a
+//     future done sees its result.
+//   - Waiters are released and derived futures settle before callbacks run. Callbacks that
+//     were registered before the future was done, and that share an executor, run in the
+//     order of registration, one after the other.
+//   - The results of [Gather], [Outcomes] and [Map], the lists of [Wait] and the joined
+//     errors of [FirstSucceeded] are in the order of the inputs. [Hedge] joins errors in
+//     the order of the attempts.
+//   - If several inputs are done when a combinator is called, the first one in the order of
+//     the arguments counts. If a future is done and a context has ended, or a timeout has
+//     expired, the outcome of the future counts.
 //
 // # Errors
 //
-// A future that fails has the very error that its function returned or that
-// SetError was given. The error stays the same value through any number of
-// derived futures. Where several errors come together, as in FirstSucceeded,
-// they are joined (see [errors.Join]).
-//
-// The package defines these errors:
-//
-//	ErrCancelled      The future was canceled. Also Is context.Canceled and the cause.
-//	ErrTimeout        WithTimeout or WithDeadline expired. Also Is context.DeadlineExceeded.
-//	*PanicError       The function panicked.
-//	ErrGoexit         The function called runtime.Goexit.
-//	ErrInvalidState   Result of a pending future, or SetResult of a promise that is done.
-//	ErrNoFutures      FirstCompleted, FirstSucceeded, Race or Wait of no futures.
-//	ErrNoValue        A wrapped channel was closed without a value.
-//	ErrCycle          The future would wait for itself.
-//
-// A deadline of a context that passes makes a future fail, not be canceled: the
-// error Is context.DeadlineExceeded, and is not ErrTimeout. To find either, test
-// for context.DeadlineExceeded.
+// A future that fails has the very error that its function returned or that SetError was given.
+// The error stays the same value through any number of derived futures. Where several errors
+// come together, as in FirstSucceeded, they are joined (see [errors.Join]). The errors of the
+// package are documented with [ErrCancelled], [ErrTimeout] and [PanicError]. A deadline of a
+// context that passes makes a future fail, not be canceled.
 //
 // # Failures that nobody reads
 //
-// If a future has failed and is garbage collected before anybody has read its
-// error, the failure is reported. By default it is logged with [log/slog] at
-// level Error; [SetUnhandledHandler] replaces this. Canceled futures are never
-// reported. These rules define reading:
+// If a future has failed and is garbage collected before anybody has read its error, the
+// failure is reported, by default with [log/slog] at level Error. [SetUnhandledHandler]
+// replaces this. Canceled futures are never reported. These rules define reading:
 //
 //   - Result, Err, and an Await that returns the error, read the failure.
-//   - Passing the future to a combinator, a continuation, a timeout,
-//     [WithContext] or [Chan] also counts as reading. It passes the failure on to the
-//     derived future or the channel, where it is to be read.
+//   - Passing the future to a combinator, a continuation, a timeout, [WithContext] or
+//     [Chan] also counts as reading. It passes the failure on to the derived future or the
+//     channel, where it is to be read.
 //   - Done, Wait, AsCompleted, String, callbacks and [Shield] do not count as reading.
 //
-// An Await that gives up has not read a failure that comes later. A task whose
-// function returns the error of an expired deadline has failed, and is reported
-// like any other. To prevent reports of failures that come after the wait, wait
-// for WithContext(ctx, f) instead of f, as the page method above does, or pass f
-// to Outcomes, whose future never fails.
+// An Await that gives up has not read a failure that comes later. A task whose function returns
+// the error of an expired deadline has failed, and is reported like any other. To prevent
+// reports of failures that come after the wait, wait for WithContext(ctx, f) instead of f, as
+// the page method does, or pass f to Outcomes, whose future never fails.
 //
 // # What not to assume
 //
 // A program must not rely on more than is written here. In particular:
 //
-//   - Canceled work may still be running when a derived future is done. The
-//     future of a running task is done only when its function has returned: to
-//     wait for the work, await the task itself or use a [Group].
-//   - Await, Wait and AsCompleted cancel nothing when they give up. WithTimeout
-//     and WithContext do.
-//   - An Await that gives up returns no partial results. Give each input a
+//   - Canceled work may still be running when a derived future is done. The future of a
+//     running task is done only when its function has returned: to wait for the work, await
+//     the task itself or use a [Group].
+//   - Await, Wait and AsCompleted cancel nothing when they give up. WithTimeout and
+//     WithContext do. An Await that gives up returns no partial results: give each input a
 //     [WithTimeout], and collect them with [Outcomes].
-//   - The time of WithTimeout starts with its call, not with the work, which may
-//     have to wait for a pool. To limit the work alone, use [context.WithTimeout]
-//     in its function.
-//   - The function of Finally may run after the derived future is done, if that
-//     future was canceled.
+//   - The time of WithTimeout starts with its call, not with the work, which may have to
+//     wait for a pool. To limit the work alone, use [context.WithTimeout] in its function.
+//   - If its future was canceled, the function of Finally may run after the future is done.
 //   - Continuations run in no particular order. Neither do callbacks on different
 //     executors, nor a callback and a goroutine that waits for the same future.
-//   - The context of a task does not end when its function returns, so that an
-//     *http.Response in its result can still be read. But nothing cancels that
-//     reading (see [Go]).
-//
-// # Promises in structs
-//
-// The zero Promise is ready to use. A struct that describes a call can therefore
-// be its own future, without a further allocation:
-//
-//	type call struct {
-//		future.Promise[Reply]
-//		id uint64
-//	}
-//
-// The struct has all methods of the promise. A *call is an [Awaitable], and Wait
-// and AsCompleted accept and return the struct itself. String is among the
-// methods, so package fmt prints the state of the future; define String on the
-// struct to print something else. SetResult is among them too: pass &c.Future
-// to code that must not settle the call.
+//   - The context of a task does not end when its function returns, so an *http.Response in
+//     its result can still be read. But nothing cancels that reading (see [Go]).
 //
 // # Testing
 //
-// Every wait of this package is a channel operation, so code that uses it can be
-// tested in a bubble of [testing/synctest]. Timeouts and hedges take no real
-// time there, and synctest.Wait returns when everything is settled or blocked:
-//
-//	synctest.Test(t, func(t *testing.T) {
-//		f := future.WithTimeout(&future.NewPromise[int]().Future, time.Hour)
-//		if _, err := f.Await(t.Context()); !errors.Is(err, future.ErrTimeout) {
-//			t.Errorf("got %v, want a timeout", err)
-//		}
-//	})
-//
-// Create the futures and the pools of a test inside its bubble, and close the
-// pools there.
+// Every wait of this package is a channel operation, so code that uses it can be tested in a
+// bubble of [testing/synctest]. Timeouts and hedges take no real time there, and synctest.Wait
+// returns when everything is settled or blocked. Create the futures and the pools of a test
+// inside its bubble, and close the pools there.
 //
 // # From asyncio
 //
@@ -384,23 +282,13 @@
 //	CancelledError                           ErrCancelled, also Is context.Canceled
 //	TimeoutError                             ErrTimeout, also Is DeadlineExceeded
 //
-// The differences are:
-//
-//   - The write side is a type of its own.
-//   - A callback is removed by its registration, because functions have no
-//     identity in Go.
-//   - There is no event loop. Tasks, and callbacks of different futures, run in
-//     parallel unless their executor is a serial one.
-//   - A serial executor is not an event loop. A task that waits does not let the
-//     next one run, and a task that awaits a later one waits until its context
-//     ends. Use a serial executor for callbacks and for short tasks that share
-//     state, and run tasks that wait on the default executor.
-//   - WithTimeout does not wait until the canceled work has stopped, as wait_for
-//     does.
-//   - Wait returns an error if its context ends, where wait(timeout) returns
-//     normally.
-//   - To leave a group early, call g.CancelCause(err) and then g.Wait(). An async
-//     with statement does this by itself.
+// The write side is a type of its own. A callback is removed by its registration, because
+// functions have no identity in Go. There is no event loop: tasks, and callbacks of different
+// futures, run in parallel unless their executor is serial. On a serial executor, a task that
+// waits does not let the next one run: run tasks that wait on the default executor. WithTimeout
+// does not wait until the canceled work has stopped, as wait_for does. Wait returns an error if
+// its context ends, where wait(timeout) returns normally. To leave a group early, call
+// g.CancelCause(err) and then g.Wait(). An async with statement does this by itself.
 //
 // # From channels and errgroup
 //
@@ -419,6 +307,6 @@
 //	time.After in a select                   WithTimeout(f, d)
 //	singleflight.Group                       package flight
 //
-// If one goroutine sends one value to another, and that one is certain to
-// receive it, a channel is simpler and cheaper.
+// If one goroutine sends one value to another, and that one is certain to receive it, a channel
+// is simpler and cheaper.
 package future

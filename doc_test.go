@@ -3,13 +3,10 @@ package future_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/channel-native/future"
 	"github.com/channel-native/future/pool"
@@ -40,42 +37,6 @@ func TestDocumentedPromise(t *testing.T) {
 	}
 }
 
-func TestDocumentedSelect(t *testing.T) {
-	wait := func(f *future.Future[string], quit <-chan struct{}) (string, error) {
-		// In doc.go:
-		select {
-		case <-f.Done():
-			return f.Result() // does not block
-		case <-quit:
-			return "", errors.New("shutting down")
-		}
-		// End.
-	}
-	if v, err := wait(future.FromResult("hello"), nil); v != "hello" || err != nil {
-		t.Errorf("got %q, %v", v, err)
-	}
-	quit := make(chan struct{})
-	close(quit)
-	if _, err := wait(&future.NewPromise[string]().Future, quit); err == nil {
-		t.Error("got no error after quit")
-	}
-}
-
-func TestDocumentedTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		first, second := &future.NewPromise[int]().Future, &future.NewPromise[int]().Future
-		// In doc.go:
-		optional := future.WithTimeout(first, 200*time.Millisecond)
-		needed := future.WithTimeout(future.Shield(second), 200*time.Millisecond)
-		// End.
-		<-optional.Done()
-		<-needed.Done()
-		if first.State() != future.Cancelled || second.State() != future.Pending {
-			t.Errorf("got %v, %v", first, second)
-		}
-	})
-}
-
 func TestDocumentedPool(t *testing.T) {
 	fetch := func(context.Context) (string, error) { return "hello", nil }
 	render := func(_ context.Context, text string) (string, error) { return "<p>" + text, nil }
@@ -83,11 +44,10 @@ func TestDocumentedPool(t *testing.T) {
 		// In doc.go:
 		p := pool.New(8) // at most 8 tasks at once
 		defer p.Close()
-		ctx = future.WithExecutor(ctx, p)
-		text := future.Go(ctx, fetch)          // fetch runs on p
-		html := future.Then(ctx, text, render) // and so does render
-		return html.Await(ctx)
+		ctx = future.WithExecutor(ctx, p) // Go, Then, Map, … with ctx run on p
 		// End.
+		text := future.Go(ctx, fetch)
+		return future.Then(ctx, text, render).Await(ctx)
 	}
 	if v, err := run(t.Context()); v != "<p>hello" || err != nil {
 		t.Errorf("got %q, %v", v, err)
@@ -103,17 +63,6 @@ func TestDocumentedStruct(t *testing.T) {
 	}
 	// End.
 	var _ future.Awaitable = &call{id: 1}
-}
-
-func TestDocumentedBubble(t *testing.T) {
-	// In doc.go:
-	synctest.Test(t, func(t *testing.T) {
-		f := future.WithTimeout(&future.NewPromise[int]().Future, time.Hour)
-		if _, err := f.Await(t.Context()); !errors.Is(err, future.ErrTimeout) {
-			t.Errorf("got %v, want a timeout", err)
-		}
-	})
-	// End.
 }
 
 func TestDocumentedSnippetsAreInDocGo(t *testing.T) {

@@ -42,9 +42,10 @@ var (
 	// through tasks that await each other, are not.
 	ErrCycle = errors.New("future: future waits for itself")
 
-	errNilError  = errors.New("future: SetError: nil error; use SetResult to succeed")
-	errNilFuture = errors.New("future: ThenFuture: function returned a nil future")
-	errPending   = fmt.Errorf("%w: pending", ErrInvalidState)
+	errNilError   = errors.New("future: SetError: nil error; use SetResult to succeed")
+	errNilFuture  = errors.New("future: ThenFuture: function returned a nil future")
+	errHandedBack = errors.New("future: handed back") // of a task that is to be handed back to its executor
+	errPending    = fmt.Errorf("%w: pending", ErrInvalidState)
 )
 
 // A sentinelError is an error of this package that also Is one of package context.
@@ -121,9 +122,12 @@ func answers(err, ended error) bool {
 }
 
 // contextError returns the error of the ended context ctx: it Is ctx.Err() and Is
-// context.Cause(ctx).
+// context.Cause(ctx). A context whose Done is closed and whose Err is nil was canceled.
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil { // Done is closed, and the error is not there (yet)
+		return context.Canceled
+	}
 	switch {
 	case cause == nil || errors.Is(err, cause): // mostly they are the same
 		return err
@@ -134,7 +138,6 @@ func contextError(ctx context.Context) error {
 	}
 }
 
-// joined is errors.Join, but returns a single error as it is.
 func joined(errs []error) error {
 	if len(errs) == 1 {
 		return errs[0]

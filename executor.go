@@ -36,7 +36,7 @@ func (f TaskFunc) Run() {
 }
 
 func (f TaskFunc) panicked(v any) {
-	report(Unhandled{newPanicError(v), origin{reflect.TypeFor[TaskFunc](), codeOf(f)}.String()})
+	report(Unhandled{newPanicError(v), origin{of: reflect.TypeFor[TaskFunc](), fn: codeOf(f)}.String(), nil})
 }
 
 // CancelCause returns false.
@@ -126,7 +126,11 @@ func WithExecutor(ctx context.Context, ex Executor) context.Context {
 	if ex == nil {
 		panic("future: WithExecutor: nil executor")
 	}
-	return newPlacement(ctx, ex)
+	p := newPlacement(ctx, ex)
+	if placementOf(ctx).lasting {
+		return Lasting(p)
+	}
+	return p
 }
 
 // ExecutorFrom returns the executor of ctx: that of the nearest WithExecutor, or [Goroutines].
@@ -149,6 +153,8 @@ type placement struct {
 	ledger   lending.Ledger                      // nil if the executor does not lend
 	spawns   bool                                // the executor is Goroutines
 	inline   bool                                // the executor is Inline
+	lasting  bool                                // the work stays attached to its context, see Lasting
+	inner    *placement                          // for work that is started by the work: the same, but not lasting
 	late     int                                 // 1 if the executor may run a task before it returns, else 0
 }
 
@@ -166,10 +172,29 @@ func newPlacement(ctx context.Context, ex Executor) *placement {
 	if !reflect.ValueOf(ex).Comparable() {
 		p.key = p
 	}
+	p.inner = p
 	return p
 }
 
-// runsOnCaller reports whether ex may run a task before it returns.
+// Lasting returns a context for work whose result is read when the work has returned, such as
+// an *http.Response or *sql.Rows. The contexts of functions that are started with it, by Go,
+// GoIn, Then and their kin, Map and Hedge, end when ctx ends, also after the function has
+// returned, where they are detached otherwise. They stay attached until ctx ends, so it should
+// be the context of a request and not of a process.
+//
+// Lasting does not hold for work that is started by that work. A Lasting child of a group
+// follows the context given to NewGroup, and the failure or Cancel of the group; a Wait that
+// returns nil does not end it. Lasting does not block, is safe for concurrent use, and panics
+// if ctx is nil.
+func Lasting(ctx context.Context) context.Context {
+	if ctx == nil {
+		panic("future: Lasting: nil context")
+	}
+	p := *placementOf(ctx)
+	p.Context, p.lasting = ctx, true
+	return &p
+}
+
 func runsOnCaller(ex Executor) bool {
 	switch ex := ex.(type) {
 	case inline:
@@ -192,13 +217,12 @@ func (p *placement) Value(key any) any {
 	return p.Context.Value(key)
 }
 
-// placementOf returns the placement of ctx.
 func placementOf(ctx context.Context) *placement {
 	switch c := ctx.(type) {
 	case *placement:
 		return c
 	case *scope:
-		return c.place
+		return c.place.inner
 	}
 	if p, ok := ctx.Value(&placementKey).(*placement); ok {
 		return p
@@ -206,88 +230,4 @@ func placementOf(ctx context.Context) *placement {
 	return unplaced
 }
 
-// same reports whether p and q (nil: none) are the same executor.
 func (p *placement) same(q *placement) bool { return p == q || q != nil && p.key == q.key }
-
-// execute hands t to the executor of p, which may wait. An executor that panics has refused t.
-// One that calls runtime.Goexit ends the goroutine, and has refused t too.
-func (p *placement) execute(ctx context.Context, t Task) error {
-	return handOver(t, func() error { return p.executor.Execute(ctx, t) })
-}
-
-func (p *placement) tryExecute(t Task) error {
-	return handOver(t, func() error { return p.try.TryExecute(t) })
-}
-
-func handOver(t Task, execute func() error) (err error) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		if v := recover(); v != nil {
-			err = newPanicError(v)
-		} else {
-			refuse(t, ErrGoexit).run(nil)
-		}
-	}()
-	err = execute()
-	returned = true
-	return err
-}
-
-// submit hands t to the executor of p, which is not Inline, without waiting. It returns the
-// effects of a refusal.
-func (p *placement) submit(t Task) (e effects) {
-	switch {
-	case p.spawns:
-		go t.Run()
-	case p.try == nil:
-		if err := p.execute(admissionOf(t), t); err != nil {
-			return refuse(t, err)
-		}
-	case p.tryExecute(t) != nil:
-		go func() {
-			if err := p.execute(admissionOf(t), t); err != nil {
-				refuse(t, err).run(nil)
-			}
-		}()
-	}
-	return e
-}
-
-// admissionOf returns the context of the wait for the admission of t, a task of this package.
-// It lends no slot: t holds none yet.
-func admissionOf(t Task) context.Context {
-	switch t := t.(type) {
-	case *batch: // callbacks run even if their contexts have ended
-		return context.Background()
-	case *cleanup: // runs in any case
-		return &slotContext{Context: context.WithoutCancel(t.scope())}
-	case *stage:
-		if t.kind == &handleKind { // runs even if its context has ended, unless it is canceled
-			return &slotContext{Context: context.WithoutCancel(t.scope()), until: t.cell().done()}
-		}
-		return &slotContext{Context: t.scope()}
-	default:
-		return &slotContext{Context: t.(runnable).scope()}
-	}
-}
-
-// refuse tells t, a task of this package, that its executor refused it with err, and returns
-// the effects.
-func refuse(t Task, err error) (e effects) {
-	switch t := t.(type) {
-	case *batch:
-		go t.run(nil)
-		return e
-	case *cleanup:
-		t.refuse(err)
-		return e
-	case *stage:
-		return t.refuse(err)
-	default:
-		r := t.(runnable)
-		return r.scope().refuseTask(err, reflect.TypeOf(r))
-	}
-}

@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"runtime"
 	"sync/atomic"
-	"unsafe"
 )
 
 // Unhandled describes a failure that nobody read.
@@ -18,20 +17,22 @@ type Unhandled struct {
 	// Future names the type of the future and, for a task, a callback or a [TaskFunc], the
 	// function.
 	Future string
+	// Context is the context that the work was started with, or the callback registered
+	// with. It is nil for a promise, a combinator and a [TaskFunc].
+	Context context.Context
 }
 
 // SetUnhandledHandler sets the function that is called with each failure that nobody read, and
 // returns the previous one. It is asyncio's "exception was never retrieved", and its
 // call_exception_handler.
 //
-// A future is reported once, when it has been garbage collected, if
-//
-//   - it failed (it was not canceled),
-//   - its error was never read through Result, Err or Await, and
-//   - it was not given to a combinator, a chain, a timeout or Chan (Shield does not
-//     count).
-//
-// The report therefore comes some time after the last reference is gone, and not before the
+// A failure is reported once, when it has been garbage collected, if a future failed with it
+// (was not canceled), and that future was neither read through Result, Err or Await, nor
+// canceled, nor given to a combinator, a chain, a timeout or Chan. Each branch counts for
+// itself: reading one of two futures derived from a failed source does not silence the other.
+// A Cancel of the future, before or after it failed, counts as reading, except for a panic:
+// the canceler does not need the result. [Shield] counts when the shield takes the failure
+// over. The report comes some time after the last reference is gone, and not before the
 // collector has run twice. Waiting on Done, Wait and AsCompleted, and callbacks, do not read a
 // failure. The end of a task's context and the cancellation of an input are not reported
 // either: their author knows of them. An error that refers to its own future, for instance
@@ -41,21 +42,26 @@ type Unhandled struct {
 // Panics of callbacks and of plain functions ([TaskFunc]) are reported at once, on the
 // goroutine on which they happened.
 //
-// The default handler logs with [slog.Error]. A nil handler drops all reports. The handler may
+// The default handler logs with [slog.ErrorContext] and [Unhandled.Context]. A nil handler drops all reports. The handler may
 // be called from several goroutines at once. If it panics, the panic is dropped.
 // SetUnhandledHandler does not block and is safe for concurrent use.
 func SetUnhandledHandler(h func(Unhandled)) (previous func(Unhandled)) {
-	return *unhandledHandler.Swap(&h)
+	if old := unhandledHandler.Swap(&h); old != nil {
+		previous = *old
+	}
+	return previous
 }
 
-var unhandledHandler = func() *atomic.Pointer[func(Unhandled)] {
-	h, p := logUnhandled, new(atomic.Pointer[func(Unhandled)])
-	p.Store(&h)
-	return p
-}()
+var unhandledHandler atomic.Pointer[func(Unhandled)]
 
-func logUnhandled(u Unhandled) {
-	slog.Error("future: unhandled failure", "future", u.Future, "err", u.Err)
+func init() {
+	SetUnhandledHandler(func(u Unhandled) {
+		ctx := u.Context
+		if ctx == nil {
+			ctx = context.Background()
+		}
+		slog.ErrorContext(ctx, "future: unhandled failure", "future", u.Future, "err", u.Err)
+	})
 }
 
 func report(u Unhandled) {
@@ -66,25 +72,18 @@ func report(u Unhandled) {
 }
 
 // A failure is the error of a failed or canceled future. All futures that the error travels
-// through share it, so it is reported once if it is read from none of them.
+// through share it. It is reported once, when it is collected, if any branch is unread: a
+// future that failed with it and was neither read nor canceled nor given to another future.
 type failure struct {
 	err    error
 	origin origin
-	notice atomic.Uint32 // unclaimed, unread or read
-	flags  atomic.Uint32 // tracked, and how many calls of describe are under way
+	unread atomic.Int32  // how many branches are unread
+	flags  atomic.Uint32 // tracked, silent, and how many calls of describe are under way
 }
 
-// The notice that has been taken of a failure. An unread failure is reported when it is
-// collected.
-const (
-	unclaimed uint32 = iota // every future that has it was given to another one
-	unread                  // a future that was neither read nor given away has it
-	read                    // read through Result, Err or Await; final
-)
-
-// The flags of a failure.
 const (
 	tracked    uint32 = 1 << 31 // in the ring of the latest failures, or under a finalizer
+	silent     uint32 = 1 << 30 // never reported; set at birth
 	describing uint32 = 1       // the unit of the number of calls of describe
 )
 
@@ -94,7 +93,7 @@ func newFailure(err error, o origin) *failure { return &failure{err: err, origin
 // canceled. It is never reported: the author of that event knows of it.
 func newEcho(err error) *failure {
 	fl := newFailure(err, origin{})
-	fl.notice.Store(read)
+	fl.flags.Store(silent)
 	return fl
 }
 
@@ -128,38 +127,34 @@ func newCancellation(cause, err error) *failure {
 	}
 }
 
-// retrieve returns the error and marks the failure as read.
-func (fl *failure) retrieve() error {
-	if fl.notice.Load() != read {
-		fl.notice.Store(read)
-	}
-	return fl.err
+// isPanic reports whether the failure is a panic, which a Cancel does not count as reading.
+func (fl *failure) isPanic() bool {
+	_, ok := fl.err.(*PanicError)
+	return ok
 }
 
-// takeOver is called when a future that has the failure is given to another one.
-func (fl *failure) takeOver() { fl.notice.CompareAndSwap(unread, unclaimed) }
-
-// settled is called when a future settles with the failure. Unless that future was given to
-// another one, the failure is unread.
-func (fl *failure) settled(takenOver bool) {
-	if !takenOver && fl.notice.CompareAndSwap(unclaimed, unread) {
+// addUnread counts a future that has settled with the failure as an unread branch.
+func (fl *failure) addUnread() {
+	fl.unread.Add(1)
+	if fl.flags.Or(tracked)&tracked == 0 {
 		fl.track()
 	}
 }
 
-// untrack is called when the failure leaves the ring. If it is unread by then, its collection
-// is reported.
+// untrack is called when the failure leaves the ring. If a branch is unread by then, its
+// collection is reported.
 func (fl *failure) untrack() {
-	if fl.notice.Load() != unread {
+	if fl.unread.Load() == 0 {
 		fl.flags.And(^tracked)
-		if fl.notice.Load() == unread { // settled came in between and saw it tracked
+		// addUnread may have come in between and seen it tracked.
+		if fl.unread.Load() > 0 && fl.flags.Or(tracked)&tracked == 0 {
 			fl.track()
 		}
 		return
 	}
 	runtime.SetFinalizer(fl, func(fl *failure) {
-		if fl.notice.Load() == unread {
-			go report(Unhandled{fl.err, fl.origin.String()})
+		if fl.unread.Load() > 0 {
+			go report(Unhandled{fl.err, fl.origin.String(), fl.origin.ctx})
 		}
 	})
 }
@@ -174,9 +169,6 @@ var latest struct {
 }
 
 func (fl *failure) track() {
-	if fl.flags.Or(tracked)&tracked != 0 {
-		return
-	}
 	if old := latest.slots[latest.next.Add(1)%uint32(len(latest.slots))].Swap(fl); old != nil {
 		old.untrack()
 	}
@@ -209,7 +201,7 @@ func (fl *failure) describe() string {
 		return fl.err.Error()
 	}
 	defer fl.flags.Add(^describing + 1)
-	if fl.flags.Add(describing)&^tracked > maxDescribing {
+	if fl.flags.Add(describing)&^(tracked|silent) > maxDescribing {
 		return fmt.Sprintf("%T", fl.err)
 	}
 	pe, ok := fl.err.(*PanicError)
@@ -226,11 +218,10 @@ func (fl *failure) describe() string {
 
 // An origin is where a failure comes from.
 type origin struct {
-	of reflect.Type // of the future, or of one of the types from which name finds it
-	fn uintptr      // the code of the task's or callback's function, or 0
+	of  reflect.Type    // of the future, or of one of the types from which name finds it
+	fn  uintptr         // the code of the task's or callback's function, or 0
+	ctx context.Context // that the work was started with, or nil
 }
-
-func originOf[T any]() origin { return origin{of: reflect.TypeFor[*Future[T]]()} }
 
 func (o origin) String() string {
 	s := futureName(o.of)
@@ -246,7 +237,7 @@ func futureName(t reflect.Type) string {
 	switch {
 	case t == nil:
 		return "future.Future"
-	case t.Kind() == reflect.Func && t != reflect.TypeFor[TaskFunc](): // of a stage or a callback
+	case t.Kind() == reflect.Func && t.NumIn() > 0: // of a stage or a callback
 		switch {
 		case t.NumOut() == 0:
 			return futureName(t.In(1))
@@ -278,8 +269,4 @@ func argumentName(t reflect.Type) string {
 	}
 }
 
-// codeOf returns the entry of the function value fn.
 func codeOf(fn any) uintptr { return reflect.ValueOf(fn).Pointer() }
-
-// codeAt returns the entry of the function value at fn, of whatever type.
-func codeAt(fn unsafe.Pointer) uintptr { return **(**uintptr)(fn) }

@@ -29,8 +29,7 @@ type input struct {
 }
 
 func inputOf(r *registration) *input { return (*input)(unsafe.Pointer(r)) }
-
-func fanOf(r *registration) *fan { return (*fan)(unsafe.Pointer(r)) }
+func fanOf(r *registration) *fan     { return (*fan)(unsafe.Pointer(r)) }
 
 // newFan returns a fan for n inputs, and its future. The caller sets src of the inputs.
 func newFan[U any](k *kind, fn function, n int) (*fan, *Future[U]) {
@@ -48,7 +47,6 @@ func (f *fan) prepare(k *kind, fn function, n int) {
 	f.cell().companion = unsafe.Pointer(&f.registration)
 }
 
-// setInputs makes futs the inputs of f.
 func setInputs[T any](f *fan, futs []*Future[T]) {
 	for i := range f.inputs {
 		f.inputs[i].src = &futs[i].c
@@ -57,7 +55,6 @@ func setInputs[T any](f *fan, futs []*Future[T]) {
 
 func (f *fan) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(f), unsafe.Sizeof(*f))) }
 
-// fanBefore returns the fan whose future has the cell c.
 func fanBefore(c *cell) *fan {
 	return (*fan)(unsafe.Add(unsafe.Pointer(c), -int(unsafe.Sizeof(fan{}))))
 }
@@ -80,25 +77,17 @@ func (f *fan) watch() (e effects) {
 		inputs = f.takeLocked()
 	}
 	c.mu.Unlock()
-	if c.isSettled() {
-		if fl := c.failure(); fl != nil {
-			fl.settled(false) // a later input may have failed with it too, and was taken over
-		}
-	}
 	f.release(inputs, &e)
 	return e
 }
 
-// countDown counts one input, and reports whether it was the last.
 func (f *fan) countDown() bool { return f.left.Add(-1) == 0 }
 
 // takeLocked takes the block, if it is there to be taken. The mutex of the cell is held.
-func (f *fan) takeLocked() []input {
-	if !f.complete {
-		return nil
+func (f *fan) takeLocked() (inputs []input) {
+	if f.complete {
+		inputs, f.inputs = f.inputs, nil
 	}
-	inputs := f.inputs
-	f.inputs = nil
 	return inputs
 }
 
@@ -109,7 +98,6 @@ func (f *fan) take() []input {
 	return f.takeLocked()
 }
 
-// fail settles the future with fl, unless it has settled.
 func (f *fan) fail(s uint32, fl *failure) effects {
 	c := f.cell()
 	if !c.lockPending(0) {
@@ -146,7 +134,6 @@ func unwatchAll(inputs []input) (pending int) {
 	return pending
 }
 
-// cancelFan is called when the future was canceled: so are its inputs.
 func cancelFan(r *registration, _ error) (_ *cell, pending []*cell) {
 	inputs := fanOf(r).take()
 	pending = make([]*cell, 0, unwatchAll(inputs))
@@ -202,7 +189,6 @@ var allKind = kind{
 	cancel: cancelFan,
 }
 
-// succeedIfLast counts one input, and after the last settles a future without a value.
 func (f *fan) succeedIfLast() (e effects) {
 	if c := f.cell(); f.countDown() && c.lockPending(0) {
 		f.takeLocked() // all have settled: there is nothing to release
@@ -210,3 +196,5 @@ func (f *fan) succeedIfLast() (e effects) {
 	}
 	return e
 }
+
+const _ = -(unsafe.Sizeof(fan{}) % 8) // does not compile unless a cell can follow without a gap

@@ -42,13 +42,11 @@ var finallyKind = kind{
 	wants:  outcome,
 }
 
-// cleanupOf returns the cleanup whose stage begins with r.
 func cleanupOf(r *registration) *cleanup {
 	return (*cleanup)(unsafe.Add(unsafe.Pointer(r), -int(unsafe.Offsetof(cleanup{}.stage))))
 }
 
-func (s *cleanup) cell() *cell { return s.stage.cell() }
-
+func (s *cleanup) cell() *cell   { return s.stage.cell() }
 func (s *cleanup) scope() *scope { return &s.stage.ctx }
 
 // call runs the cleanup even if the future was canceled.
@@ -83,7 +81,7 @@ func (s *cleanup) settle(err error) effects {
 	}
 	if c.isSettled() {
 		if err != nil {
-			report(Unhandled{err, originOfFunc(pass).String()})
+			report(Unhandled{err, originOfFunc(pass).String(), s.stage.ctx.parent})
 		}
 		return effects{}
 	}
@@ -96,7 +94,6 @@ func (s *cleanup) settle(err error) effects {
 	return c.fail(failed, newFailure(joined(errs), originOfFunc(pass)))
 }
 
-// cancel leaves the registration where it is.
 func (s *cleanup) cancel(cause error) (*cell, []*cell) {
 	c := s.cell()
 	c.mu.Lock()
@@ -108,7 +105,6 @@ func (s *cleanup) cancel(cause error) (*cell, []*cell) {
 	return src, nil
 }
 
-// claim reports whether the cleanup was neither run nor refused nor dropped before.
 func (s *cleanup) claim() bool {
 	c := s.cell()
 	c.mu.Lock()
@@ -118,10 +114,9 @@ func (s *cleanup) claim() bool {
 	return first
 }
 
-// Run is called by the executor.
 func (s *cleanup) Run() {
 	if s.claim() {
-		runTask(s, &s.stage.ctx)
+		runTask(s, s.stage.ctx.place)
 	}
 }
 
@@ -129,20 +124,14 @@ func (s *cleanup) Run() {
 func (s *cleanup) refuse(err error) {
 	if s.claim() {
 		s.refusal = err
-		s.runAside()
+		go runTask(s, nil)
 	}
-}
-
-// runAside runs the cleanup on a goroutine which is not the executor's.
-func (s *cleanup) runAside() {
-	r := &runner{cur: s}
-	go r.run()
 }
 
 // CancelCause is called by the executor, which drops the cleanup or wants it to stop.
 func (s *cleanup) CancelCause(cause error) bool {
 	if s.claim() {
-		s.runAside()
+		go runTask(s, nil) // on a goroutine which is not the executor's
 		return true
 	}
 	ok := s.stage.ctx.cancelRun(cause)

@@ -94,21 +94,22 @@ func (f *Future[T]) Cancel() bool { return f.c.cancelAndRun(nil) }
 //   - A wrapped channel ([WrapFuture]) is no longer read: when CancelCause has
 //     returned, nothing more is received from it.
 //
+// A future that only passes on the outcome of one source, such as that of [WithTimeout],
+// [WithContext] or [Promise.CompleteWith], asks its source first, through any number of layers:
+// if the source has a value or an error already, or is a wrapped channel that turns out to have
+// one, every layer takes that over, and nothing is lost.
+//
 // CancelCause reports whether it canceled the future or asked a running task to stop. On a
-// future that is done it returns false and changes nothing. It does not wait for work to stop.
-// The callbacks and continuations with [Inline] of futures that it canceled at once have run
-// when it returns.
+// future that is done it returns false and changes nothing, but counts as reading a failure
+// that is no panic. It does not wait for work to stop. The callbacks and continuations with
+// [Inline] of futures that it canceled at once have run when it returns.
 func (f *Future[T]) CancelCause(cause error) bool { return f.c.cancelAndRun(cause) }
 
 // String describes the state, and the error if the future has failed or was canceled. It does
 // not block for long, may be called anywhere, also while the future settles, and does not count
 // as reading a failure.
-func (f *Future[T]) String() string { return f.c.describe(originOf[T]()) }
-
-// base returns the cell. It panics if f is nil.
-func (f *Future[T]) base() *cell { return &f.c }
-
-// self returns the future itself, of a value that embeds one.
+func (f *Future[T]) String() string   { return f.c.describe(originOf[T]()) }
+func (f *Future[T]) base() *cell      { return &f.c }
 func (f *Future[T]) self() *Future[T] { return f }
 
 // call settles dst with the value of src, both cells of a Future[T]. dst is pending and locked.
@@ -143,37 +144,6 @@ func (c *cell) describe(o origin) string {
 		text += ": " + c.failure().describe()
 	}
 	return text + ")"
-}
-
-// A function is code that depends on the types of futures, as code that does not calls it: a
-// function of the caller's, or the transfer of an outcome.
-type function interface {
-	// call runs the function for src, which has settled, and settles dst with the result.
-	// Either may be nil where the function needs none.
-	call(ctx context.Context, src, dst *cell) effects
-}
-
-// A source is a *Future as a function that moves its value to another future.
-type source interface {
-	function
-	base() *cell
-}
-
-// transfer settles dst with the outcome of src, which has settled, unless dst has settled. move
-// is a *Future of their type.
-func transfer(move function, src, dst *cell) effects {
-	if !dst.lockPending(0) {
-		return effects{}
-	}
-	return transferLocked(move, src, dst)
-}
-
-// transferLocked is transfer for a dst that is pending and locked.
-func transferLocked(move function, src, dst *cell) effects {
-	if s := src.state.Load(); s < succeeded {
-		return dst.settleFailed(s&outcome, src.failure())
-	}
-	return move.call(nil, src, dst)
 }
 
 // A Promise is a future that can be completed: the write side. It is asyncio's Future, and
@@ -213,7 +183,7 @@ func (p *Promise[T]) SetError(err error) error {
 // p.Complete(fn()).
 func (p *Promise[T]) Complete(v T, err error) error {
 	c := &p.c
-	if !c.lockPending(linked) {
+	if !c.lockUnlinked() {
 		return c.refusal()
 	}
 	if err != nil {
@@ -266,5 +236,18 @@ type Awaitable interface {
 	base() *cell
 }
 
-// originOfFunc returns the origin of a failure of a future that fn settles.
 func originOfFunc(fn function) origin { return origin{of: reflect.TypeOf(fn)} }
+
+func originOf[T any]() origin { return origin{of: reflect.TypeFor[*Future[T]]()} }
+
+// checkArgs panics if an argument of the function name is nil.
+func checkArgs(name string, ctx context.Context, future, fn bool) {
+	switch {
+	case ctx == nil:
+		panic("future: " + name + ": nil context")
+	case !future:
+		panic("future: " + name + ": nil future")
+	case !fn:
+		panic("future: " + name + ": nil function")
+	}
+}

@@ -17,7 +17,9 @@ import (
 // then Wait. asyncio: TaskGroup.
 type Group struct {
 	parent context.Context
-	ctx    context.Context
+	work   context.Context // of the children; ends with parent, a failure or Cancel
+	cancel context.CancelCauseFunc
+	ctx    context.Context // work, or derived from it if the children are Lasting; ends when Wait returns, too
 	end    context.CancelCauseFunc
 
 	mu       sync.Mutex
@@ -26,6 +28,7 @@ type Group struct {
 	errs     []error        // of children, each once
 	seen     map[error]bool // the comparable ones of errs
 	stopped  bool           // canceled, from outside or by a failure
+	missed   bool           // a child was canceled, or never ran, because the group was
 	idle     chan struct{}  // closed when running drops to 0; nil if nobody waits
 	backlog  []*child       // children that wait for admission, in order
 	feeding  bool           // a goroutine hands over the backlog
@@ -41,7 +44,11 @@ func NewGroup(ctx context.Context) *Group {
 		panic("future: NewGroup: nil context")
 	}
 	g := &Group{parent: ctx}
-	g.ctx, g.end = context.WithCancelCause(ctx)
+	g.work, g.cancel = context.WithCancelCause(ctx)
+	g.ctx, g.end = g.work, g.cancel
+	if placementOf(ctx).lasting {
+		g.ctx, g.end = context.WithCancelCause(g.work)
+	}
 	return g
 }
 
@@ -53,11 +60,14 @@ func NewGroup(ctx context.Context) *Group {
 // in the result of Wait; it is in the future of the child. Wait returns the failure of fn, so
 // it is not reported as unread. A child may start other children while the owner waits.
 //
-// In a group that has ended, because it was canceled or Wait has returned, fn is not called and
-// the future is canceled. GoIn does not wait for admission by a full executor, as its caller
-// may be a child that occupies it: the group hands its children over in order as they are
-// admitted, and needs one goroutine for that. With [Inline], fn has returned when GoIn returns.
-// GoIn panics if g or fn is nil.
+// On the default executor fn has started when GoIn returns: it is called even if the group is
+// canceled before its goroutine runs. On another executor, a child that waits for admission
+// never runs once the group has ended. In a group that has ended, because it was canceled or
+// Wait has returned, fn is not called and the future is canceled: start a producer, whose end
+// others wait for, before what may fail. GoIn does not wait for admission by a full executor,
+// as its caller may be a child that occupies it: the group hands its children over in order as
+// they are admitted, and needs one goroutine for that. With [Inline], fn has returned when GoIn
+// returns. GoIn panics if g or fn is nil.
 func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 	if g == nil {
 		panic("future: GoIn: nil group")
@@ -69,7 +79,7 @@ func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
 		child child
 		task  task[T]
 	})
-	initTask(&o.task, g.ctx, placementOf(g.ctx), fn)
+	initTask(&o.task, g.work, placementOf(g.work), fn)
 	g.add(&o.child, &o.task)
 	return &o.task.future
 }
@@ -92,13 +102,12 @@ var childKind = kind{
 	},
 }
 
-// add starts t as the child c of g.
 func (g *Group) add(c *child, t runnable) {
 	c.kind, c.group, c.task = &childKind, g, t
 	if g.enter(c) {
 		g.start(c)
 	} else {
-		t.CancelCause(context.Cause(g.ctx))
+		t.CancelCause(context.Cause(g.work))
 	}
 }
 
@@ -121,7 +130,14 @@ func (g *Group) enter(c *child) bool {
 func (g *Group) start(c *child) {
 	s := c.task.scope()
 	place := s.place
-	if place.spawns || place.inline || place.try == nil || g.ctx.Err() != nil {
+	if place.spawns && g.work.Err() == nil {
+		if s.begin() { // else it was canceled
+			s.cell().state.Or(mustRun)
+			go runTask(c.task, place)
+		}
+		return
+	}
+	if place.inline || place.try == nil || g.work.Err() != nil {
 		s.submitTask(c.task)
 		return
 	}
@@ -144,7 +160,6 @@ func (g *Group) start(c *child) {
 	}
 }
 
-// feed hands over the backlog, and waits for admission.
 func (g *Group) feed(place *placement) {
 	goexit.Loop(func() bool { // the executor, or the effects of a refusal, may call it
 		c := g.nextInBacklog()
@@ -182,15 +197,17 @@ func (g *Group) Cancel() { g.CancelCause(nil) }
 func (g *Group) CancelCause(cause error) { g.stop(cause).run(nil) }
 
 // Context returns the context of the group, from which the contexts of the children are
-// derived. It ends with the first failure, with Cancel, and when Wait returns.
+// derived. It ends with the first failure, with Cancel, and when Wait returns. The cause is
+// then context.Canceled, unless the group was canceled before.
 func (g *Group) Context() context.Context { return g.ctx }
 
 // Wait blocks until all children have returned, and returns their errors, except those of
 // canceled children: joined, the first failure first (see [errors.Join]; a single error as it
-// is), each once. If no child failed, it returns nil. But if the group was canceled or its
-// context has ended, even after all children had succeeded, it returns the cancellation, which
-// Is [ErrCancelled] and Is the cause; if a deadline passed, the error Is
-// [context.DeadlineExceeded].
+// is), each once. If no child failed, but a child was canceled or never ran because the group
+// was canceled or its context has ended, it returns the cancellation, which Is [ErrCancelled]
+// and Is the cause; if a deadline passed, the error Is [context.DeadlineExceeded]. If every
+// child succeeded, or was canceled on its own, it returns nil, even if ctx has ended meanwhile.
+// Of an empty group it is nil.
 //
 // Wait has no context of its own: to stop waiting early, cancel the group. It may be called
 // several times, and returns the same each time. Called by a child of the group it never
@@ -213,7 +230,7 @@ func (g *Group) Wait() error {
 	g.mu.Unlock()
 	err := g.verdict()
 	g.result.CompareAndSwap(nil, &err)
-	g.end(ErrCancelled)
+	g.end(nil) // the cause is context.Canceled, unless the group was canceled before
 	return *g.result.Load()
 }
 
@@ -221,15 +238,14 @@ func (g *Group) verdict() error {
 	switch {
 	case len(g.errs) > 0:
 		return joined(g.errs)
-	case g.ctx.Err() != nil:
-		_, fl := endedBy(g.ctx)
+	case g.missed:
+		_, fl := endedBy(g.work)
 		return fl.err
 	default:
 		return nil
 	}
 }
 
-// stop cancels the group, unless it was canceled before.
 func (g *Group) stop(cause error) (e effects) {
 	if cause == nil {
 		cause = ErrCancelled
@@ -241,7 +257,7 @@ func (g *Group) stop(cause error) (e effects) {
 	}
 	g.stopped = true
 	g.mu.Unlock()
-	g.end(cause) // a child that enters from now on finds the context ended; the others are listed
+	g.cancel(cause) // a child that enters from now on finds the context ended; the others are listed
 	g.mu.Lock()
 	cells := make([]*cell, len(g.children))
 	for i, c := range g.children {
@@ -252,10 +268,11 @@ func (g *Group) stop(cause error) (e effects) {
 	return e
 }
 
-// childDone is called when c has settled.
 func (g *Group) childDone(c *child) (e effects) {
 	failure := g.failureOf(c.cell())
+	missed := failure == nil && !c.cell().hasSucceeded() && g.work.Err() != nil
 	g.mu.Lock()
+	g.missed = g.missed || missed
 	last := g.children[len(g.children)-1]
 	g.children[c.index], last.index = last, c.index
 	g.children[len(g.children)-1] = nil
@@ -288,7 +305,7 @@ func (g *Group) failureOf(c *cell) error {
 		return nil
 	}
 	failure := c.failure().err
-	if ended := g.ctx.Err(); ended == context.DeadlineExceeded && answers(failure, ended) {
+	if ended := g.work.Err(); ended == context.DeadlineExceeded && answers(failure, ended) {
 		return nil
 	}
 	return failure

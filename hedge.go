@@ -13,10 +13,13 @@ import (
 // other.
 //
 // Attempts count from 0. They are tasks, as of [Go]. When one has succeeded, the others are
-// canceled. The context of the winner is not canceled, then or later (see [Go] for the
-// consequences for a body that is read afterwards). An attempt that panics, or that the
-// executor refuses, has failed. If all attempts fail, the error is theirs, joined in the order
-// of the attempts (see [errors.Join]; of one attempt the very same error).
+// canceled. The context of an attempt ends if its value is not delivered, because another
+// attempt won or the hedge was canceled, also if it had succeeded and its function had
+// returned: context.AfterFunc in fn releases what a loser has opened. The context of the winner
+// is not canceled, then or later (see [Go] and [Lasting] for a body that is read afterwards).
+// An attempt that panics, or that the executor refuses, has failed. If all attempts fail, the
+// error is theirs, joined in the order of the attempts (see [errors.Join]; of one attempt the
+// very same error).
 //
 // When ctx ends, no further attempt starts. If then all running attempts answer the end of ctx,
 // the future is canceled, or has failed if a deadline passed. Canceling the future settles it
@@ -72,27 +75,22 @@ type attempt struct {
 }
 
 func attemptOf(r *registration) *attempt { return (*attempt)(unsafe.Pointer(r)) }
+func (a *attempt) cell() *cell           { return a.task.scope().cell() }
+func (h *hedge) cell() *cell             { return (*cell)(unsafe.Add(unsafe.Pointer(h), unsafe.Sizeof(*h))) }
 
-func (a *attempt) cell() *cell { return a.task.scope().cell() }
+// hedgeKind is the kind of the future, and of the registrations on its attempts.
+var hedgeKind kind
 
-func (h *hedge) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(h), unsafe.Sizeof(*h))) }
-
-// The two kinds of a hedge: of the future, and of the registrations on the attempts.
-var (
+func init() { // to break a cycle: attemptDone refers to hedgeKind
 	hedgeKind = kind{
+		notify: func(r *registration) effects { return attemptOf(r).hedge.attemptDone(attemptOf(r)) },
 		cancel: func(r *registration, _ error) (*cell, []*cell) {
 			h := (*hedge)(unsafe.Pointer(r))
 			h.cell().mu.Lock()
-			attempts := h.takeLocked()
-			h.cell().mu.Unlock()
-			return nil, running(attempts)
+			defer h.cell().mu.Unlock()
+			return nil, running(h.takeLocked())
 		},
 	}
-	attemptKind kind
-)
-
-func init() { // attemptDone refers to attemptKind
-	attemptKind.notify = func(r *registration) effects { return attemptOf(r).hedge.attemptDone(attemptOf(r)) }
 }
 
 func (h *hedge) start(ctx context.Context, delay time.Duration, attempts int, move function, newTask func(*hedge, context.Context, int) *attempt) {
@@ -121,29 +119,22 @@ func (h *hedge) startFrom(i int) {
 func (h *hedge) submit(a *attempt, i int) (next int) {
 	returned := false
 	defer func() {
-		if next = h.submitted(a, i); !returned && next >= 0 {
+		next = -1
+		h.cell().mu.Lock()
+		a.submitting = false
+		if a.then > i {
+			next = a.then
+		} else if h.delay == 0 {
+			next = i + 1
+		}
+		h.cell().mu.Unlock()
+		if !returned && next >= 0 {
 			go h.startFrom(next)
 		}
 	}()
 	a.task.scope().submitTask(a.task)
 	returned = true
 	return next
-}
-
-// submitted is called when a, attempt i, was handed over. It returns the attempt that is to
-// start now, or -1 if there is none.
-func (h *hedge) submitted(a *attempt, i int) int {
-	h.cell().mu.Lock()
-	defer h.cell().mu.Unlock()
-	a.submitting = false
-	switch {
-	case a.then > i:
-		return a.then
-	case h.delay == 0:
-		return i + 1
-	default:
-		return -1
-	}
 }
 
 // next makes attempt i and sets the timer for the attempt after it.
@@ -158,7 +149,8 @@ func (h *hedge) next(i int) *attempt {
 	}
 	ctx := h.ctx
 	a := h.newTask(h, ctx, i)
-	a.kind, a.hedge, a.submitting = &attemptKind, h, true
+	a.kind, a.hedge, a.submitting = &hedgeKind, h, true
+	a.cell().state.Or(owned)
 	a.cell().watch(&a.registration, takenOver) // the task has not started, so it is pending
 	h.attempts = append(h.attempts, a)
 	h.stopTimerLocked()
@@ -188,15 +180,16 @@ func (h *hedge) takeLocked() []*attempt {
 	return attempts
 }
 
-// attemptDone is called when a is done.
 func (h *hedge) attemptDone(a *attempt) (e effects) {
 	c, src := h.cell(), a.cell()
 	if !c.lockPending(0) {
+		if src.hasSucceeded() {
+			a.task.scope().cancel(nil) // nobody gets the value
+		}
 		return e
 	}
 	if src.hasSucceeded() {
-		c.mu.Unlock()
-		e = transfer(h.move, src, c)
+		e = transferLocked(h.move, src, c)
 		c.mu.Lock()
 		losers := h.takeLocked()
 		c.mu.Unlock()
@@ -260,7 +253,6 @@ func (h *hedge) fail(started int, s uint32, fl *failure) (e effects) {
 	return c.settleFailed(s, fl)
 }
 
-// running takes the hedge off attempts, and returns the cells of those that are pending.
 func running(attempts []*attempt) (pending []*cell) {
 	for _, a := range attempts {
 		if a.cell().unwatch(&a.registration) {
@@ -269,3 +261,5 @@ func running(attempts []*attempt) (pending []*cell) {
 	}
 	return pending
 }
+
+const _ = -(unsafe.Sizeof(hedge{}) % 8) // does not compile unless a cell can follow without a gap

@@ -39,7 +39,6 @@ func receive(ctx context.Context, ready <-chan struct{}) error {
 	}
 }
 
-// receiveLending is receive, and lends slot meanwhile.
 func receiveLending(slot lending.Holder, ctx context.Context, ready <-chan struct{}) error {
 	lent := slot.Lend()
 	err := receive(ctx, ready)
@@ -83,7 +82,6 @@ func (s *scope) Lend() bool {
 	return s.cell().slot.Lend(s.place.ledger)
 }
 
-// Reclaim takes the slot of s again.
 func (s *scope) Reclaim() {
 	if s.place.inline {
 		outer, _ := slotOf(s.parent)
@@ -133,8 +131,19 @@ func (c *slotContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Lend lends the slot of c.
 func (c *slotContext) Lend() bool { return c.holder.slot.Lend(c.place.ledger) }
+func (c *slotContext) Reclaim()   { c.holder.slot.Reclaim(c.place.ledger) }
 
-// Reclaim takes the slot of c again.
-func (c *slotContext) Reclaim() { c.holder.slot.Reclaim(c.place.ledger) }
+// await blocks until c has settled or ctx ends, and returns the error of c or of ctx. A settled
+// cell always beats an ended context.
+func (c *cell) await(ctx context.Context) error {
+	if ctx == nil {
+		panic("future: Await: nil context")
+	}
+	if !c.isSettled() {
+		if err := park(ctx, c); err != nil && !c.isSettled() {
+			return err
+		}
+	}
+	return c.err()
+}

@@ -19,6 +19,10 @@ import (
 // then settles only when one of the running calls has returned: it is canceled, or has failed
 // if a deadline passed.
 //
+// The calls of one task share one context. It ends when the future fails or is canceled, also
+// for calls that have returned, so context.AfterFunc in fn releases what they have opened; it
+// does not end when the future has succeeded.
+//
 // One failure ends all. For partial results, return Outcome[B]{Err: err}, nil from fn, which
 // then never fails.
 //
@@ -44,7 +48,14 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 	m := &o.m
 	o.future.v = results
 	m.start(ctx, min(limit, len(items)), len(items), gatherFunc[B]{}, func(ctx context.Context) (struct{}, error) {
-		for i := m.next(); i >= 0; i = m.next() {
+		for calls := 0; ; calls++ {
+			if yields(ctx, calls) {
+				return struct{}{}, errHandedBack
+			}
+			i := m.next()
+			if i < 0 {
+				return struct{}{}, nil
+			}
 			if ctx.Err() != nil {
 				return struct{}{}, contextError(ctx)
 			}
@@ -56,7 +67,6 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 			results[i] = v
 			m.finished.Add(1)
 		}
-		return struct{}{}, nil
 	})
 	return &o.future
 }
@@ -65,6 +75,7 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 // the tasks that take the items. The future has its value from the start.
 type mapping struct {
 	ctx      context.Context // guarded by mu; nil once settled
+	scopes   []*scope        // of the tasks; guarded by mu; nil once settled
 	items    int64           // how many; constant
 	taken    atomic.Int64    // items
 	finished atomic.Int64    // calls that have returned and have not failed
@@ -72,12 +83,10 @@ type mapping struct {
 	fan      fan
 }
 
-// mappingOf returns the mapping of which f is the fan.
 func mappingOf(f *fan) *mapping {
 	return (*mapping)(unsafe.Add(unsafe.Pointer(f), -int(unsafe.Offsetof(mapping{}.fan))))
 }
 
-// start starts the given number of tasks, each of which calls take.
 func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take func(context.Context) (struct{}, error)) {
 	m.ctx, m.items, m.fan.cancels = ctx, int64(items), true
 	m.fan.prepare(&mapKind, fn, tasks)
@@ -86,11 +95,22 @@ func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take
 	for i := range started {
 		started[i] = newTask(ctx, place, take)
 		m.fan.inputs[i].src = &started[i].future.c
+		m.scopes = append(m.scopes, &started[i].ctx)
 	}
 	m.fan.watch().run(nil)
 	for _, t := range started {
 		t.ctx.submitTask(t)
 	}
+}
+
+// yields reports whether the task of ctx, which has made so many calls, is to be handed back.
+func yields(ctx context.Context, calls int) bool {
+	s, ok := ctx.(*scope)
+	if !ok || calls == 0 || s.place.ledger == nil || !s.place.ledger.Yields(calls) {
+		return false
+	}
+	s.cell().state.Or(handsBack)
+	return true
 }
 
 // next takes the next item and returns its index, or -1 if there is none to be taken.
@@ -110,12 +130,11 @@ func (m *mapping) stop() {
 var mapKind = kind{
 	notify: func(r *registration) effects { return mappingOf(inputOf(r).fan).taskDone(inputOf(r).src) },
 	cancel: func(r *registration, cause error) (*cell, []*cell) {
-		mappingOf(fanOf(r)).forget()
+		mappingOf(fanOf(r)).forget(cause)
 		return cancelFan(r, cause)
 	},
 }
 
-// taskDone is called when the task of src is done.
 func (m *mapping) taskDone(src *cell) (e effects) {
 	c := m.fan.cell()
 	if !c.lockPending(0) {
@@ -134,11 +153,10 @@ func (m *mapping) taskDone(src *cell) (e effects) {
 	default:
 		e = m.fan.failWith(src)
 	}
-	m.forget()
+	m.forget(nil)
 	return e
 }
 
-// succeed settles the future, whose value is there.
 func (m *mapping) succeed() (e effects) {
 	c := m.fan.cell()
 	if !c.lockPending(0) {
@@ -160,11 +178,21 @@ func (m *mapping) isRefusal(c *cell) bool {
 	return !panicked && err != ErrGoexit
 }
 
-// forget drops the context and, if the future has not succeeded, the results.
-func (m *mapping) forget() {
+// forget drops the context and, if the future has not succeeded, the results: nobody gets them,
+// so the contexts of the calls end, also of those that have returned.
+func (m *mapping) forget(cause error) {
 	c := m.fan.cell()
 	c.mu.Lock()
-	m.ctx = nil
+	scopes := m.scopes
+	m.ctx, m.scopes = nil, nil
 	c.mu.Unlock()
+	if c.hasSucceeded() {
+		return
+	}
 	m.fan.fn.call(nil, nil, c)
+	for _, s := range scopes {
+		if s.cell().state.Load()&begun != 0 {
+			s.cancel(cause)
+		}
+	}
 }

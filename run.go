@@ -9,16 +9,17 @@ import (
 
 // How the caller's functions run, and where.
 
-// A runnable is a task, a stage or a cleanup: it has a function of the caller's to run.
+// A runnable is a task, a stage or a cleanup: it has a function of the caller's to run. The
+// executor calls the methods of Task, and IsDone, which tells whether Run would do nothing.
 type runnable interface {
 	Task
+	IsDone() bool
 	scope() *scope
 	// call runs the function with ctx, which is the scope or derived from it, settles the
 	// future and returns the effects.
 	call(ctx context.Context) effects
 }
 
-// runnableOf returns the stage or cleanup that r belongs to.
 func runnableOf(r *registration) runnable {
 	if r.kind == &finallyKind {
 		return cleanupOf(r)
@@ -45,7 +46,7 @@ func (e effects) run(on *placement) {
 		return
 	}
 	r := runner{effects: e, on: on}
-	r.run()
+	r.serve()
 }
 
 // A runner runs functions, and then the functions that become ready by them, on the current
@@ -62,7 +63,8 @@ type runner struct {
 	stages    list   // stages that run here: inline, or as their source ran here
 	callbacks list   // callbacks that run here
 	tasks     []Task // to be handed over after the stages: batches, and tasks that may run at once
-	noted     bool   // root has a note of the stage that runs now
+	run       *run   // of root; nil until a stage goes on in it
+	pieces    int    // stages and callbacks that this run has gone through
 	holder    *cell  // holds the slot of the current runnable until its waiters have been notified
 
 	// The function that runs: at most one of the two is not nil.
@@ -70,7 +72,7 @@ type runner struct {
 	callback *Callback
 }
 
-func (r *runner) run() {
+func (r *runner) serve() {
 	returned := false
 	defer r.goOn(&returned)
 	for !r.drive() {
@@ -94,7 +96,7 @@ func (r *runner) goOn(returned *bool) {
 			rest.callbacks.push(reg)
 		}
 	}
-	go rest.run()
+	go rest.serve()
 	r.leaveSlot()
 }
 
@@ -108,18 +110,22 @@ func (r *runner) drive() (done bool) {
 		}
 		r.propagate()
 		if reg := r.stages.pop(); reg != nil {
-			r.begin(reg)
+			if stageOf(reg).ctx.place.inline || !r.yields() || !r.resume(runnableOf(reg)) {
+				r.begin(reg)
+			}
 		} else if reg := r.callbacks.pop(); reg != nil {
+			if r.on != nil && r.on.ledger != nil && !callbackOf(reg).place().inline && r.yields() && r.resumeCallbacks(reg) {
+				continue
+			}
 			r.callback = callbackOf(reg)
 			r.callback.call(r.on)
 			r.callback = nil
-		} else {
+		} else if r.cur == nil {
 			return true
 		}
 	}
 }
 
-// runCurrent runs the function of the current runnable.
 func (r *runner) runCurrent() {
 	s := r.cur.scope()
 	var ctx context.Context = s
@@ -131,6 +137,7 @@ func (r *runner) runCurrent() {
 		}
 	}
 	e := r.cur.call(ctx)
+	cur := r.cur
 	r.cur = nil
 	r.add(e)
 	if s.cell().isSettled() {
@@ -140,7 +147,72 @@ func (r *runner) runCurrent() {
 	if r.holder != nil {
 		r.propagate() // before this may have to wait for the slot
 		r.leaveSlot()
+		if s.cell().state.Load()&handsBack != 0 {
+			s.cell().state.And(^handsBack)
+			if !r.on.ledger.Resume(&rest{cur, s}) {
+				r.cur = cur
+			}
+		}
 	}
+}
+
+// yields reports whether this run is to be handed back to its executor before its next piece.
+func (r *runner) yields() bool {
+	if r.on == nil || r.on.ledger == nil {
+		return false
+	}
+	r.pieces++
+	return r.on.ledger.Yields(r.pieces)
+}
+
+// resume hands t, the next stage of this run, back to the executor.
+func (r *runner) resume(t runnable) bool {
+	if r.run != nil && r.run.stop.Load() != nil {
+		return false // the executor wants the run to stop
+	}
+	switch t := t.(type) {
+	case *cleanup:
+		t.stage.submit()
+	case *stage:
+		t.submit()
+	}
+	return r.on.ledger.Resume(t)
+}
+
+// resumeCallbacks hands reg and the following callbacks of this run back to the executor.
+func (r *runner) resumeCallbacks(reg *registration) bool {
+	b := &batch{place: r.on}
+	var stay list
+	for ; reg != nil; reg = r.callbacks.pop() {
+		if callbackOf(reg).place().inline {
+			stay.push(reg)
+		} else {
+			b.calls.push(reg)
+		}
+	}
+	r.callbacks = stay
+	if r.on.ledger.Resume(b) {
+		return true
+	}
+	go b.run(nil)
+	return true
+}
+
+// A rest is a task that has begun, and was handed back to its executor between two pieces of
+// its work.
+type rest struct {
+	runnable
+	s *scope
+}
+
+// Run goes on with the task.
+func (t *rest) Run() { runTask(t.runnable, t.s.place) }
+
+// CancelCause asks the task to stop. As it has begun, it has to go on to settle.
+func (t *rest) CancelCause(cause error) bool {
+	ok := t.runnable.CancelCause(cause)
+	go runTask(t.runnable, unplaced)
+	return ok
 }
 
 // leaveSlot gives up the slot of the runnable that has returned. If the slot is lent, leaveSlot
@@ -275,7 +347,6 @@ func (r *runner) submitTasks() {
 	}
 }
 
-// placeOfTask returns the executor of t, a batch or a stage.
 func placeOfTask(t Task) *placement {
 	if b, ok := t.(*batch); ok {
 		return b.place
@@ -309,29 +380,21 @@ func (r *runner) rescue(done *bool) {
 		r.callback.release()
 		r.callback = nil
 		if v != nil {
-			report(Unhandled{err, from.String()})
+			report(Unhandled{err, from.String(), from.ctx})
 		}
 	case v != nil: // a defect of this package, or a context that breaks its contract
 		panic(v)
 	}
 }
 
-// A run is one task to its executor, though it may consist of several stages: a stage that
-// becomes ready on a goroutine of its executor goes on there. The executor knows the root, with
-// which the run began, and a request to stop has to reach the stage that runs.
-type run struct {
-	stop    atomic.Pointer[error]        // the cause for which the executor wants the run to stop
-	current atomic.Pointer[registration] // the stage that runs, after the root has returned
-}
-
 // runTask runs the function of t, which was handed to an executor, and then the stages that
 // become ready by it.
-func runTask(t runnable, s *scope) {
-	r := runner{cur: t, on: s.place}
-	if !s.place.spawns && !s.place.inline {
-		r.root = s
+func runTask(t runnable, on *placement) {
+	r := runner{cur: t, on: on}
+	if on != nil && !on.spawns && !on.inline {
+		r.root = t.scope()
 	}
-	r.run()
+	r.serve()
 }
 
 // begin makes the stage of reg the current runnable. If the executor has asked the run to stop,
@@ -341,10 +404,9 @@ func (r *runner) begin(reg *registration) {
 	if r.root == nil {
 		return
 	}
-	run := r.root.asRun()
-	run.current.Store(reg)
-	r.noted = true
-	if cause := run.stop.Load(); cause != nil {
+	r.run = r.root.asRun()
+	r.run.current.Store(reg)
+	if cause := r.run.stop.Load(); cause != nil {
 		_, e := r.cur.scope().stop(*cause)
 		r.add(e)
 	}
@@ -352,9 +414,8 @@ func (r *runner) begin(reg *registration) {
 
 // noteReturn notes that the stage that went on in this run has returned.
 func (r *runner) noteReturn() {
-	if r.noted {
-		r.noted = false
-		r.root.asRun().current.Store(nil)
+	if r.run != nil {
+		r.run.current.Store(nil)
 	}
 }
 
@@ -404,4 +465,130 @@ func (s *scope) stop(cause error) (ok bool, e effects) {
 	}
 	s.cancel(cause) // for code that runs all the same, such as a cleanup
 	return ok, e
+}
+
+// execute hands t to the executor of p, which may wait. An executor that panics has refused t.
+// One that calls runtime.Goexit ends the goroutine, and has refused t too.
+func (p *placement) execute(ctx context.Context, t Task) error {
+	return handOver(t, func() error { return p.executor.Execute(ctx, t) })
+}
+
+func (p *placement) tryExecute(t Task) error {
+	return handOver(t, func() error { return p.try.TryExecute(t) })
+}
+
+func handOver(t Task, execute func() error) (err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			err = newPanicError(v)
+		} else {
+			refuse(t, ErrGoexit).run(nil)
+		}
+	}()
+	err = execute()
+	returned = true
+	return err
+}
+
+// submit hands t to the executor of p, which is not Inline, without waiting. It returns the
+// effects of a refusal.
+func (p *placement) submit(t Task) (e effects) {
+	switch {
+	case p.spawns:
+		go t.Run()
+	case p.try == nil:
+		if err := p.execute(admissionOf(t), t); err != nil {
+			return refuse(t, err)
+		}
+	case p.tryExecute(t) != nil:
+		go func() {
+			if err := p.execute(admissionOf(t), t); err != nil {
+				refuse(t, err).run(nil)
+			}
+		}()
+	}
+	return e
+}
+
+// admissionOf returns the context of the wait for the admission of t, a task of this package.
+// It lends no slot: t holds none yet.
+func admissionOf(t Task) context.Context {
+	switch t := t.(type) {
+	case *batch: // callbacks run even if their contexts have ended
+		return context.Background()
+	case *cleanup: // runs in any case
+		return &slotContext{Context: context.WithoutCancel(t.scope())}
+	case *stage:
+		if t.kind.wants == outcome { // runs even if its context has ended, unless it is canceled
+			return &slotContext{Context: context.WithoutCancel(t.scope()), until: t.cell().done()}
+		}
+		return &slotContext{Context: t.scope()}
+	default:
+		return &slotContext{Context: t.(runnable).scope()}
+	}
+}
+
+// refuse tells t, a task of this package, that its executor refused it with err, and returns
+// the effects.
+func refuse(t Task, err error) (e effects) {
+	switch t := t.(type) {
+	case *batch:
+		go t.run(nil)
+		return e
+	case *cleanup:
+		t.refuse(err)
+		return e
+	case *stage:
+		return t.refuse(err)
+	default:
+		r := t.(runnable)
+		return r.scope().refuseTask(err, reflect.TypeOf(r))
+	}
+}
+
+// A batch is the callbacks of one future that go to one executor, as one task.
+type batch struct {
+	place   *placement
+	calls   list // in order
+	claimed atomic.Bool
+}
+
+func (b *batch) Run() { b.run(b.place) }
+
+func (b *batch) run(on *placement) {
+	if b.claimed.CompareAndSwap(false, true) {
+		r := runner{callbacks: b.calls, on: on}
+		r.serve()
+	}
+}
+
+// CancelCause is called by an executor that drops the batch. The callbacks run all the same.
+func (b *batch) CancelCause(error) bool {
+	dropped := !b.claimed.Load()
+	if dropped {
+		go b.run(nil)
+	}
+	return dropped
+}
+
+// batchesOf makes batches of the callbacks in calls, which are all of one future, for each of
+// their executors.
+func batchesOf(calls list) []*batch {
+	byKey := make(map[any]*batch)
+	var batches []*batch // in order
+	for r := calls.pop(); r != nil; r = calls.pop() {
+		place := callbackOf(r).place()
+		b := byKey[place.key]
+		if b == nil {
+			b = &batch{place: place}
+			byKey[place.key] = b
+			batches = append(batches, b)
+		}
+		b.calls.push(r)
+	}
+	return batches
 }

@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/channel-native/future/internal/goexit"
@@ -16,7 +17,8 @@ import (
 //
 // If on refuses, the refusal goes to the submitter whose call asked on. Tasks that others have
 // handed over meanwhile keep their places: on is asked again for them, and if it refuses again
-// their futures fail with that error. A settle is never refused: it keeps its place too. A
+// their futures fail with that error; tasks that are handed over
+// after that are not affected. A settle is never refused: it keeps its place too. A
 // serial executor keeps no goroutine and needs no closing. NewSerial does not block, and panics
 // if on is nil.
 func NewSerial(on Executor) Executor {
@@ -116,10 +118,13 @@ func (s *serial) leaveLocked() {
 
 // start hands a drain to on, and may wait for that.
 func (s *serial) start() {
+	s.mu.Lock()
+	waiting := len(s.queue) // a refusal is for these, and not for later ones
+	s.mu.Unlock()
 	_ = s.offer(
 		func(d Task) error { return s.on.Execute(context.Background(), d) },
 		func(err error) {
-			go dropAll(s.takeAll(), func(t Task) bool { // their effects may be refused in turn
+			go dropAll(s.takeFirst(waiting), func(t Task) bool { // their effects may be refused in turn
 				switch t.(type) {
 				case *batch, runnable:
 					refuse(t, err).run(nil)
@@ -157,6 +162,17 @@ func (s *serial) claim(d *drain, run bool) bool {
 		s.runs = d
 	}
 	return true
+}
+
+// takeFirst takes the first n tasks of the queue, which on refused. If there are more, s offers
+// a drain for them.
+func (s *serial) takeFirst(n int) []Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := slices.Clone(s.queue[:n])
+	s.queue = slices.Delete(s.queue, 0, n)
+	s.leaveLocked()
+	return first
 }
 
 // takeAll empties the queue, of which on will run nothing, and leaves s idle.
@@ -218,10 +234,31 @@ func (d *drain) Run() {
 			d.again()
 		}
 	}()
+	ledger := lending.LedgerOf(d.serial)
+	pieces := 0
 	for t := d.take(d); t != nil; t = d.take(d) {
 		t.Run()
+		if pieces++; ledger != nil && ledger.Yields(pieces) && d.handBack(ledger) {
+			break
+		}
 	}
 	returned = true
+}
+
+// handBack ends d, and hands another drain back to on for the rest of the queue.
+func (d *drain) handBack(ledger lending.Ledger) bool {
+	d.mu.Lock()
+	more := len(d.queue) > 0 && !d.stopped
+	d.mu.Unlock()
+	if !more || !ledger.Resume(&drain{serial: d.serial}) {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.runs == d { // the other drain does not run yet
+		d.current, d.runs = nil, nil
+	}
+	return true
 }
 
 // CancelCause tells that on will not run the drain that it accepted or, while d runs, that on

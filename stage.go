@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"reflect"
 	"unsafe"
 )
 
@@ -18,7 +19,6 @@ type stage struct {
 	ctx          scope
 }
 
-// newStage returns a stage and its future.
 func newStage[U any]() (*stage, *Future[U]) {
 	s := new(struct {
 		stage  stage
@@ -27,9 +27,7 @@ func newStage[U any]() (*stage, *Future[U]) {
 	return &s.stage, &s.future
 }
 
-func (s *stage) cell() *cell { return s.ctx.cell() }
-
-// stageOf returns the stage of which r is the first field.
+func (s *stage) cell() *cell         { return s.ctx.cell() }
 func stageOf(r *registration) *stage { return (*stage)(unsafe.Pointer(r)) }
 
 // stageBefore returns the stage whose future has the cell c.
@@ -92,7 +90,7 @@ func cancelStage(r *registration, cause error) (*cell, []*cell) {
 		s.ctx.drop()
 	}
 	if !removed {
-		return nil, nil
+		src = nil
 	}
 	return src, nil
 }
@@ -113,10 +111,8 @@ func (s *stage) lockOrDrop(except uint32) bool {
 	return false
 }
 
-// dropLocked drops the source and the function. The mutex of the cell is held.
 func (s *stage) dropLocked() { s.src, s.fn = nil, nil }
 
-// submit notes that the stage is about to be handed to an executor.
 func (s *stage) submit() {
 	c := s.cell()
 	c.mu.Lock()
@@ -124,16 +120,10 @@ func (s *stage) submit() {
 	c.set(submitted)
 }
 
-// Run is called by the executor.
-func (s *stage) Run() { runTask(s, &s.ctx) }
-
-// CancelCause is called by the executor.
+func (s *stage) Run()                         { runTask(s, s.ctx.place) }
 func (s *stage) CancelCause(cause error) bool { return s.ctx.cancelRun(cause) }
-
-// IsDone tells the executor whether Run would do nothing.
-func (s *stage) IsDone() bool { return s.cell().isSettled() }
-
-func (s *stage) scope() *scope { return &s.ctx }
+func (s *stage) IsDone() bool                 { return s.cell().isSettled() }
+func (s *stage) scope() *scope                { return &s.ctx }
 
 func (s *stage) call(ctx context.Context) effects {
 	if s.kind.wants != outcome && s.ctx.parent.Err() != nil {
@@ -200,10 +190,11 @@ func (s *stage) refuse(err error) effects {
 	return e
 }
 
-// origin returns the origin of a failure of the stage.
 func (s *stage) origin() origin {
 	c := s.cell()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return originOfFunc(s.fn)
+	return origin{of: reflect.TypeOf(s.fn), ctx: s.ctx.parent}
 }
+
+const _ = -(unsafe.Sizeof(stage{}) % 8) // does not compile unless a cell can follow without a gap

@@ -17,7 +17,6 @@ package future
 //     The state says which of them.
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -39,18 +38,11 @@ const (
 
 // String returns the name of the state in lower case.
 func (s State) String() string {
-	switch s {
-	case Pending:
-		return "pending"
-	case Succeeded:
-		return "succeeded"
-	case Failed:
-		return "failed"
-	case Cancelled:
-		return "cancelled"
-	default:
-		return fmt.Sprintf("State(%d)", uint8(s))
+	names := [...]string{"pending", "succeeded", "failed", "cancelled"}
+	if int(s) < len(names) {
+		return names[s]
 	}
+	return fmt.Sprintf("State(%d)", uint8(s))
 }
 
 // The state word. The low bits are flags. Each is set at most once, and all but cleaning stay
@@ -66,6 +58,8 @@ func (s State) String() string {
 //	pending   +submitted   scope.submit (a task), stage.submit  atomic Or; mu
 //	pending   +begun       scope.begin (a task), stage.begin    atomic Or; mu
 //	pending   +takenOver   cell.watch, cell.takeOver            mu
+//	pending   +stopAsked   scope.cancelTask                     mu
+//	failed    +takenOver   cell.settleFailed, cell.takeNotice   atomic Or
 //	any       -cleaning    cleanup.settle                       mu
 //	pending   succeeded    cell.settle, once                    mu
 //	pending   failed       cell.settle, once                    mu
@@ -75,11 +69,16 @@ func (s State) String() string {
 const (
 	opened     uint32 = 1 << iota // the done channel was made
 	linked                        // the promise follows another future: SetResult and its kin are refused
+	tentative                     // the link is not confirmed yet; only while linking is held
 	begun                         // the function runs or has run: Run does nothing
 	submitted                     // was given to an executor, or is about to be
 	isTask                        // set at birth: the companion is the function; once begun, only its return settles the cell
 	unyielding                    // set at birth: only the producer settles the cell, when it is asked to
-	takenOver                     // was given to another future: a failure counts as read
+	takenOver                     // was given to another future, or its failure was read: it is no unread branch
+	stopAsked                     // was asked to stop: a failure counts as read, unless it is a panic
+	handsBack                     // the task has returned to be handed back to its executor; cleared when it is
+	owned                         // set at birth: nobody but this package has the future; canceled after it succeeded, its context ends
+	mustRun                       // the function is called though the context has ended
 	cleaning                      // set at birth of a Finally: its function has not returned, though the cell may be settled
 
 	settled   uint32 = 1 << 29 // the least settled state
@@ -131,8 +130,7 @@ type cell struct {
 // closed is the done channel of futures that settled before anybody asked for one.
 var closed = func() chan struct{} { ch := make(chan struct{}); close(ch); return ch }()
 
-func (c *cell) isSettled() bool { return c.state.Load() >= settled }
-
+func (c *cell) isSettled() bool    { return c.state.Load() >= settled }
 func (c *cell) hasSucceeded() bool { return c.state.Load() >= succeeded }
 
 // set adds flag to the state of a pending cell. c.mu is held.
@@ -149,11 +147,28 @@ func (c *cell) lockPending(except uint32) bool {
 	return true
 }
 
+// linking is held while a link is tentative, see completewith.go. No code of the caller's runs
+// meanwhile.
+var linking sync.Mutex
+
+// lockUnlinked is lockPending(linked), and waits for the verdict on a tentative link.
+func (c *cell) lockUnlinked() bool {
+	for !c.lockPending(linked) {
+		if c.state.Load()&tentative == 0 {
+			return false
+		}
+		linking.Lock()
+		c.state.Load()
+		linking.Unlock()
+	}
+	return true
+}
+
 // settle gives c, whose value or failure was just written, the outcome s, unlocks it, and
 // returns the watchers to be notified. c.mu is held.
 func (c *cell) settle(s uint32) effects {
 	old := c.state.Load()
-	c.state.Store(s | old&(opened|begun|submitted|cleaning))
+	c.state.Store(s | old&(opened|begun|submitted|owned|cleaning|takenOver))
 	if old&opened != 0 {
 		close(c.ch)
 	}
@@ -170,7 +185,12 @@ func (c *cell) settle(s uint32) effects {
 func (c *cell) settleFailed(s uint32, fl *failure) effects {
 	c.companion = unsafe.Pointer(fl)
 	if s == failed {
-		fl.settled(c.state.Load()&takenOver != 0)
+		old := c.state.Load()
+		if old&takenOver == 0 && fl.flags.Load()&silent == 0 && (old&stopAsked == 0 || fl.isPanic()) {
+			fl.addUnread()
+		} else {
+			c.set(takenOver)
+		}
 	}
 	return c.settle(s)
 }
@@ -217,9 +237,18 @@ func (c *cell) open() chan struct{} {
 // as read.
 func (c *cell) err() error {
 	if fl := c.failure(); fl != nil {
-		return fl.retrieve()
+		c.takeNotice(fl)
+		return fl.err
 	}
 	return nil
+}
+
+// takeNotice marks the failure fl of c as read, or as given to another future: c is no unread
+// branch of it any more.
+func (c *cell) takeNotice(fl *failure) {
+	if s := c.state.Load(); s&failed != 0 && s&takenOver == 0 && c.state.Or(takenOver)&takenOver == 0 {
+		fl.unread.Add(-1)
+	}
 }
 
 // errUnlessSucceeded returns the error of c for a caller that has just seen that c had not
@@ -230,20 +259,6 @@ func (c *cell) err() error {
 func (c *cell) errUnlessSucceeded() error {
 	if s := c.state.Load(); s < settled || s >= succeeded {
 		return errPending
-	}
-	return c.err()
-}
-
-// await blocks until c has settled or ctx ends, and returns the error of c or of ctx. A settled
-// cell always beats an ended context.
-func (c *cell) await(ctx context.Context) error {
-	if ctx == nil {
-		panic("future: Await: nil context")
-	}
-	if !c.isSettled() {
-		if err := park(ctx, c); err != nil && !c.isSettled() {
-			return err
-		}
 	}
 	return c.err()
 }

@@ -7,19 +7,18 @@ import (
 )
 
 // Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns the
-// future of its result. For functions that return only an error, T is struct{}. asyncio:
-// create_task.
+// future of its result. The context that fn gets is detached from ctx when fn has returned: a
+// response body or rows that fn returns are then no longer ended by ctx. Use [Lasting] if fn
+// returns something that is read later, or release it yourself. For functions that return only
+// an error, T is struct{}. asyncio: create_task.
 //
 // The context that fn gets has the values and the deadline of ctx. It ends when the task is
-// canceled, with the cause of that, or when ctx ends. It is not canceled because fn returned,
-// so a result of fn, such as an *http.Response, may go on using it. But when fn has returned,
-// the context is detached: neither the end of ctx nor Cancel reaches a goroutine or a result
-// that fn left behind. A body that is read later is read without the deadline of ctx, and
-// without a later deadline that fn put into a context derived from its own. Read the body in
-// fn, or arrange for its end: context.AfterFunc(ctx, func() { resp.Body.Close() }). While fn
-// runs, Err and Done of its context tell of the end of ctx at once. Goroutines that wait for
-// Done, and contexts derived from the context, hear of it from another goroutine, a moment
-// later.
+// canceled, with the cause of that, or when ctx ends while fn runs. It is not canceled because
+// fn returned. After the return it is detached: neither the end of ctx nor Cancel reaches a
+// goroutine or a result that fn left behind, nor does a later deadline that fn put into a
+// context derived from its own. While fn runs, Err and Done of its context tell of the end of
+// ctx at once. Goroutines that wait for Done, and contexts derived from the context, hear of it
+// from another goroutine, a moment later.
 //
 // Cancel on the future of a task that has not started settles it, and fn is never called. On a
 // running task Cancel ends the context, and the future settles when fn returns, with the result
@@ -76,24 +75,24 @@ func taskFunc[T any](c *cell) *func(context.Context) (T, error) {
 // Run runs the function, unless the task was canceled before or has run.
 func (t *task[T]) Run() {
 	if t.ctx.begin() {
-		runTask(t, &t.ctx)
+		runTask(t, t.ctx.place)
 	}
 }
 
 // CancelCause is called by the executor, and by a group that has ended.
 func (t *task[T]) CancelCause(cause error) bool { return t.ctx.cancelSubmitted(cause) }
-
-// IsDone tells the executor whether Run would do nothing.
-func (t *task[T]) IsDone() bool { return t.future.c.isSettled() }
-
-func (t *task[T]) scope() *scope { return &t.ctx }
+func (t *task[T]) IsDone() bool                 { return t.future.c.isSettled() }
+func (t *task[T]) scope() *scope                { return &t.ctx }
 
 func (t *task[T]) call(ctx context.Context) effects {
-	if t.ctx.parent.Err() != nil {
+	if t.ctx.parent.Err() != nil && t.future.c.state.Load()&mustRun == 0 {
 		return t.ctx.settleTask(t.ctx.refusal(nil, origin{}))
 	}
 	v, err := (*taskFunc[T](&t.future.c))(ctx)
 	if err != nil {
+		if err == errHandedBack {
+			return effects{}
+		}
 		return t.ctx.settleTask(t.ctx.verdict(err, t.ctx.taskOrigin(reflect.TypeOf(t))))
 	}
 	t.ctx.end()
@@ -163,37 +162,8 @@ func (s *scope) cancelSubmitted(cause error) bool {
 	return true
 }
 
-// cancelTask settles a task that has not started with fl, and asks one that has to stop. The
-// mutex of the cell is held; cancelTask unlocks it.
-func (s *scope) cancelTask(cause error, fl *failure) effects {
-	c := s.cell()
-	old := c.state.Or(begun)
-	if old&begun != 0 {
-		c.mu.Unlock()
-		s.cancel(cause)
-		return effects{}
-	}
-	e := c.settleFailed(cancelled, fl)
-	if old&submitted != 0 {
-		s.cancel(cause) // ends the wait for its admission
-	}
-	return e
-}
-
 // taskOrigin returns the origin of a failure of the task of s, which has not settled. of is the
 // type of the task.
 func (s *scope) taskOrigin(of reflect.Type) origin {
-	return origin{of, codeAt(unsafe.Pointer(&s.cell().companion))}
-}
-
-// checkArgs panics if an argument of the function name is nil.
-func checkArgs(name string, ctx context.Context, future, fn bool) {
-	switch {
-	case ctx == nil:
-		panic("future: " + name + ": nil context")
-	case !future:
-		panic("future: " + name + ": nil future")
-	case !fn:
-		panic("future: " + name + ": nil function")
-	}
+	return origin{of, **(**uintptr)(unsafe.Pointer(&s.cell().companion)), s.parent} // the entry of a function is its first word
 }

@@ -13,11 +13,13 @@ import (
 // the call of WithTimeout, and so includes the time that f waits before it starts, for instance
 // in the queue of a pool. To bound the work alone, use context.WithTimeout in its function.
 //
-// If f is done, its outcome counts, also at the deadline, and for a d of 0 or less. Canceling
-// the derived future cancels f. The state Cancelled is passed on. The timer is stopped when it
-// is no longer needed. There is one timer, and no goroutine. WithTimeout counts as reading a
-// failure of f. It does not block, is safe for concurrent use and panics if f is nil. asyncio:
-// wait_for, timeout.
+// If f is done, its outcome counts, also at the deadline, and for a d of 0 or less: the bound
+// asks f first, through any number of bounds, so that no value is lost that f has taken from a
+// channel. To read a queue, bound first and chain after: Then(ctx, WithTimeout(f, d), fn).
+// Canceling the derived future cancels f. The state Cancelled is passed on. The timer is
+// stopped when it is no longer needed. There is one timer, and no goroutine. WithTimeout counts
+// as reading a failure of f. It does not block, is safe for concurrent use and panics if f is
+// nil. asyncio: wait_for, timeout.
 func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	if f == nil {
 		panic("future: WithTimeout: nil future")
@@ -96,8 +98,9 @@ func After(ctx context.Context, d time.Duration) *Future[time.Time] {
 // a context ends that first, which does not depend on types. The future follows in the same
 // allocation.
 type bound struct {
-	registration        // on src
-	src          source // nil once its outcome was taken over or it was canceled; guarded by mu
+	registration                                     // on src
+	_            [unsafe.Sizeof(uintptr(0)) % 8]byte // so that a cell can follow where a pointer has 4 bytes
+	src          source                              // nil once its outcome was taken over or it was canceled; guarded by mu
 
 	// What may end the future first, until it is released. Guarded by mu.
 	timer *time.Timer // nil of none
@@ -115,13 +118,13 @@ func newBound[T any](f *Future[T]) (*bound, *Future[T]) {
 }
 
 func boundOf(r *registration) *bound { return (*bound)(unsafe.Pointer(r)) }
-
-func (b *bound) cell() *cell { return (*cell)(unsafe.Add(unsafe.Pointer(b), unsafe.Sizeof(*b))) }
+func (b *bound) cell() *cell         { return (*cell)(unsafe.Add(unsafe.Pointer(b), unsafe.Sizeof(*b))) }
 
 var (
 	boundKind = kind{
 		notify: notifyBound,
 		cancel: func(r *registration, _ error) (*cell, []*cell) { return boundOf(r).detach(), nil },
+		passes: func(r *registration) source { return boundOf(r).src },
 	}
 	shieldKind = kind{
 		notify: notifyBound,
@@ -180,7 +183,7 @@ func (b *bound) contextEnded(ctx context.Context) effects {
 }
 
 // cut cancels the source for cause and settles the future as given, unless the source turns out
-// to be done: then its outcome counts.
+// to be done: then its outcome counts. See [cell.cut].
 func (b *bound) cut(cause error, s uint32, fl *failure) effects {
 	c := b.cell()
 	if !c.lockPending(0) {
@@ -191,16 +194,9 @@ func (b *bound) cut(cause error, s uint32, fl *failure) effects {
 	if s == failed {
 		fl.origin = originOfFunc(src)
 	}
-	if !src.base().unwatch(&b.registration) {
-		return effects{} // takeOver is about to settle the future
-	}
-	stopped, e := src.base().cancel(cause)
-	if !stopped {
-		e.add(b.takeOver())
-		return e
-	}
-	e.add(c.fail(s, fl))
-	b.drop()
+	var e effects
+	_, next, more := c.cut(cause, newCancellation(cause, nil), s, fl, &e)
+	e.cancel(next, more, cause)
 	return e
 }
 
@@ -209,7 +205,12 @@ func notifyBound(r *registration) effects { return boundOf(r).takeOver() }
 // takeOver settles the future with the outcome of the source, which has settled. The
 // registration is off the source, so nobody else changes src.
 func (b *bound) takeOver() effects {
-	e := transfer(b.src, b.src.base(), b.cell())
+	src, c := b.src.base(), b.cell()
+	var e effects
+	if c.lockPending(0) {
+		src.failureTakenOver() // a shield does not take over a failure before that
+		e = transferLocked(b.src, src, c)
+	}
 	b.drop()
 	return e
 }
@@ -247,7 +248,6 @@ func (b *bound) keep(timer *time.Timer, stop func() bool) {
 	}
 }
 
-// release stops the timer and ends the registration with the context.
 func (b *bound) release() {
 	b.cell().mu.Lock()
 	b.releaseLocked()
@@ -265,3 +265,5 @@ func (b *bound) releaseLocked() {
 		stop()
 	}
 }
+
+const _ = -(unsafe.Sizeof(bound{}) % 8) // does not compile unless a cell can follow without a gap

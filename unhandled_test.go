@@ -325,7 +325,6 @@ func TestUnhandled_ObservationIsNotReading(t *testing.T) {
 		},
 		"String": func(p *future.Promise[int]) { _ = p.String() },
 		"RefusedCalls": func(p *future.Promise[int]) {
-			p.Cancel()
 			p.SetResult(1)
 			p.SetError(errE)
 			p.CompleteWith(future.FromResult(1))

@@ -19,16 +19,11 @@ const (
 
 // String returns the name of the constant.
 func (w When) String() string {
-	switch w {
-	case WhenAllCompleted:
-		return "WhenAllCompleted"
-	case WhenFirstCompleted:
-		return "WhenFirstCompleted"
-	case WhenFirstFailed:
-		return "WhenFirstFailed"
-	default:
-		return fmt.Sprintf("When(%d)", uint8(w))
+	names := [...]string{"WhenAllCompleted", "WhenFirstCompleted", "WhenFirstFailed"}
+	if int(w) < len(names) {
+		return names[w]
 	}
+	return fmt.Sprintf("When(%d)", uint8(w))
 }
 
 // Wait blocks until the condition when is satisfied by futs, or ctx ends. It returns the

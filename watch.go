@@ -1,6 +1,6 @@
 package future
 
-import "unsafe"
+import "context"
 
 // A registration is a watcher of one future, in the list of that future. It is used once. It is
 // the first field of what watches: a [Callback], a [stage], an [input] ….
@@ -34,6 +34,10 @@ type kind struct {
 	// not follow another future. See completewith.go.
 	link func(r *registration) **cell
 
+	// passes returns the source whose outcome the future of r passes on, or nil if there is
+	// none any more. The mutex of the future is held. Nil of what is no pass-through.
+	passes func(r *registration) source
+
 	// wants are the outcomes of the source with which a stage runs its function.
 	wants uint32
 }
@@ -54,6 +58,37 @@ func (e *effects) add(more effects) {
 }
 
 func (e *effects) isEmpty() bool { return *e == effects{} }
+
+// A function is code that depends on the types of futures, as code that does not calls it: a
+// function of the caller's, or the transfer of an outcome.
+type function interface {
+	// call runs the function for src, which has settled, and settles dst with the result.
+	// Either may be nil where the function needs none.
+	call(ctx context.Context, src, dst *cell) effects
+}
+
+// A source is a *Future as a function that moves its value to another future.
+type source interface {
+	function
+	base() *cell
+}
+
+// transfer settles dst with the outcome of src, which has settled, unless dst has settled. move
+// is a *Future of their type.
+func transfer(move function, src, dst *cell) effects {
+	if !dst.lockPending(0) {
+		return effects{}
+	}
+	return transferLocked(move, src, dst)
+}
+
+// transferLocked is transfer for a dst that is pending and locked.
+func transferLocked(move function, src, dst *cell) effects {
+	if s := src.state.Load(); s < succeeded {
+		return dst.settleFailed(s&outcome, src.failure())
+	}
+	return move.call(nil, src, dst)
+}
 
 // watch registers r on c, and adds flag to the state of c: takenOver, if a failure of c is
 // reported by the watcher if at all, or 0. It reports false if c has settled already.
@@ -85,7 +120,7 @@ func (c *cell) takeOver() {
 // failureTakenOver is takeOver for a settled cell.
 func (c *cell) failureTakenOver() {
 	if fl := c.failure(); fl != nil {
-		fl.takeOver()
+		c.takeNotice(fl)
 	}
 }
 
@@ -148,6 +183,3 @@ func (l *list) concat(m list) {
 		mlast.next, l.first.prev = l.first, mlast
 	}
 }
-
-// This does not compile unless a cell can follow each of these without a gap.
-const _ = -((unsafe.Sizeof(scope{}) | unsafe.Sizeof(stage{}) | unsafe.Sizeof(bound{}) | unsafe.Sizeof(fan{}) | unsafe.Sizeof(hedge{})) % 8)

@@ -23,12 +23,14 @@ type Group[K comparable, V any] struct {
 
 // A call is one run of a function, shared by its callers.
 type call[V any] struct {
-	result  *future.Promise[V]
-	callers int // those that have joined and not left; guarded by Group.mu
+	result    *future.Promise[V]
+	callers   int  // those that have joined and not left; guarded by Group.mu
+	delivered bool // a caller has got the value; guarded by Group.mu
+	node      node
 
 	// ctx is the context of the call, and cancel ends it: also the wait for
-	// admission of a call that has no future yet. join writes both, before the call
-	// is shared.
+	// admission of a call that has no future yet, and the context of a function that
+	// has returned a value for nobody. join writes both, before the call is shared.
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -53,10 +55,16 @@ var inline = future.WithExecutor(context.Background(), future.Inline)
 // runtime.Goexit in fn fails the futures of all callers ([future.PanicError],
 // [future.ErrGoexit]), and so does an executor that refuses the call, with its error.
 //
-// An fn that asked for its own key would wait for itself. So Go returns a future that
-// has failed with [future.ErrCycle] if the call for key is running and ctx is the
-// context that its fn received, or one derived from it, whether or not somebody waits
-// for that future.
+// A request that would close a ring of calls that wait for each other fails with
+// [future.ErrCycle] at once: an fn asks for its own key, or for a key whose call asks,
+// directly or through others, for that of fn. Rings are found across keys, groups and
+// goroutines, whether or not somebody waits for the future, provided that each fn asks
+// with the context that it received, or one derived from it. A call counts as asking
+// until the future of that request is done.
+//
+// The context of fn is not detached when fn has returned. It ends if the last caller
+// leaves without the value, also if fn has returned by then: context.AfterFunc in fn
+// releases what fn has opened. Lasting does not matter to a call.
 //
 // If ctx has ended already, fn is not called. Go does not wait for fn, unless the
 // executor runs fn on the calling goroutine, as [future.Inline] does. It waits for
@@ -73,23 +81,35 @@ func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V
 	if ctx.Err() != nil {
 		return future.Go(ctx, fn) // does not call fn
 	}
-	c, first := g.join(ctx, key)
+	asker, _ := ctx.Value(nodeKey{}).(*node)
+	c, first := g.join(ctx, key, asker)
 	if c == nil {
 		return future.FromError[V](future.ErrCycle)
 	}
 	f := future.WithContext(ctx, future.Shield(&c.result.Future))
-	f.AddDoneCallback(inline, func(_ context.Context, f *future.Future[V]) { g.leave(key, c, f) })
+	f.AddDoneCallback(inline, func(_ context.Context, f *future.Future[V]) {
+		asker.leave(&c.node)
+		g.leave(key, c, f)
+	})
 	if first {
 		c.start(fn, f.Done())
 	}
 	return f
 }
 
+// Forget makes the next Go for key start a fresh call. The callers of a running call keep
+// it, and it is canceled when they leave. Forget does not block and is safe for
+// concurrent use.
+func (g *Group[K, V]) Forget(key K) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.calls, key)
+}
+
 // join adds a caller to the running call for key, or to a new call if none is
-// running. It returns nil if ctx is the context of that running call, or derived from
-// it.
-func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) {
-	outer, _ := ctx.Value(frameKey{}).(*frame) // without g.mu: Value may call back
+// running. asker is the call from whose function the request comes, or nil. join
+// returns nil if the request would close a ring.
+func (g *Group[K, V]) join(ctx context.Context, key K, asker *node) (c *call[V], first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c = g.calls[key]
@@ -98,11 +118,12 @@ func (g *Group[K, V]) join(ctx context.Context, key K) (c *call[V], first bool) 
 			g.calls = make(map[K]*call[V])
 		}
 		c, first = &call[V]{result: future.NewPromise[V]()}, true
-		c.ctx, c.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), frameKey{}, &frame{c, outer}))
+		c.ctx, c.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), nodeKey{}, &c.node))
 		if same := key; same == key { // a NaN is not equal to itself: the call could be neither found nor deleted
 			g.calls[key] = c
 		}
-	} else if outer.isWithin(c) {
+	}
+	if !asker.ask(&c.node) {
 		return nil, false
 	}
 	c.callers++
@@ -115,12 +136,15 @@ func (g *Group[K, V]) leave(key K, c *call[V], f *future.Future[V]) {
 	g.mu.Lock()
 	c.callers--
 	last := c.callers == 0
+	c.delivered = c.delivered || f.State() == future.Succeeded
+	undelivered := last && !c.delivered
 	if (last || c.result.IsDone()) && g.calls[key] == c {
 		delete(g.calls, key)
 	}
 	g.mu.Unlock()
-	// If the call is pending, the error of f is the reason why its caller left.
-	if last && !c.result.IsDone() && c.result.CancelCause(f.Err()) {
+	if undelivered {
+		// If the call is pending, the error of f is the reason why its caller left.
+		c.result.CancelCause(f.Err())
 		c.cancel()
 	}
 }
@@ -133,7 +157,7 @@ func (c *call[V]) start(fn func(context.Context) (V, error), left <-chan struct{
 	submit := func() {
 		// fn may run on this goroutine and call runtime.Goexit: it runs last.
 		ready := future.NewPromise[struct{}]()
-		c.result.CompleteWith(future.Then(c.ctx, &ready.Future,
+		c.result.CompleteWith(future.Then(future.Lasting(c.ctx), &ready.Future,
 			func(ctx context.Context, _ struct{}) (V, error) { return fn(ctx) }))
 		ready.SetResult(struct{}{})
 	}
@@ -150,21 +174,4 @@ func (c *call[V]) start(fn func(context.Context) (V, error), left <-chan struct{
 	case <-submitted:
 	case <-left:
 	}
-}
-
-// A frame is a value of the context of a call's function. It identifies the call, and
-// the frame of the call within which that one was started, if any.
-type frame struct {
-	call  any // a *call[V], for any V
-	outer *frame
-}
-
-type frameKey struct{}
-
-// isWithin reports whether f, which may be nil, or a frame around it is of call.
-func (f *frame) isWithin(call any) bool {
-	for f != nil && f.call != call {
-		f = f.outer
-	}
-	return f != nil
 }

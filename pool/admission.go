@@ -55,7 +55,10 @@ func (p *Pool) awaitRoom(ctx context.Context, r *request) error {
 		return r.err
 	}
 	p.refused++
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return context.Canceled // Done is closed, and the error is not there (yet)
 }
 
 // TryExecute is like Execute, but returns [ErrFull] instead of waiting for room. It

@@ -46,6 +46,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	p.stopAdmission()
+	p.canceling = true
 	queued := p.queue.popAll()
 	var running []future.Task
 	for w := range p.workers {

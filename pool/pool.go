@@ -47,11 +47,11 @@ func WithIdleTimeout(d time.Duration) Option {
 }
 
 // WithName names the pool: its workers, and the goroutines that tasks start, have
-// the pprof label pool=name. With an empty name, as by default, the pool sets no
-// labels.
+// the pprof label pool=name. With an empty name, as by default, they have no label.
+// Either way a task starts without the labels of other tasks and of its submitter.
 func WithName(name string) Option {
 	return func(p *Pool) {
-		p.labels = nil
+		p.labels = context.Background()
 		if name != "" {
 			p.labels = pprof.WithLabels(context.Background(), pprof.Labels("pool", name))
 		}
@@ -75,7 +75,7 @@ type Pool struct {
 	maxBatch    int             // the most tasks that a worker takes from the queue at a time
 	procs       int             // GOMAXPROCS when the pool was made
 	idleTimeout time.Duration   // how long an idle worker stays
-	labels      context.Context // pprof labels of the workers; nil without a name
+	labels      context.Context // pprof labels of the workers
 
 	drained chan struct{} // closed by checkDrained when the pool is closed and no task is left
 
@@ -97,6 +97,7 @@ type Pool struct {
 
 	mu         sync.Mutex
 	closed     bool    // set once, by stopAdmission
+	canceling  bool    // set once, by Close
 	waking     bool    // a worker was woken by wake and has not reached take
 	spinning   bool    // a worker spins; at most one does
 	admittedBy *worker // the last to admit a waiting submitter; nil after a submission or a spin
@@ -112,6 +113,7 @@ type Pool struct {
 	reclaimers requestList // blocked in Reclaim, for a slot
 
 	completed, cancelled, refused uint64 // without the counts of registered workers
+	handedBack                    uint64 // runs that were handed back and queued again
 }
 
 // New returns a pool that runs up to workers tasks at once. It starts no goroutine:
@@ -126,6 +128,7 @@ func New(workers int, opts ...Option) *Pool {
 		idleTimeout: 10 * time.Second,
 		procs:       runtime.GOMAXPROCS(0),
 		limit:       workers,
+		labels:      context.Background(),
 		workers:     make(map[*worker]struct{}),
 		drained:     make(chan struct{}),
 	}

@@ -103,6 +103,42 @@ func (s *slots) Lend() {
 	w.start()
 }
 
+// Yields reports whether a run is to be handed back. A worker that finds a request to
+// preempt between two tasks yields its slot.
+func (s *slots) Yields(pieces int) bool {
+	p := (*Pool)(s)
+	if p.preempt.Load() {
+		return true
+	}
+	if pieces%lending.Turn != 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.len() > 0 || len(p.victims) > 0
+}
+
+// Resume queues the rest of a run. It comes first if the run gave way to a task that was
+// parked, and last if it has had its turn.
+func (s *slots) Resume(rest lending.Task) bool {
+	p := (*Pool)(s)
+	p.mu.Lock()
+	if p.canceling {
+		p.mu.Unlock()
+		return false
+	}
+	p.handedBack++
+	if p.preempt.Load() {
+		p.queue.pushFront(rest)
+	} else {
+		p.queue.push(rest)
+	}
+	w := p.wake()
+	p.mu.Unlock()
+	w.start()
+	return true
+}
+
 // Reclaim takes a slot for the calling task, which is about to resume. It blocks
 // until a slot is free, and comes before all tasks that have not started.
 func (s *slots) Reclaim() {

@@ -38,5 +38,6 @@ func (p *Pool) Stats() Stats {
 		s.Cancelled += w.cancelled
 		w.mu.Unlock()
 	}
+	s.Completed -= min(s.Completed, p.handedBack) // a run counts once
 	return s
 }

@@ -66,9 +66,7 @@ func (w *worker) work() (more bool) {
 		if t == nil {
 			return false
 		}
-		if labels := w.pool.labels; labels != nil { // the task before may have set others
-			pprof.SetGoroutineLabels(labels)
-		}
+		pprof.SetGoroutineLabels(w.pool.labels) // the task before may have set others
 		if _, plain := t.(future.TaskFunc); !plain {
 			if f, ok := t.(interface{ IsDone() bool }); ok {
 				w.wasDone = f.IsDone()

@@ -12,6 +12,26 @@ type Ledger interface {
 	// Reclaim takes a slot for a task that wants to go on, and blocks until there is
 	// one. It belongs to an earlier Lend.
 	Reclaim()
+
+	// Yields reports whether a run, a task that consists of several pieces of work, is
+	// to be handed back before its next piece: because a parked task can go on, or
+	// because the run has had its turn of Turn pieces and others wait. pieces is how
+	// many it has had. Yields does not block.
+	Yields(pieces int) bool
+	// Resume queues the rest of a run that was handed back. It is no new submission: a
+	// full queue admits it, and so does an executor that refuses new tasks. It returns
+	// false if the executor cancels what it has: the run then goes on, to its end. Resume
+	// does not block.
+	Resume(rest Task) bool
+}
+
+// Turn is how many pieces of work a run may go through while others wait.
+const Turn = 64
+
+// A Task is a task of package future.
+type Task interface {
+	Run()
+	CancelCause(cause error) bool
 }
 
 // A Lender is what an executor embeds to have a ledger. The zero Lender has none.
