@@ -104,6 +104,26 @@ func TestThenFuture_CancelWhileTheInnerIsPending(t *testing.T) {
 	})
 }
 
+// The context of the function outlives its return for as long as the inner future is pending.
+func TestThenFuture_CancelEndsTheContextOfItsFunction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := future.NewPromise[int]()
+		var inside context.Context
+		d := future.ThenFuture(t.Context(), future.FromResult(1), func(ctx context.Context, _ int) *future.Future[int] {
+			inside = ctx
+			return future.Shield(&inner.Future)
+		})
+		synctest.Wait()
+		if err := inside.Err(); err != nil {
+			t.Errorf("the context has ended before the cancellation: %v", err)
+		}
+		d.CancelCause(errE)
+		if cause := context.Cause(inside); cause != errE {
+			t.Errorf("the cause of the context is %v; want %v", cause, errE)
+		}
+	})
+}
+
 // Scenario K10
 func TestThenFuture_CancelWhileTheInnerRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
