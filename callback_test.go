@@ -668,21 +668,34 @@ func TestAddDoneCallback_SlowOneDelaysNoOther(t *testing.T) {
 // own executor.
 // Scenario B12
 func TestAddDoneCallback_SlowOneOfAnotherFuture(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		latch, ran := make(chan struct{}), make(chan struct{})
-		p := future.NewPromise[int]()
-		e := future.WithContext(t.Context(), &p.Future)
-		e.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { <-latch })
-		p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { close(ran) })
-		e.Cancel() // this cancels p too
-		synctest.Wait()
-		select {
-		case <-ran:
-		default:
-			t.Error("the callback of one future waits for that of another")
+	for name, derive := range map[string]func(ctx context.Context, f *future.Future[int]) *future.Future[int]{
+		"WithContext": future.WithContext[int],
+		"Then": func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
+			return future.Then(ctx, f, func(_ context.Context, v int) (int, error) { return v, nil })
+		},
+	} {
+		for _, slow := range []string{"source", "derived"} {
+			t.Run(name+", "+slow, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					latch, ran := make(chan struct{}), make(chan struct{})
+					src := &future.NewPromise[int]().Future
+					derived := derive(t.Context(), src)
+					waits, runs := src, derived
+					if slow == "derived" {
+						waits, runs = derived, src
+					}
+					waits.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { <-latch })
+					runs.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) { close(ran) })
+					derived.Cancel() // this cancels src too
+					synctest.Wait()
+					if !futuretest.Closed(ran) {
+						t.Error("the callback of one future waits for that of another")
+					}
+					close(latch)
+				})
+			})
 		}
-		close(latch)
-	})
+	}
 }
 
 // Scenario B12

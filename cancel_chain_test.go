@@ -322,17 +322,21 @@ func TestThenFuture_ParentEndsWhileTheInnerIsPending(t *testing.T) {
 	}
 }
 
-// No future stays pending under an ended context.
+// No future stays pending under an ended context. Only the functions of Handle and Finally are
+// called.
 func TestChain_EndedContext(t *testing.T) {
 	eachVerb(t, func(t *testing.T, v chainVerb) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		p := future.NewPromise[int]()
-		d := v.attach(ctx, &p.Future, func(ctx context.Context) (int, error) { return 7, ctx.Err() })
+		p, called := future.NewPromise[int](), false
+		d := v.attach(ctx, &p.Future, func(ctx context.Context) (int, error) { called = true; return 7, ctx.Err() })
 		_ = v.call(p)
 		synctest.Wait()
 		if !d.IsDone() {
 			t.Fatalf("%v; want it done", d)
+		}
+		if always := v.skip == nil; called != always {
+			t.Errorf("the function was called: %v; want %v", called, always)
 		}
 	})
 }

@@ -194,6 +194,23 @@ func TestCompleteWith_Cycle(t *testing.T) {
 	})
 }
 
+// A chain of links ends at a task, which follows no other future.
+func TestCompleteWith_ChainEndsAtATask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		task := future.Go(t.Context(), func(context.Context) (int, error) { <-release; return 1, nil })
+		var outer, inner future.Promise[int]
+		for _, link := range []error{inner.CompleteWith(task), outer.CompleteWith(&inner.Future)} {
+			if link != nil {
+				t.Fatal(link)
+			}
+		}
+		close(release)
+		synctest.Wait()
+		futuretest.WantValue(t, &outer.Future, 1)
+	})
+}
+
 // Linking to each place of a long chain does not walk the chain each time.
 func TestCompleteWith_AlongAChain(t *testing.T) {
 	wantLinear(t, func(n int) time.Duration {

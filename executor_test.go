@@ -455,14 +455,20 @@ func TestExecutor_RunsTwice(t *testing.T) {
 				calls.Add(10)
 				<-gate
 			})
+			d := future.Then(ctx, &p.Future, func(context.Context, int) (int, error) {
+				calls.Add(100)
+				<-gate
+				return 2, nil
+			})
 			p.SetResult(1)
 			synctest.Wait()
-			futuretest.WantPending(t, f)
+			futuretest.WantPending(t, f, d)
 			close(gate)
 			synctest.Wait()
 			futuretest.WantValue(t, f, 1)
-			if n := calls.Load(); n != 11 {
-				t.Fatalf("calls add up to %d; want one of the task and ten of the callback", n)
+			futuretest.WantValue(t, d, 2)
+			if n := calls.Load(); n != 111 {
+				t.Fatalf("calls add up to %d; want one of the task, ten of the callback and a hundred of the stage", n)
 			}
 		})
 	})

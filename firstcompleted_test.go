@@ -79,6 +79,23 @@ func TestFirstCompleted_DoneAtEntry(t *testing.T) {
 	}
 }
 
+// The failures of the losers count as read, whether they come before the call or after it.
+func TestFirstCompleted_LosersAreNotReported(t *testing.T) {
+	for _, c := range firstOf {
+		t.Run(c.name, func(t *testing.T) {
+			reports := futuretest.CatchReports(t)
+			before, after := errors.New("before"), errors.New("after")
+			futuretest.Isolate(func() {
+				p := future.NewPromise[int]()
+				futuretest.WantValue(t, c.of(future.FromResult(1), future.FromError[int](before), &p.Future), 1)
+				p.SetError(after)
+			})
+			reports.Want(t, before, 0)
+			reports.Want(t, after, 0)
+		})
+	}
+}
+
 // Scenario F12
 func TestFirstCompleted_Duplicates(t *testing.T) {
 	for _, c := range firstOf {

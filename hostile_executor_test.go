@@ -102,24 +102,31 @@ func TestHostile_ExecutorCallsGoexit(t *testing.T) {
 
 // The inline work comes last. It is not lost if an executor before it calls Goexit.
 func TestHostile_GoexitBeforeInlineWork(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		bad := future.WithExecutor(t.Context(), future.ExecutorFunc(goexits))
-		atOnce := future.WithExecutor(t.Context(), future.ExecutorFunc(func(_ context.Context, task future.Task) error {
+	for name, atOnce := range map[string]future.Executor{
+		"Inline": future.Inline,
+		"an executor that runs tasks at once": future.ExecutorFunc(func(_ context.Context, task future.Task) error {
 			task.Run()
 			return nil
-		}))
-		same := func(_ context.Context, v int) (int, error) { return v, nil }
-		p, called := future.NewPromise[int](), false
-		p.AddDoneCallback(atOnce, func(context.Context, *future.Future[int]) { called = true })
-		lost, kept := future.Then(bad, &p.Future, same), future.Then(atOnce, &p.Future, same)
-		go p.SetResult(1)
-		synctest.Wait()
-		futuretest.WantFailed(t, lost, future.ErrGoexit)
-		futuretest.WantValue(t, kept, 1)
-		if !called {
-			t.Error("the callback was lost")
-		}
-	})
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				bad := future.WithExecutor(t.Context(), future.ExecutorFunc(goexits))
+				atOnce := future.WithExecutor(t.Context(), atOnce)
+				same := func(_ context.Context, v int) (int, error) { return v, nil }
+				p, called := future.NewPromise[int](), false
+				p.AddDoneCallback(atOnce, func(context.Context, *future.Future[int]) { called = true })
+				lost, kept := future.Then(bad, &p.Future, same), future.Then(atOnce, &p.Future, same)
+				go p.SetResult(1)
+				synctest.Wait()
+				futuretest.WantFailed(t, lost, future.ErrGoexit)
+				futuretest.WantValue(t, kept, 1)
+				if !called {
+					t.Error("the callback was lost")
+				}
+			})
+		})
+	}
 }
 
 // An executor runs a clean-up and asks it to stop at the same moment: either the clean-up is asked

@@ -97,6 +97,38 @@ func TestInterleaving_CancelRacesCompleteWith(t *testing.T) {
 	}
 }
 
+// Two links that would close a ring with a third are made at once: one of them is refused.
+func TestInterleaving_LinksThatCloseARing(t *testing.T) {
+	rounds := 200_000 // the window of the race is short
+	if futuretest.RaceEnabled {
+		rounds = 5000
+	}
+	for i := range rounds {
+		a, b, c, at := future.NewPromise[int](), future.NewPromise[int](), future.NewPromise[int](), new(atomic.Bool)
+		b.CompleteWith(&c.Future)
+		var errA error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			at.Store(true)
+			errA = a.CompleteWith(&b.Future)
+		}()
+		for spins := 0; !at.Load(); spins++ { // blocking would take longer than the window lasts
+			if spins > 1000 {
+				runtime.Gosched()
+			}
+		}
+		for range i % 300 {
+			at.Load()
+		}
+		errC := c.CompleteWith(&a.Future)
+		<-done
+		if (errA == nil) == (errC == nil) {
+			t.Fatalf("round %d: errors %v and %v; want exactly one", i, errA, errC)
+		}
+	}
+}
+
 // An endsAt is a context that has ended from the nth call of Err on.
 type endsAt struct {
 	context.Context

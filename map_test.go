@@ -292,6 +292,28 @@ func TestMap_AfterAFailure(t *testing.T) {
 	})
 }
 
+// A Map is done with its last call, and does not wait for a task that is queued and without an item.
+func TestMap_SettlesWithItsLastCall(t *testing.T) {
+	queue := new(futuretest.Queue)
+	ctx := future.WithExecutor(t.Context(), queue)
+	m := future.Map(ctx, 2, []int{1, 2, 3}, func(_ context.Context, i int) (int, error) { return i * i, nil })
+	queue.Pop().Run()
+	futuretest.WantSlice(t, m, 1, 4, 9)
+	queue.Run()
+}
+
+// A Map that has failed cancels its tasks that are queued: the executor may drop them.
+func TestMap_FailureCancelsQueuedTasks(t *testing.T) {
+	queue := new(futuretest.Queue)
+	ctx := future.WithExecutor(t.Context(), queue)
+	m := future.Map(ctx, 2, []int{1, 2, 3}, func(context.Context, int) (int, error) { return 0, errE })
+	queue.Pop().Run()
+	futuretest.WantFailed(t, m, errE)
+	if task, ok := queue.Pop().(interface{ IsDone() bool }); !ok || !task.IsDone() {
+		t.Errorf("the queued task %v was not canceled", task)
+	}
+}
+
 // No item starts after a reader has seen that Map is done.
 // Scenario E20
 func TestMap_StartsNothingOnceDone(t *testing.T) {

@@ -123,6 +123,7 @@ func TestWithTimeout_TaskThatIgnoresItsContext(t *testing.T) {
 		wantSince(t, start, time.Second)
 		futuretest.WantFailed(t, f, future.ErrTimeout)
 		futuretest.WantPending(t, task)
+		wantWatchers(t, 0, task)
 		<-task.Done()
 		wantSince(t, start, 2*time.Second)
 		futuretest.WantValue(t, task, 42)

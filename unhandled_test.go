@@ -241,6 +241,21 @@ func TestUnhandled_FailedAndNeverRead(t *testing.T) {
 	})
 }
 
+// A failure that was given to a future which settles much later counts as unread again, although the
+// garbage collector has seen that it was not.
+func TestUnhandled_GivenToAFutureThatSettlesLater(t *testing.T) {
+	reports := futuretest.CatchReports(t)
+	own := errors.New("own")
+	futuretest.Isolate(func() {
+		cleaned := make(chan struct{})
+		f := future.Finally(context.Background(), future.FromError[int](own), func(context.Context) error { <-cleaned; return nil })
+		reports.WaitDue(t)
+		close(cleaned)
+		<-f.Done()
+	})
+	reports.Want(t, own, 1)
+}
+
 var unhandledGlobal future.Promise[int]
 
 // Scenario M2

@@ -73,6 +73,22 @@ func TestMemory_NoReferenceToDoneTasks(t *testing.T) {
 			p.Execute(bg, future.TaskFunc(func() { keep(arg, nil); close(done) }))
 			<-done
 		},
+		"stolen from a worker that is blocked": func() {
+			p2, ctx2 := newPool(t, 2)
+			one, two := occupy(t, ctx2), occupy(t, ctx2)
+			l, blocked := newLatch(t), make(chan struct{})
+			p2.Execute(bg, future.TaskFunc(func() { close(blocked); l.wait() }))
+			var rest sync.WaitGroup
+			for range 16 {
+				arg := watch()
+				rest.Add(1)
+				p2.Execute(bg, future.TaskFunc(func() { keep(arg, nil); rest.Done() }))
+			}
+			one()
+			<-blocked // with a full local queue
+			two()
+			rest.Wait()
+		},
 		"refused": func() {
 			p2, ctx2 := newPool(t, 1, pool.WithQueue(0))
 			release := occupy(t, ctx2)

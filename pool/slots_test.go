@@ -682,6 +682,37 @@ func TestLend_ParksWhileAnotherReclaims(t *testing.T) {
 	})
 }
 
+// A goroutine that goes on while another reclaims the slot of their task needs no slot of its own.
+func TestLend_ResumesWhileAnotherReclaims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1, pool.WithQueue(4))
+		var first, second future.Promise[int]
+		l := newLatch(t)
+		f := future.Go(ctx, func(ctx context.Context) (int, error) {
+			var both sync.WaitGroup
+			both.Go(func() { first.Await(ctx) })
+			both.Go(func() { l.wait(); second.Await(ctx) })
+			both.Wait()
+			return 1, nil
+		})
+		synctest.Wait()
+		release := occupy(t, ctx)
+		first.SetResult(1) // the first goroutine reclaims the slot, which is occupied
+		synctest.Wait()
+		l.open() // the second goroutine parks
+		synctest.Wait()
+		second.SetResult(1)
+		synctest.Wait()
+		release()
+		synctest.Wait()
+		if v, err := f.Result(); v != 1 || err != nil {
+			t.Errorf("%v, %v; want 1, <nil>", v, err)
+		}
+		wantAtRest(t, p)
+		wantBound(t, p, 1)
+	})
+}
+
 // A task ends while another of its goroutines reclaims its slot: the bound holds for the rest.
 func TestLend_EndsWhileAnotherReclaims(t *testing.T) {
 	for name, end := range endings {
