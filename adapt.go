@@ -204,7 +204,7 @@ func Chan[T any](f *Future[T]) <-chan Outcome[T] {
 	}
 	ch := make(chan Outcome[T], 1)
 	f.c.addSink(callbackFunc[T](func(_ context.Context, f *Future[T]) {
-		ch <- Outcome[T]{f.v, f.c.err()}
+		ch <- Outcome[T]{valueOf[T](&f.c), f.c.err()}
 		close(ch)
 	}))
 	return ch

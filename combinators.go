@@ -109,13 +109,17 @@ var outcomesKind = kind{
 type outcomesFunc[T any] struct{}
 
 func (outcomesFunc[T]) call(_ context.Context, _, dst *cell) effects {
-	inputs := fanBefore(dst).take()
+	if !dst.lockPending(0) {
+		return effects{}
+	}
+	inputs := fanBefore(dst).takeLocked()
 	outcomes := make([]Outcome[T], len(inputs))
 	for i := range inputs {
-		f := futureOf[T](inputs[i].src)
-		outcomes[i] = Outcome[T]{f.v, f.c.err()}
+		src := inputs[i].src
+		outcomes[i] = Outcome[T]{valueOf[T](src), src.err()}
 	}
-	return succeed(dst, outcomes)
+	futureOf[[]Outcome[T]](dst).v = outcomes
+	return dst.settle(succeeded)
 }
 
 // FirstCompleted returns a future with the outcome of the first of futs to be done, whatever it
@@ -164,10 +168,13 @@ func firstSettled[T any](won *Future[T], futs []*Future[T], k *kind) *Future[T] 
 		f.c.takeOver()
 	}
 	f, derived := newFan[T](k, (*Future[T])(nil), 0)
-	f.settleAs(&won.c) // there is nobody yet to be notified
+	e := f.settleAs(&won.c)
 	if k == &raceKind {
-		CancelAll(futs...)
+		for _, f := range futs {
+			e.cancel(&f.c, nil, nil)
+		}
 	}
+	e.run(nil)
 	return derived
 }
 

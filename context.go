@@ -23,6 +23,7 @@ import (
 // The future that a scope lies in keeps the parent context alive, as a goroutine that still
 // holds the scope after the function has returned may read its values.
 type scope struct {
+	_      [0]atomic.Int64 // aligns what has a scope, and so its size, to 8 bytes
 	parent context.Context
 	place  *placement
 	live   atomic.Pointer[liveScope]

@@ -17,8 +17,9 @@ type Unhandled struct {
 	// Future names the type of the future and, for a task, a callback or a [TaskFunc], the
 	// function.
 	Future string
-	// Context is the context that the work was started with, or the callback registered
-	// with. It is nil for a promise, a combinator and a [TaskFunc].
+	// Context is the context that the work was started with; of work within a task, that of
+	// the outermost task. Of a callback it is the context that it was registered with. It
+	// is nil for a promise, a combinator and a [TaskFunc].
 	Context context.Context
 }
 
@@ -88,6 +89,22 @@ const (
 )
 
 func newFailure(err error, o origin) *failure { return &failure{err: err, origin: o} }
+
+// outermost returns ctx, or the context in which the outermost task or stage that it belongs to
+// was started. The context of a task leads to its future, and so perhaps to the failure: in a
+// cycle with its finalizer the failure would be neither reported nor freed.
+func outermost(ctx context.Context) context.Context {
+	for {
+		switch c := ctx.Value(&scopeKey).(type) {
+		case *scope:
+			ctx = c.parent
+		case *slotContext:
+			ctx = c.Context
+		default:
+			return ctx
+		}
+	}
+}
 
 // newEcho returns a failure that repeats that a context has ended or that a source was
 // canceled. It is never reported: the author of that event knows of it.

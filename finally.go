@@ -79,9 +79,9 @@ func (s *cleanup) settle(err error) effects {
 	if s.refusal == nil && err == nil {
 		return transfer(pass, src, c)
 	}
-	if c.isSettled() {
+	if !c.lockPending(0) {
 		if err != nil {
-			report(Unhandled{err, originOfFunc(pass).String(), s.stage.ctx.parent})
+			report(Unhandled{err, originOfFunc(pass).String(), outermost(s.stage.ctx.parent)})
 		}
 		return effects{}
 	}
@@ -91,7 +91,7 @@ func (s *cleanup) settle(err error) effects {
 			errs = append(errs, err)
 		}
 	}
-	return c.fail(failed, newFailure(joined(errs), originOfFunc(pass)))
+	return c.settleFailed(failed, newFailure(joined(errs), originOfFunc(pass)))
 }
 
 func (s *cleanup) cancel(cause error) (*cell, []*cell) {

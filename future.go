@@ -112,6 +112,15 @@ func (f *Future[T]) String() string   { return f.c.describe(originOf[T]()) }
 func (f *Future[T]) base() *cell      { return &f.c }
 func (f *Future[T]) self() *Future[T] { return f }
 
+// valueOf returns the value of the settled c, a Future[T], or the zero value if c has not
+// succeeded: the future then may have parts of a value that are about to be dropped.
+func valueOf[T any](c *cell) (v T) {
+	if c.hasSucceeded() {
+		v = futureOf[T](c).v
+	}
+	return v
+}
+
 // call settles dst with the value of src, both cells of a Future[T]. dst is pending and locked.
 // The receiver is there for its type.
 func (*Future[T]) call(_ context.Context, src, dst *cell) effects {

@@ -90,7 +90,7 @@ func (r *runner) goOn(returned *bool) {
 	rest := &runner{effects: r.effects, tasks: r.tasks}
 	rest.work.concat(r.stages)
 	for reg := r.callbacks.pop(); reg != nil; reg = r.callbacks.pop() {
-		if r.on != nil && !callbackOf(reg).place().inline {
+		if r.on != nil && !callbackOf(reg).place.inline {
 			rest.calls.push(reg) // the executor accepted them: back to it
 		} else {
 			rest.callbacks.push(reg)
@@ -114,7 +114,7 @@ func (r *runner) drive() (done bool) {
 				r.begin(reg)
 			}
 		} else if reg := r.callbacks.pop(); reg != nil {
-			if r.on != nil && r.on.ledger != nil && !callbackOf(reg).place().inline && r.yields() && r.resumeCallbacks(reg) {
+			if r.on != nil && r.on.ledger != nil && !callbackOf(reg).place.inline && r.yields() && r.resumeCallbacks(reg) {
 				continue
 			}
 			r.callback = callbackOf(reg)
@@ -184,7 +184,7 @@ func (r *runner) resumeCallbacks(reg *registration) bool {
 	b := &batch{place: r.on}
 	var stay list
 	for ; reg != nil; reg = r.callbacks.pop() {
-		if callbackOf(reg).place().inline {
+		if callbackOf(reg).place.inline {
 			stay.push(reg)
 		} else {
 			b.calls.push(reg)
@@ -264,9 +264,9 @@ func (r *runner) takeCallbacks() {
 // if they are callbacks of one future for one executor, else nil.
 func commonPlace(l list) *placement {
 	first := callbackOf(l.first)
-	place := first.place()
+	place := first.place
 	for reg := l.first.next; reg != l.first; reg = reg.next {
-		if reg.kind != &callbackKind || callbackOf(reg).src != first.src || !callbackOf(reg).place().same(place) {
+		if reg.kind != &callbackKind || callbackOf(reg).src != first.src || !callbackOf(reg).place.same(place) {
 			return nil
 		}
 	}
@@ -322,7 +322,7 @@ func (r *runner) batchCallbacks() {
 		src := callbackOf(r.calls.first).src
 		var elsewhere list
 		for r.calls.first != nil && callbackOf(r.calls.first).src == src {
-			if reg := r.calls.pop(); callbackOf(reg).place().inline {
+			if reg := r.calls.pop(); callbackOf(reg).place.inline {
 				r.callbacks.push(reg)
 			} else {
 				elsewhere.push(reg)
@@ -581,7 +581,7 @@ func batchesOf(calls list) []*batch {
 	byKey := make(map[any]*batch)
 	var batches []*batch // in order
 	for r := calls.pop(); r != nil; r = calls.pop() {
-		place := callbackOf(r).place()
+		place := callbackOf(r).place
 		b := byKey[place.key]
 		if b == nil {
 			b = &batch{place: place}

@@ -2,7 +2,6 @@ package future
 
 import (
 	"context"
-	"reflect"
 	"unsafe"
 )
 
@@ -193,8 +192,12 @@ func (s *stage) refuse(err error) effects {
 func (s *stage) origin() origin {
 	c := s.cell()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return origin{of: reflect.TypeOf(s.fn), ctx: s.ctx.parent}
+	o, ctx := originOfFunc(s.fn), s.ctx.parent
+	c.mu.Unlock()
+	if ctx != nil {
+		o.ctx = outermost(ctx)
+	}
+	return o
 }
 
 const _ = -(unsafe.Sizeof(stage{}) % 8) // does not compile unless a cell can follow without a gap

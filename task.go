@@ -165,5 +165,5 @@ func (s *scope) cancelSubmitted(cause error) bool {
 // taskOrigin returns the origin of a failure of the task of s, which has not settled. of is the
 // type of the task.
 func (s *scope) taskOrigin(of reflect.Type) origin {
-	return origin{of, **(**uintptr)(unsafe.Pointer(&s.cell().companion)), s.parent} // the entry of a function is its first word
+	return origin{of, **(**uintptr)(unsafe.Pointer(&s.cell().companion)), outermost(s.parent)} // the entry of a function is its first word
 }
