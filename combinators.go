@@ -1,6 +1,9 @@
 package future
 
-import "context"
+import (
+	"context"
+	"reflect"
+)
 
 // Gather returns the future of all values, in the order of futs, or of the first failure: it
 // fails as soon as one of futs does, with the very same error, and the others run on. If one of
@@ -226,7 +229,7 @@ func (f *fan) failIfLast() (e effects) {
 		errs[i] = src.failure().err
 		allCancelled = allCancelled && src.state.Load() < failed
 	}
-	fl := newFailure(joined(errs), originOfFunc(f.fn))
+	fl := newFailure(joined(errs), reflect.TypeOf(f.fn))
 	if allCancelled {
 		fl = newEcho(fl.err)
 	}

@@ -88,34 +88,23 @@ const (
 	describing uint32 = 1       // the unit of the number of calls of describe
 )
 
-func newFailure(err error, o origin) *failure { return &failure{err: err, origin: o} }
-
-// outermost returns ctx, or the context in which the outermost task or stage that it belongs to
-// was started. The context of a task leads to its future, and so perhaps to the failure: in a
-// cycle with its finalizer the failure would be neither reported nor freed.
-func outermost(ctx context.Context) context.Context {
-	for {
-		switch c := ctx.Value(&scopeKey).(type) {
-		case *scope:
-			ctx = c.parent
-		case *slotContext:
-			ctx = c.Context
-		default:
-			return ctx
-		}
-	}
+// newFailure is not inlined, as that would make frames large on the stacks of new goroutines.
+//
+//go:noinline
+func newFailure(err error, of reflect.Type) *failure {
+	return &failure{err: err, origin: origin{of: of}}
 }
 
 // newEcho returns a failure that repeats that a context has ended or that a source was
 // canceled. It is never reported: the author of that event knows of it.
 func newEcho(err error) *failure {
-	fl := newFailure(err, origin{})
+	fl := newFailure(err, nil)
 	fl.flags.Store(silent)
 	return fl
 }
 
 // plainCancellation is the failure of all futures that were canceled without a cause.
-var plainCancellation = newFailure(ErrCancelled, origin{})
+var plainCancellation = newFailure(ErrCancelled, nil)
 
 // newCancellation returns the failure of a future that was canceled for cause (nil: for none)
 // and whose function, if it ran, returned err. A cause or err that says no more than that the
@@ -138,9 +127,9 @@ func newCancellation(cause, err error) *failure {
 	case detail == nil:
 		return plainCancellation
 	case len(detail) == 1 && errors.Is(detail[0], ErrCancelled) && errors.Is(detail[0], context.Canceled):
-		return newFailure(detail[0], origin{})
+		return newFailure(detail[0], nil)
 	default:
-		return newFailure(&detailedError{ErrCancelled, detail}, origin{})
+		return newFailure(&detailedError{ErrCancelled, detail}, nil)
 	}
 }
 
@@ -153,7 +142,7 @@ func (fl *failure) isPanic() bool {
 // addUnread counts a future that has settled with the failure as an unread branch.
 func (fl *failure) addUnread() {
 	fl.unread.Add(1)
-	if fl.flags.Or(tracked)&tracked == 0 {
+	if fl.flags.Load()&tracked == 0 && fl.flags.Or(tracked)&tracked == 0 {
 		fl.track()
 	}
 }
