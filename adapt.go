@@ -51,7 +51,7 @@ func EnsureFuture[T any](ctx context.Context, src any) (*Future[T], error) {
 	if f, ok := wrap[T]("EnsureFuture", ctx, src); ok {
 		return f, nil
 	}
-	return nil, &TypeError{Got: fmt.Sprintf("%T", src), Want: originOf[T]().String()}
+	return nil, &TypeError{Got: fmt.Sprintf("%T", src), Want: futureName(typeOf[T]())}
 }
 
 // A TypeError is the error of EnsureFuture for a value of a type that it cannot adapt.
@@ -101,7 +101,7 @@ func wrap[T any](name string, ctx context.Context, src any) (f *Future[T], ok bo
 			return v, s.Wait()
 		})
 		t.ctx.begin()
-		go runTask(t, t.ctx.place)
+		go runTask(t, t.ctx.place, false)
 		return &t.future, true
 	default:
 		return nil, false
@@ -164,7 +164,7 @@ func receiveOne[T, V any](ctx context.Context, ch <-chan V, split func(V) (T, er
 			err = ErrNoValue
 		}
 		if err != nil {
-			return c.fail(failed, newFailure(err, originOf[T]()))
+			return c.fail(failed, newFailure(err, typeOf[T]()))
 		}
 		return succeed(c, value)
 	}
@@ -204,7 +204,7 @@ func Chan[T any](f *Future[T]) <-chan Outcome[T] {
 	}
 	ch := make(chan Outcome[T], 1)
 	f.c.addSink(callbackFunc[T](func(_ context.Context, f *Future[T]) {
-		ch <- Outcome[T]{f.v, f.c.err()}
+		ch <- Outcome[T]{valueOf[T](&f.c), f.c.err()}
 		close(ch)
 	}))
 	return ch

@@ -14,8 +14,9 @@ type Callback struct {
 
 	// Guarded by the mutex of src while that is pending, then owned by the goroutine that was
 	// given the callback. Nil once the function has run or was removed.
-	ctx context.Context
-	fn  function
+	ctx   context.Context
+	fn    function
+	place *placement // of ctx; looked up once, as Value of a context is the caller's code
 }
 
 var callbackKind = kind{
@@ -46,7 +47,7 @@ func (f *Future[T]) AddDoneCallback(ctx context.Context, fn func(context.Context
 }
 
 func (c *cell) addCallback(ctx context.Context, fn function) *Callback {
-	cb := &Callback{registration: registration{kind: &callbackKind}, src: c, ctx: ctx, fn: fn}
+	cb := &Callback{registration: registration{kind: &callbackKind}, src: c, ctx: ctx, fn: fn, place: placementOf(ctx)}
 	if !c.watch(&cb.registration, 0) {
 		callbackKind.notify(&cb.registration).run(nil)
 	}
@@ -91,7 +92,6 @@ func (cb *Callback) callInSlot(on *placement) {
 	cb.fn.call(&holder.ctx, cb.src, nil)
 }
 
-func (cb *Callback) place() *placement     { return placementOf(cb.ctx) }
 func (cb *Callback) origin() origin        { return origin{reflect.TypeOf(cb.fn), codeOf(cb.fn), cb.ctx} }
 func callbackOf(r *registration) *Callback { return (*Callback)(unsafe.Pointer(r)) }
 

@@ -96,7 +96,7 @@ func (c *cell) passesLocked() source {
 func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects) (ok bool, src *cell, more []*cell) {
 	var buffer [4]*cell
 	layers := buffer[:0]
-	root := c
+	root, mark := c, c // mark is a layer that a ring comes back to
 	for root.lockPending(0) {
 		passes := root.passesLocked()
 		if passes == nil { // under the lock: a root that is being linked is no root
@@ -105,7 +105,13 @@ func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects)
 		}
 		root.mu.Unlock()
 		layers = append(layers, root)
-		root = passes.base()
+		if root = passes.base(); root == mark { // a ring: every layer waits for itself
+			ok = true
+			break
+		}
+		if n := len(layers); n&(n-1) == 0 {
+			mark = root
+		}
 	}
 	takeOver := !ok
 	for len(layers) > 0 {

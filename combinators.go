@@ -1,6 +1,9 @@
 package future
 
-import "context"
+import (
+	"context"
+	"reflect"
+)
 
 // Gather returns the future of all values, in the order of futs, or of the first failure: it
 // fails as soon as one of futs does, with the very same error, and the others run on. If one of
@@ -109,13 +112,17 @@ var outcomesKind = kind{
 type outcomesFunc[T any] struct{}
 
 func (outcomesFunc[T]) call(_ context.Context, _, dst *cell) effects {
-	inputs := fanBefore(dst).take()
+	if !dst.lockPending(0) {
+		return effects{}
+	}
+	inputs := fanBefore(dst).takeLocked()
 	outcomes := make([]Outcome[T], len(inputs))
 	for i := range inputs {
-		f := futureOf[T](inputs[i].src)
-		outcomes[i] = Outcome[T]{f.v, f.c.err()}
+		src := inputs[i].src
+		outcomes[i] = Outcome[T]{valueOf[T](src), src.err()}
 	}
-	return succeed(dst, outcomes)
+	futureOf[[]Outcome[T]](dst).v = outcomes
+	return dst.settle(succeeded)
 }
 
 // FirstCompleted returns a future with the outcome of the first of futs to be done, whatever it
@@ -164,10 +171,13 @@ func firstSettled[T any](won *Future[T], futs []*Future[T], k *kind) *Future[T] 
 		f.c.takeOver()
 	}
 	f, derived := newFan[T](k, (*Future[T])(nil), 0)
-	f.settleAs(&won.c) // there is nobody yet to be notified
+	e := f.settleAs(&won.c)
 	if k == &raceKind {
-		CancelAll(futs...)
+		for _, f := range futs {
+			e.cancel(&f.c, nil, nil)
+		}
 	}
+	e.run(nil)
 	return derived
 }
 
@@ -219,7 +229,7 @@ func (f *fan) failIfLast() (e effects) {
 		errs[i] = src.failure().err
 		allCancelled = allCancelled && src.state.Load() < failed
 	}
-	fl := newFailure(joined(errs), originOfFunc(f.fn))
+	fl := newFailure(joined(errs), reflect.TypeOf(f.fn))
 	if allCancelled {
 		fl = newEcho(fl.err)
 	}

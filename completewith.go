@@ -24,6 +24,9 @@ func (p *Promise[T]) CompleteWith(src *Future[T]) error {
 }
 
 func (s *stage) follow(inner source) effects {
+	if inner.base().isSettled() {
+		s.ctx.end() // before the future settles
+	}
 	e, err := s.cell().follow(inner, s)
 	if err == ErrCycle {
 		return s.crash(err)

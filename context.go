@@ -3,6 +3,7 @@ package future
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -23,6 +24,7 @@ import (
 // The future that a scope lies in keeps the parent context alive, as a goroutine that still
 // holds the scope after the function has returned may read its values.
 type scope struct {
+	_      [0]atomic.Int64 // aligns what has a scope, and so its size, to 8 bytes
 	parent context.Context
 	place  *placement
 	live   atomic.Pointer[liveScope]
@@ -184,6 +186,9 @@ func (l *liveScope) detach() {
 	}
 }
 
+// begin notes that the task of s is begun. It reports false if it was begun or canceled before.
+func (s *scope) begin() bool { return s.cell().state.Or(begun)&begun == 0 }
+
 // drop drops the parent of a scope that nobody has, and nobody will get.
 func (s *scope) drop() { s.parent, s.place = nil, nil }
 
@@ -210,8 +215,9 @@ func (s *scope) cancel(cause error) {
 	s.open().cancel(cause)
 }
 
-// verdict returns the outcome of a future whose function returned err, not nil.
-func (s *scope) verdict(err error, o origin) (uint32, *failure) {
+// verdict returns the outcome of a future whose function returned err, not nil. of is a type
+// that names the future, see origin.
+func (s *scope) verdict(err error, of reflect.Type) (uint32, *failure) {
 	if s.Err() == context.Canceled {
 		// Code that asks for the cause may answer with it, as net/http does.
 		cause := context.Cause(s)
@@ -220,7 +226,7 @@ func (s *scope) verdict(err error, o origin) (uint32, *failure) {
 		}
 	}
 	if errors.Is(err, ErrCancelled) {
-		return cancelled, newFailure(err, o)
+		return cancelled, newFailure(err, nil)
 	}
 	if ended := s.parent.Err(); ended != nil {
 		switch {
@@ -230,17 +236,45 @@ func (s *scope) verdict(err error, o origin) (uint32, *failure) {
 			return failed, newEcho(&detailedError{ended, []error{err}})
 		}
 	}
-	return failed, newFailure(err, o)
+	return failed, s.failureOf(err, of)
 }
 
 // refusal returns the outcome of a future whose function will not run: err is the error of the
 // executor that refused it, or nil if the parent has ended.
-func (s *scope) refusal(err error, o origin) (uint32, *failure) {
+func (s *scope) refusal(err error, of reflect.Type) (uint32, *failure) {
 	if ended := s.parent.Err(); ended != nil && (err == nil || errors.Is(err, ended)) {
 		return endedBy(s.parent)
 	}
-	return failed, newFailure(err, o)
+	return failed, s.failureOf(err, of)
 }
+
+// failureOf returns the failure of the pending future of s. It keeps the context in which
+// the outermost task or stage around the work was started: the context of a task leads to its
+// future, and so perhaps to the failure, which in a cycle with its finalizer would be neither
+// reported nor freed.
+//
+//go:noinline
+func (s *scope) failureOf(err error, of reflect.Type) *failure {
+	fl := newFailure(err, of)
+	fl.origin.ctx = outermost(s.parent)
+	if c := s.cell(); c.state.Load()&isTask != 0 {
+		fl.origin.fn = **(**uintptr)(unsafe.Pointer(&c.companion)) // the entry of a function is its first word
+	}
+	return fl
+}
+
+func outermost(ctx context.Context) context.Context {
+	for ctx != nil {
+		task, ok := ctx.Value(&scopeKey).(interface{ outer() context.Context })
+		if !ok {
+			break
+		}
+		ctx = task.outer()
+	}
+	return ctx
+}
+
+func (s *scope) outer() context.Context { return s.parent }
 
 // endedBy returns the outcome of a future that the end of ctx decides: it is canceled, or has
 // failed if a deadline passed.

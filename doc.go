@@ -126,7 +126,8 @@
 //	a promise                    It settles.
 //	a task that has not started  It settles. Its function is never called.
 //	a running task               Its context ends. It settles when its function returns.
-//	a derived future             It settles. Then its pending inputs are canceled.
+//	a bound or a linked promise  Its source is canceled. Then it settles.
+//	another derived future       It settles. Then its pending inputs are canceled.
 //	Shield(f)                    It settles. f goes on.
 //	Finally(ctx, f, fn)          It settles. f is canceled. fn runs when f is done.
 //	a wrapped channel            It settles. Nothing more is received.
@@ -139,6 +140,13 @@
 // Cancellation passes through any number of derived futures, and [Shield] stops it. A running
 // task may ignore the request to stop: [Go] describes the outcome. A deferred call of Cancel,
 // as in the page method, stops the remaining work on every path, and does not change a result.
+//
+// A future that only passes on the outcome of one source asks the source first: that of
+// [WithTimeout], [WithDeadline], [WithContext] and [Promise.CompleteWith], and of [ThenFuture]
+// when its function has returned. If the source, below any number of such layers, has a value
+// or an error already, every layer takes that over, when it is canceled and when it expires. So
+// a value that was received from a channel is not lost. A continuation or a [Race] around the
+// source leaves the value in the source: to read a queue, bound first and chain after.
 //
 // In the other direction, a future that follows a single source is canceled when its source is.
 // A future of several inputs is not: if a canceled input decides its outcome, it fails with an
@@ -222,7 +230,13 @@
 //   - Passing the future to a combinator, a continuation, a timeout, [WithContext] or
 //     [Chan] also counts as reading. It passes the failure on to the derived future or the
 //     channel, where it is to be read.
-//   - Done, Wait, AsCompleted, String, callbacks and [Shield] do not count as reading.
+//   - A Cancel of the future counts as reading, before the failure or after it, unless
+//     the failure is a panic.
+//   - Done, Wait, AsCompleted, String and callbacks do not count as reading. Neither does
+//     [Shield], until the shield takes the failure over.
+//
+// Each branch counts for itself: if two futures are derived from a failed source, and one of
+// them is read and the other is not, there is one report.
 //
 // An Await that gives up has not read a failure that comes later. A task whose function returns
 // the error of an expired deadline has failed, and is reported like any other. To prevent
@@ -245,7 +259,9 @@
 //   - Continuations run in no particular order. Neither do callbacks on different
 //     executors, nor a callback and a goroutine that waits for the same future.
 //   - The context of a task does not end when its function returns, so an *http.Response in
-//     its result can still be read. But nothing cancels that reading (see [Go]).
+//     its result can still be read. But nothing cancels that reading, unless the task was
+//     started with [Lasting]. The context of an attempt of [Hedge], of the calls of a [Map]
+//     and of a call of package flight ends if nobody gets the value.
 //
 // # Testing
 //

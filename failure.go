@@ -17,8 +17,9 @@ type Unhandled struct {
 	// Future names the type of the future and, for a task, a callback or a [TaskFunc], the
 	// function.
 	Future string
-	// Context is the context that the work was started with, or the callback registered
-	// with. It is nil for a promise, a combinator and a [TaskFunc].
+	// Context is the context that the work was started with; of work within a task, that of
+	// the outermost task. Of a callback it is the context that it was registered with. It
+	// is nil for a promise, a combinator and a [TaskFunc].
 	Context context.Context
 }
 
@@ -87,18 +88,23 @@ const (
 	describing uint32 = 1       // the unit of the number of calls of describe
 )
 
-func newFailure(err error, o origin) *failure { return &failure{err: err, origin: o} }
+// newFailure is not inlined, as that would make frames large on the stacks of new goroutines.
+//
+//go:noinline
+func newFailure(err error, of reflect.Type) *failure {
+	return &failure{err: err, origin: origin{of: of}}
+}
 
 // newEcho returns a failure that repeats that a context has ended or that a source was
 // canceled. It is never reported: the author of that event knows of it.
 func newEcho(err error) *failure {
-	fl := newFailure(err, origin{})
+	fl := newFailure(err, nil)
 	fl.flags.Store(silent)
 	return fl
 }
 
 // plainCancellation is the failure of all futures that were canceled without a cause.
-var plainCancellation = newFailure(ErrCancelled, origin{})
+var plainCancellation = newFailure(ErrCancelled, nil)
 
 // newCancellation returns the failure of a future that was canceled for cause (nil: for none)
 // and whose function, if it ran, returned err. A cause or err that says no more than that the
@@ -121,9 +127,9 @@ func newCancellation(cause, err error) *failure {
 	case detail == nil:
 		return plainCancellation
 	case len(detail) == 1 && errors.Is(detail[0], ErrCancelled) && errors.Is(detail[0], context.Canceled):
-		return newFailure(detail[0], origin{})
+		return newFailure(detail[0], nil)
 	default:
-		return newFailure(&detailedError{ErrCancelled, detail}, origin{})
+		return newFailure(&detailedError{ErrCancelled, detail}, nil)
 	}
 }
 
@@ -136,7 +142,7 @@ func (fl *failure) isPanic() bool {
 // addUnread counts a future that has settled with the failure as an unread branch.
 func (fl *failure) addUnread() {
 	fl.unread.Add(1)
-	if fl.flags.Or(tracked)&tracked == 0 {
+	if fl.flags.Load()&tracked == 0 && fl.flags.Or(tracked)&tracked == 0 {
 		fl.track()
 	}
 }

@@ -161,8 +161,13 @@ func (f *fan) settleAs(src *cell) effects {
 	if !src.hasSucceeded() {
 		return f.failWith(src)
 	}
-	e := transfer(f.fn, src, f.cell())
-	f.release(f.take(), &e)
+	c := f.cell()
+	if !c.lockPending(0) {
+		return effects{}
+	}
+	inputs := f.takeLocked()
+	e := transferLocked(f.fn, src, c)
+	f.release(inputs, &e)
 	return e
 }
 

@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"reflect"
 	"unsafe"
 )
 
@@ -79,9 +80,9 @@ func (s *cleanup) settle(err error) effects {
 	if s.refusal == nil && err == nil {
 		return transfer(pass, src, c)
 	}
-	if c.isSettled() {
+	if !c.lockPending(0) {
 		if err != nil {
-			report(Unhandled{err, originOfFunc(pass).String(), s.stage.ctx.parent})
+			report(Unhandled{err, origin{of: reflect.TypeOf(pass)}.String(), outermost(s.stage.ctx.parent)})
 		}
 		return effects{}
 	}
@@ -91,7 +92,7 @@ func (s *cleanup) settle(err error) effects {
 			errs = append(errs, err)
 		}
 	}
-	return c.fail(failed, newFailure(joined(errs), originOfFunc(pass)))
+	return c.settleFailed(failed, newFailure(joined(errs), reflect.TypeOf(pass)))
 }
 
 func (s *cleanup) cancel(cause error) (*cell, []*cell) {
@@ -116,7 +117,7 @@ func (s *cleanup) claim() bool {
 
 func (s *cleanup) Run() {
 	if s.claim() {
-		runTask(s, s.stage.ctx.place)
+		runTask(s, s.stage.ctx.place, false)
 	}
 }
 
@@ -124,14 +125,14 @@ func (s *cleanup) Run() {
 func (s *cleanup) refuse(err error) {
 	if s.claim() {
 		s.refusal = err
-		go runTask(s, nil)
+		go runTask(s, nil, false)
 	}
 }
 
 // CancelCause is called by the executor, which drops the cleanup or wants it to stop.
 func (s *cleanup) CancelCause(cause error) bool {
 	if s.claim() {
-		go runTask(s, nil) // on a goroutine which is not the executor's
+		go runTask(s, nil, false) // on a goroutine which is not the executor's
 		return true
 	}
 	ok := s.stage.ctx.cancelRun(cause)

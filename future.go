@@ -108,9 +108,18 @@ func (f *Future[T]) CancelCause(cause error) bool { return f.c.cancelAndRun(caus
 // String describes the state, and the error if the future has failed or was canceled. It does
 // not block for long, may be called anywhere, also while the future settles, and does not count
 // as reading a failure.
-func (f *Future[T]) String() string   { return f.c.describe(originOf[T]()) }
+func (f *Future[T]) String() string   { return f.c.describe(typeOf[T]()) }
 func (f *Future[T]) base() *cell      { return &f.c }
 func (f *Future[T]) self() *Future[T] { return f }
+
+// valueOf returns the value of the settled c, a Future[T], or the zero value if c has not
+// succeeded: the future then may have parts of a value that are about to be dropped.
+func valueOf[T any](c *cell) (v T) {
+	if c.hasSucceeded() {
+		v = futureOf[T](c).v
+	}
+	return v
+}
 
 // call settles dst with the value of src, both cells of a Future[T]. dst is pending and locked.
 // The receiver is there for its type.
@@ -137,9 +146,9 @@ func (c *cell) cancelAndRun(cause error) bool {
 	return ok
 }
 
-func (c *cell) describe(o origin) string {
+func (c *cell) describe(of reflect.Type) string {
 	s := stateOf(c.state.Load())
-	text := o.String() + "(" + s.String()
+	text := futureName(of) + "(" + s.String()
 	if s == Failed || s == Cancelled {
 		text += ": " + c.failure().describe()
 	}
@@ -187,7 +196,7 @@ func (p *Promise[T]) Complete(v T, err error) error {
 		return c.refusal()
 	}
 	if err != nil {
-		c.settleFailed(failed, newFailure(err, originOf[T]())).run(nil)
+		c.settleFailed(failed, newFailure(err, typeOf[T]())).run(nil)
 		return nil
 	}
 	p.v = v
@@ -209,7 +218,7 @@ func FromError[T any](err error) *Future[T] {
 		panic("future: FromError: nil error")
 	}
 	f := new(Future[T])
-	f.c.fail(failed, newFailure(err, originOf[T]()))
+	f.c.fail(failed, newFailure(err, typeOf[T]()))
 	return f
 }
 
@@ -236,9 +245,7 @@ type Awaitable interface {
 	base() *cell
 }
 
-func originOfFunc(fn function) origin { return origin{of: reflect.TypeOf(fn)} }
-
-func originOf[T any]() origin { return origin{of: reflect.TypeFor[*Future[T]]()} }
+func typeOf[T any]() reflect.Type { return reflect.TypeOf((*Future[T])(nil)) }
 
 // checkArgs panics if an argument of the function name is nil.
 func checkArgs(name string, ctx context.Context, future, fn bool) {

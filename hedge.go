@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"reflect"
 	"time"
 	"unsafe"
 )
@@ -248,7 +249,7 @@ func (h *hedge) fail(started int, s uint32, fl *failure) (e effects) {
 		for i, a := range attempts {
 			errs[i] = a.cell().failure().err
 		}
-		fl = newFailure(joined(errs), originOfFunc(h.move))
+		fl = newFailure(joined(errs), reflect.TypeOf(h.move))
 	}
 	return c.settleFailed(s, fl)
 }

@@ -147,3 +147,5 @@ func (c *cell) await(ctx context.Context) error {
 	}
 	return c.err()
 }
+
+func (c *slotContext) outer() context.Context { return c.Context }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/lending"
 )
 
 // Map calls fn with each of items, at most limit at a time, and returns the future of the
@@ -49,7 +51,7 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 	o.future.v = results
 	m.start(ctx, min(limit, len(items)), len(items), gatherFunc[B]{}, func(ctx context.Context) (struct{}, error) {
 		for calls := 0; ; calls++ {
-			if yields(ctx, calls) {
+			if m.ledger != nil && calls > 0 && m.yields(ctx, calls) {
 				return struct{}{}, errHandedBack
 			}
 			i := m.next()
@@ -74,12 +76,13 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 // A mapping is the part of the future of a Map that does not depend on types. Its inputs are
 // the tasks that take the items. The future has its value from the start.
 type mapping struct {
-	ctx      context.Context // guarded by mu; nil once settled
-	scopes   []*scope        // of the tasks; guarded by mu; nil once settled
-	items    int64           // how many; constant
-	taken    atomic.Int64    // items
-	finished atomic.Int64    // calls that have returned and have not failed
-	failed   atomic.Bool     // a call has returned an error
+	ctx      context.Context   // guarded by mu; nil once settled
+	tasks    []*task[struct{}] // guarded by mu; nil once settled
+	ledger   lending.Ledger    // of the executor, nil if it does not lend; constant
+	items    int64             // how many; constant
+	taken    atomic.Int64      // items
+	finished atomic.Int64      // calls that have returned and have not failed
+	failed   atomic.Bool       // a call has returned an error
 	fan      fan
 }
 
@@ -91,11 +94,12 @@ func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take
 	m.ctx, m.items, m.fan.cancels = ctx, int64(items), true
 	m.fan.prepare(&mapKind, fn, tasks)
 	place := placementOf(ctx)
+	m.ledger = place.ledger
 	started := make([]*task[struct{}], tasks)
+	m.tasks = started
 	for i := range started {
 		started[i] = newTask(ctx, place, take)
 		m.fan.inputs[i].src = &started[i].future.c
-		m.scopes = append(m.scopes, &started[i].ctx)
 	}
 	m.fan.watch().run(nil)
 	for _, t := range started {
@@ -104,9 +108,9 @@ func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take
 }
 
 // yields reports whether the task of ctx, which has made so many calls, is to be handed back.
-func yields(ctx context.Context, calls int) bool {
+func (m *mapping) yields(ctx context.Context, calls int) bool {
 	s, ok := ctx.(*scope)
-	if !ok || calls == 0 || s.place.ledger == nil || !s.place.ledger.Yields(calls) {
+	if !ok || !m.ledger.Yields(calls) {
 		return false
 	}
 	s.cell().state.Or(handsBack)
@@ -183,16 +187,16 @@ func (m *mapping) isRefusal(c *cell) bool {
 func (m *mapping) forget(cause error) {
 	c := m.fan.cell()
 	c.mu.Lock()
-	scopes := m.scopes
-	m.ctx, m.scopes = nil, nil
+	tasks := m.tasks
+	m.ctx, m.tasks = nil, nil
 	c.mu.Unlock()
 	if c.hasSucceeded() {
 		return
 	}
 	m.fan.fn.call(nil, nil, c)
-	for _, s := range scopes {
-		if s.cell().state.Load()&begun != 0 {
-			s.cancel(cause)
+	for _, t := range tasks {
+		if t.future.c.state.Load()&begun != 0 {
+			t.ctx.cancel(cause)
 		}
 	}
 }

@@ -90,7 +90,7 @@ func (r *runner) goOn(returned *bool) {
 	rest := &runner{effects: r.effects, tasks: r.tasks}
 	rest.work.concat(r.stages)
 	for reg := r.callbacks.pop(); reg != nil; reg = r.callbacks.pop() {
-		if r.on != nil && !callbackOf(reg).place().inline {
+		if r.on != nil && !callbackOf(reg).place.inline {
 			rest.calls.push(reg) // the executor accepted them: back to it
 		} else {
 			rest.callbacks.push(reg)
@@ -109,17 +109,10 @@ func (r *runner) drive() (done bool) {
 			r.runCurrent()
 		}
 		r.propagate()
-		if reg := r.stages.pop(); reg != nil {
-			if stageOf(reg).ctx.place.inline || !r.yields() || !r.resume(runnableOf(reg)) {
-				r.begin(reg)
-			}
-		} else if reg := r.callbacks.pop(); reg != nil {
-			if r.on != nil && r.on.ledger != nil && !callbackOf(reg).place().inline && r.yields() && r.resumeCallbacks(reg) {
-				continue
-			}
-			r.callback = callbackOf(reg)
-			r.callback.call(r.on)
-			r.callback = nil
+		if r.stages.first != nil {
+			r.begin()
+		} else if r.callbacks.first != nil {
+			r.runCallback()
 		} else if r.cur == nil {
 			return true
 		}
@@ -137,7 +130,10 @@ func (r *runner) runCurrent() {
 		}
 	}
 	e := r.cur.call(ctx)
-	cur := r.cur
+	if s.cell().state.Load()&handsBack != 0 {
+		r.resumeTask(s)
+		return
+	}
 	r.cur = nil
 	r.add(e)
 	if s.cell().isSettled() {
@@ -147,12 +143,18 @@ func (r *runner) runCurrent() {
 	if r.holder != nil {
 		r.propagate() // before this may have to wait for the slot
 		r.leaveSlot()
-		if s.cell().state.Load()&handsBack != 0 {
-			s.cell().state.And(^handsBack)
-			if !r.on.ledger.Resume(&rest{cur, s}) {
-				r.cur = cur
-			}
-		}
+	}
+}
+
+// resumeTask hands the current task, which is not done, back to the executor.
+func (r *runner) resumeTask(s *scope) {
+	t := r.cur
+	r.cur = nil
+	s.cell().state.And(^handsBack)
+	r.noteReturn()
+	r.leaveSlot()
+	if !r.on.ledger.Resume(&rest{t, s}) {
+		r.cur = t
 	}
 }
 
@@ -180,22 +182,20 @@ func (r *runner) resume(t runnable) bool {
 }
 
 // resumeCallbacks hands reg and the following callbacks of this run back to the executor.
-func (r *runner) resumeCallbacks(reg *registration) bool {
+func (r *runner) resumeCallbacks(reg *registration) {
 	b := &batch{place: r.on}
 	var stay list
 	for ; reg != nil; reg = r.callbacks.pop() {
-		if callbackOf(reg).place().inline {
+		if callbackOf(reg).place.inline {
 			stay.push(reg)
 		} else {
 			b.calls.push(reg)
 		}
 	}
 	r.callbacks = stay
-	if r.on.ledger.Resume(b) {
-		return true
+	if !r.on.ledger.Resume(b) {
+		go b.run(nil)
 	}
-	go b.run(nil)
-	return true
 }
 
 // A rest is a task that has begun, and was handed back to its executor between two pieces of
@@ -206,12 +206,12 @@ type rest struct {
 }
 
 // Run goes on with the task.
-func (t *rest) Run() { runTask(t.runnable, t.s.place) }
+func (t *rest) Run() { runTask(t.runnable, t.s.place, false) }
 
 // CancelCause asks the task to stop. As it has begun, it has to go on to settle.
 func (t *rest) CancelCause(cause error) bool {
 	ok := t.runnable.CancelCause(cause)
-	go runTask(t.runnable, unplaced)
+	go runTask(t.runnable, unplaced, false)
 	return ok
 }
 
@@ -264,9 +264,9 @@ func (r *runner) takeCallbacks() {
 // if they are callbacks of one future for one executor, else nil.
 func commonPlace(l list) *placement {
 	first := callbackOf(l.first)
-	place := first.place()
+	place := first.place
 	for reg := l.first.next; reg != l.first; reg = reg.next {
-		if reg.kind != &callbackKind || callbackOf(reg).src != first.src || !callbackOf(reg).place().same(place) {
+		if reg.kind != &callbackKind || callbackOf(reg).src != first.src || !callbackOf(reg).place.same(place) {
 			return nil
 		}
 	}
@@ -322,7 +322,7 @@ func (r *runner) batchCallbacks() {
 		src := callbackOf(r.calls.first).src
 		var elsewhere list
 		for r.calls.first != nil && callbackOf(r.calls.first).src == src {
-			if reg := r.calls.pop(); callbackOf(reg).place().inline {
+			if reg := r.calls.pop(); callbackOf(reg).place.inline {
 				r.callbacks.push(reg)
 			} else {
 				elsewhere.push(reg)
@@ -388,18 +388,41 @@ func (r *runner) rescue(done *bool) {
 }
 
 // runTask runs the function of t, which was handed to an executor, and then the stages that
-// become ready by it.
-func runTask(t runnable, on *placement) {
+// become ready by it. If begin is set, t is a task, which must not have begun.
+func runTask(t runnable, on *placement, begin bool) {
+	if begin && !t.scope().begin() {
+		return
+	}
 	r := runner{cur: t, on: on}
 	if on != nil && !on.spawns && !on.inline {
 		r.root = t.scope()
 	}
-	r.serve()
+	returned := false // serve, without a frame of its own on the stack of a new goroutine
+	defer r.goOn(&returned)
+	for !r.drive() {
+	}
+	returned = true
 }
 
-// begin makes the stage of reg the current runnable. If the executor has asked the run to stop,
-// that request is for the stage too.
-func (r *runner) begin(reg *registration) {
+// runCallback runs the next callback, or hands it and the following ones back to the executor.
+func (r *runner) runCallback() {
+	reg := r.callbacks.pop()
+	if r.on != nil && r.on.ledger != nil && !callbackOf(reg).place.inline && r.yields() {
+		r.resumeCallbacks(reg)
+		return
+	}
+	r.callback = callbackOf(reg)
+	r.callback.call(r.on)
+	r.callback = nil
+}
+
+// begin makes the next stage the current runnable, or hands it back to the executor. If the
+// executor has asked the run to stop, that request is for the stage too.
+func (r *runner) begin() {
+	reg := r.stages.pop()
+	if !stageOf(reg).ctx.place.inline && r.yields() && r.resume(runnableOf(reg)) {
+		return
+	}
 	r.cur = runnableOf(reg)
 	if r.root == nil {
 		return
@@ -581,7 +604,7 @@ func batchesOf(calls list) []*batch {
 	byKey := make(map[any]*batch)
 	var batches []*batch // in order
 	for r := calls.pop(); r != nil; r = calls.pop() {
-		place := callbackOf(r).place()
+		place := callbackOf(r).place
 		b := byKey[place.key]
 		if b == nil {
 			b = &batch{place: place}

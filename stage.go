@@ -120,7 +120,7 @@ func (s *stage) submit() {
 	c.set(submitted)
 }
 
-func (s *stage) Run()                         { runTask(s, s.ctx.place) }
+func (s *stage) Run()                         { runTask(s, s.ctx.place, false) }
 func (s *stage) CancelCause(cause error) bool { return s.ctx.cancelRun(cause) }
 func (s *stage) IsDone() bool                 { return s.cell().isSettled() }
 func (s *stage) scope() *scope                { return &s.ctx }
@@ -158,7 +158,7 @@ func finish[U any](c *cell, v U, err error) effects {
 
 // returned settles the stage, whose function returned err, not nil.
 func (s *stage) returned(err error) effects {
-	state, fl := s.ctx.verdict(err, s.origin())
+	state, fl := s.ctx.verdict(err, s.typ())
 	s.ctx.end()
 	return s.fail(state, fl)
 }
@@ -166,7 +166,7 @@ func (s *stage) returned(err error) effects {
 // crash settles the stage with an error that its function did not return.
 func (s *stage) crash(err error) effects {
 	s.ctx.end()
-	return s.fail(failed, newFailure(err, s.origin()))
+	return s.fail(failed, s.ctx.failureOf(err, s.typ()))
 }
 
 func (s *stage) fail(state uint32, fl *failure) effects {
@@ -180,7 +180,7 @@ func (s *stage) fail(state uint32, fl *failure) effects {
 // refuse settles the stage, whose function will not run: the executor refused it with err or,
 // if err is nil, the context has ended.
 func (s *stage) refuse(err error) effects {
-	state, fl := s.ctx.refusal(err, s.origin()) // before the lock is taken: it calls methods of the context
+	state, fl := s.ctx.refusal(err, s.typ()) // before the lock is taken: it calls methods of the context
 	if !s.lockOrDrop(begun) {
 		return effects{}
 	}
@@ -190,11 +190,12 @@ func (s *stage) refuse(err error) effects {
 	return e
 }
 
-func (s *stage) origin() origin {
+// typ returns the type of the function, which names the type of the future.
+func (s *stage) typ() reflect.Type {
 	c := s.cell()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return origin{of: reflect.TypeOf(s.fn), ctx: s.ctx.parent}
+	return reflect.TypeOf(s.fn)
 }
 
 const _ = -(unsafe.Sizeof(stage{}) % 8) // does not compile unless a cell can follow without a gap

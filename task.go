@@ -74,9 +74,7 @@ func taskFunc[T any](c *cell) *func(context.Context) (T, error) {
 
 // Run runs the function, unless the task was canceled before or has run.
 func (t *task[T]) Run() {
-	if t.ctx.begin() {
-		runTask(t, t.ctx.place)
-	}
+	runTask(t, t.ctx.place, true)
 }
 
 // CancelCause is called by the executor, and by a group that has ended.
@@ -86,14 +84,11 @@ func (t *task[T]) scope() *scope                { return &t.ctx }
 
 func (t *task[T]) call(ctx context.Context) effects {
 	if t.ctx.parent.Err() != nil && t.future.c.state.Load()&mustRun == 0 {
-		return t.ctx.settleTask(t.ctx.refusal(nil, origin{}))
+		return t.ctx.settleTask(t.ctx.refusal(nil, nil))
 	}
 	v, err := (*taskFunc[T](&t.future.c))(ctx)
 	if err != nil {
-		if err == errHandedBack {
-			return effects{}
-		}
-		return t.ctx.settleTask(t.ctx.verdict(err, t.ctx.taskOrigin(reflect.TypeOf(t))))
+		return t.ctx.taskReturned(err, reflect.TypeOf(t))
 	}
 	t.ctx.end()
 	t.future.c.mu.Lock()
@@ -116,7 +111,7 @@ func (s *scope) submitTask(t runnable) {
 	case s.place.inline, s.parent.Err() != nil:
 		t.Run()
 	case s.place.spawns:
-		go t.Run()
+		go runTask(t, s.place, true) // t.Run, with fewer frames on the new stack
 	case s.submit():
 		s.place.submit(t).run(nil)
 	}
@@ -126,21 +121,26 @@ func (s *scope) submitTask(t runnable) {
 // task was canceled before.
 func (s *scope) submit() bool { return s.cell().state.Or(submitted)&begun == 0 }
 
-// begin notes that the task of s is begun. It reports false if it was begun or canceled before.
-func (s *scope) begin() bool { return s.cell().state.Or(begun)&begun == 0 }
-
 // refuseTask settles a task that never ran, as the executor refused it with err. of is the type
 // of the task.
 func (s *scope) refuseTask(err error, of reflect.Type) effects {
 	if !s.begin() {
 		return effects{}
 	}
-	return s.settleTask(s.refusal(err, s.taskOrigin(of)))
+	return s.settleTask(s.refusal(err, of))
+}
+
+// taskReturned settles a task whose function returned err, not nil.
+func (s *scope) taskReturned(err error, of reflect.Type) effects {
+	if err == errHandedBack {
+		return effects{}
+	}
+	return s.settleTask(s.verdict(err, of))
 }
 
 // failTask settles a task whose function panicked or called Goexit.
 func (s *scope) failTask(err error, of reflect.Type) effects {
-	return s.settleTask(failed, newFailure(err, s.taskOrigin(of)))
+	return s.settleTask(failed, s.failureOf(err, of))
 }
 
 // settleTask settles the task of s, which the caller has begun, with a failure.
@@ -160,10 +160,4 @@ func (s *scope) cancelSubmitted(cause error) bool {
 	}
 	s.settleTask(cancelled, newCancellation(cause, nil)).run(nil)
 	return true
-}
-
-// taskOrigin returns the origin of a failure of the task of s, which has not settled. of is the
-// type of the task.
-func (s *scope) taskOrigin(of reflect.Type) origin {
-	return origin{of, **(**uintptr)(unsafe.Pointer(&s.cell().companion)), s.parent} // the entry of a function is its first word
 }

@@ -99,7 +99,7 @@ func Handle[T, U any](ctx context.Context, f *Future[T], fn func(context.Context
 type handleFunc[T, U any] func(context.Context, T, error) (U, error)
 
 func (fn handleFunc[T, U]) call(ctx context.Context, src, dst *cell) effects {
-	v, err := fn(ctx, futureOf[T](src).v, src.err())
+	v, err := fn(ctx, valueOf[T](src), src.err())
 	return finish(dst, v, err)
 }
 

@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"reflect"
 	"time"
 	"unsafe"
 )
@@ -153,14 +154,14 @@ func (b *bound) limit(d time.Duration) {
 	switch {
 	case !b.follow(&boundKind, takenOver):
 	case d <= 0:
-		b.cut(ErrTimeout, failed, newFailure(ErrTimeout, origin{})).run(nil)
+		b.cut(ErrTimeout, failed, newFailure(ErrTimeout, nil)).run(nil)
 	default:
 		b.keep(time.AfterFunc(d, b.expire), nil)
 	}
 }
 
 // expire is called by the timer, on a goroutine of its own.
-func (b *bound) expire() { b.cut(ErrTimeout, failed, newFailure(ErrTimeout, origin{})).run(unplaced) }
+func (b *bound) expire() { b.cut(ErrTimeout, failed, newFailure(ErrTimeout, nil)).run(unplaced) }
 
 // bindTo follows the source for no longer than ctx lives.
 func (b *bound) bindTo(ctx context.Context) {
@@ -192,7 +193,7 @@ func (b *bound) cut(cause error, s uint32, fl *failure) effects {
 	src := b.src
 	c.mu.Unlock()
 	if s == failed {
-		fl.origin = originOfFunc(src)
+		fl.origin.of = reflect.TypeOf(src)
 	}
 	var e effects
 	_, next, more := c.cut(cause, newCancellation(cause, nil), s, fl, &e)
