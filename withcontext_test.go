@@ -3,6 +3,7 @@ package future_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,4 +132,21 @@ func TestWithContext(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The source has settled, but its watchers are still being notified: its value is not lost.
+func TestWithContext_CancelRightAfterTheSourceHasSettled(t *testing.T) {
+	p := future.NewPromise[int]()
+	for range 100_000 {
+		future.Shield(&p.Future) // is notified before f
+	}
+	f := future.WithContext(t.Context(), &p.Future)
+	go p.SetResult(1)
+	for !p.IsDone() {
+		runtime.Gosched()
+	}
+	if f.Cancel() {
+		t.Error("Cancel = true")
+	}
+	futuretest.WantValue(t, f, 1)
 }

@@ -323,7 +323,7 @@ var mutations = []mutation{
 	{fn: "cell.cut", op: rewrite("cancelLocked()", "root.mu.Unlock(); ok = true"),
 		breaks: "a timeout cancels its source", run: "TestWithTimeout_CancelsTheSource"},
 	{fn: "cell.cut", op: never("takeOver"),
-		breaks: "a value that has been received before the deadline counts", run: "TestHostile_ChannelReceivedBeforeCancel"},
+		breaks: "a cancellation loses no value between a source and the future that passes it on", run: "TestWithContext_CancelRightAfterTheSourceHasSettled"},
 	{fn: "cell.cut", op: drop("kind.cancel()"),
 		breaks: "a timeout that has passed deregisters from its source", run: "TestWithTimeout_TaskThatIgnoresItsContext"},
 	{fn: "bound.takeOver", op: drop("drop()"),
