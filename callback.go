@@ -2,7 +2,6 @@ package future
 
 import (
 	"context"
-	"reflect"
 	"unsafe"
 )
 
@@ -92,7 +91,6 @@ func (cb *Callback) callInSlot(on *placement) {
 	cb.fn.call(&holder.ctx, cb.src, nil)
 }
 
-func (cb *Callback) origin() origin        { return origin{reflect.TypeOf(cb.fn), codeOf(cb.fn), cb.ctx} }
 func callbackOf(r *registration) *Callback { return (*Callback)(unsafe.Pointer(r)) }
 
 // A callbackFunc is the function of a callback.

@@ -216,7 +216,7 @@ func (s *scope) cancel(cause error) {
 }
 
 // verdict returns the outcome of a future whose function returned err, not nil. of is a type
-// that names the future, see origin.
+// that names the future, see futureName.
 func (s *scope) verdict(err error, of reflect.Type) (uint32, *failure) {
 	if s.Err() == context.Canceled {
 		// Code that asks for the cause may answer with it, as net/http does.
@@ -256,9 +256,9 @@ func (s *scope) refusal(err error, of reflect.Type) (uint32, *failure) {
 //go:noinline
 func (s *scope) failureOf(err error, of reflect.Type) *failure {
 	fl := newFailure(err, of)
-	fl.origin.ctx = outermost(s.parent)
+	fl.ctx = outermost(s.parent)
 	if c := s.cell(); c.state.Load()&isTask != 0 {
-		fl.origin.fn = **(**uintptr)(unsafe.Pointer(&c.companion)) // the entry of a function is its first word
+		fl.fn = **(**uintptr)(unsafe.Pointer(&c.companion)) // the entry of a function is its first word
 	}
 	return fl
 }

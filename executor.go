@@ -36,7 +36,7 @@ func (f TaskFunc) Run() {
 }
 
 func (f TaskFunc) panicked(v any) {
-	report(Unhandled{newPanicError(v), origin{of: reflect.TypeFor[TaskFunc](), fn: codeOf(f)}.String(), nil})
+	report(Unhandled{newPanicError(v), workName(reflect.TypeFor[TaskFunc](), codeOf(f)), nil})
 }
 
 // CancelCause returns false.

@@ -77,9 +77,11 @@ func report(u Unhandled) {
 // future that failed with it and was neither read nor canceled nor given to another future.
 type failure struct {
 	err    error
-	origin origin
-	unread atomic.Int32  // how many branches are unread
-	flags  atomic.Uint32 // tracked, silent, and how many calls of describe are under way
+	of     reflect.Type    // names the future, see futureName; nil if the failure is never reported
+	fn     uintptr         // the code of the task's function, or 0
+	ctx    context.Context // that the work was started with, or nil
+	unread atomic.Int32    // how many branches are unread
+	flags  atomic.Uint32   // tracked, silent, and how many calls of describe are under way
 }
 
 const (
@@ -92,7 +94,7 @@ const (
 //
 //go:noinline
 func newFailure(err error, of reflect.Type) *failure {
-	return &failure{err: err, origin: origin{of: of}}
+	return &failure{err: err, of: of}
 }
 
 // newEcho returns a failure that repeats that a context has ended or that a source was
@@ -160,7 +162,7 @@ func (fl *failure) untrack() {
 	}
 	runtime.SetFinalizer(fl, func(fl *failure) {
 		if fl.unread.Load() > 0 {
-			go report(Unhandled{fl.err, fl.origin.String(), fl.origin.ctx})
+			go report(Unhandled{fl.err, workName(fl.of, fl.fn), fl.ctx})
 		}
 	})
 }
@@ -222,16 +224,10 @@ func (fl *failure) describe() string {
 	}
 }
 
-// An origin is where a failure comes from.
-type origin struct {
-	of  reflect.Type    // of the future, or of one of the types from which name finds it
-	fn  uintptr         // the code of the task's or callback's function, or 0
-	ctx context.Context // that the work was started with, or nil
-}
-
-func (o origin) String() string {
-	s := futureName(o.of)
-	if fn := runtime.FuncForPC(o.fn); fn != nil {
+// workName returns the name of a future and, unless fn is 0, of the function with the code fn.
+func workName(of reflect.Type, fn uintptr) string {
+	s := futureName(of)
+	if fn := runtime.FuncForPC(fn); fn != nil {
 		s += " of " + fn.Name()
 	}
 	return s

@@ -82,7 +82,7 @@ func (s *cleanup) settle(err error) effects {
 	}
 	if !c.lockPending(0) {
 		if err != nil {
-			report(Unhandled{err, origin{of: reflect.TypeOf(pass)}.String(), outermost(s.stage.ctx.parent)})
+			report(Unhandled{err, workName(reflect.TypeOf(pass), 0), outermost(s.stage.ctx.parent)})
 		}
 		return effects{}
 	}

@@ -376,11 +376,11 @@ func (r *runner) rescue(done *bool) {
 			r.leaveSlot()
 		}
 	case r.callback != nil:
-		from := r.callback.origin()
+		name, ctx := workName(reflect.TypeOf(r.callback.fn), codeOf(r.callback.fn)), r.callback.ctx
 		r.callback.release()
 		r.callback = nil
 		if v != nil {
-			report(Unhandled{err, from.String(), from.ctx})
+			report(Unhandled{err, name, ctx})
 		}
 	case v != nil: // a defect of this package, or a context that breaks its contract
 		panic(v)

@@ -193,7 +193,7 @@ func (b *bound) cut(cause error, s uint32, fl *failure) effects {
 	src := b.src
 	c.mu.Unlock()
 	if s == failed {
-		fl.origin.of = reflect.TypeOf(src)
+		fl.of = reflect.TypeOf(src)
 	}
 	var e effects
 	_, next, more := c.cut(cause, newCancellation(cause, nil), s, fl, &e)
