@@ -36,18 +36,29 @@ func (c *cell) cancelOne(cause error, e *effects) (ok bool, src *cell, more []*c
 		fl = newCancellation(cause, nil) // before the lock is taken: it calls methods of cause
 	}
 	if !c.lockPending(0) {
-		if fl := c.failure(); fl == nil && c.state.Load()&owned != 0 {
-			scopeOf(c).cancel(cause) // nobody gets the value
-		} else if fl != nil && !fl.isPanic() {
-			c.takeNotice(fl) // the canceler does not need the result
-		}
+		c.canceledAfter(cause)
 		return false, nil, nil
 	}
 	if c.passesLocked() != nil {
 		c.mu.Unlock()
-		return c.cut(cause, fl, cancelled, fl, e)
+		ok, src, more = c.cut(cause, fl, cancelled, fl, e)
+	} else {
+		ok, src, more = c.cancelLocked(cause, fl, e)
 	}
-	return c.cancelLocked(cause, fl, e)
+	if c.isSettled() { // perhaps with a failure of the source
+		c.canceledAfter(cause)
+	}
+	return ok, src, more
+}
+
+// canceledAfter is called when c was canceled and has an outcome that is not by that. The
+// canceler does not need the outcome.
+func (c *cell) canceledAfter(cause error) {
+	if fl := c.failure(); fl == nil && c.state.Load()&owned != 0 {
+		scopeOf(c).cancel(cause) // nobody gets the value
+	} else if fl != nil && !fl.isPanic() {
+		c.takeNotice(fl)
+	}
 }
 
 // cancelLocked is cancelOne for a cell that is pending, locked and no pass-through. fl is the

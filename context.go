@@ -42,7 +42,7 @@ func scopeOf(c *cell) *scope {
 // a foreign context with an AfterFunc method, since its Done channel is not that of the parent.
 // All fields are constant once the scope refers to the liveScope.
 type liveScope struct {
-	context.Context // the parent; nil if own needs no registration with it
+	sureContext // the parent; nil if own needs no registration with it
 
 	own    context.Context // ends when the work is to stop; nil if only run was needed
 	cancel context.CancelCauseFunc
@@ -51,13 +51,29 @@ type liveScope struct {
 	run    *run        // nil unless the scope is the root of a run with more than one stage
 }
 
+// A sureContext is a context that has an error as soon as its Done is closed. Package context
+// panics where a parent has none.
+type sureContext struct{ context.Context }
+
+func (c *sureContext) Err() error {
+	if err := c.Context.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-c.Context.Done():
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
 // never is polled and compared by package context, but nobody waits for it.
 var never = make(chan struct{})
 
 func (l *liveScope) Done() <-chan struct{} { return never }
 
 func (l *liveScope) AfterFunc(f func()) (stop func() bool) {
-	l.stop, l.hear = context.AfterFunc(l.Context, f), f
+	l.stop, l.hear = context.AfterFunc(&l.sureContext, f), f
 	return l.stop
 }
 

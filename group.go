@@ -44,7 +44,7 @@ func NewGroup(ctx context.Context) *Group {
 		panic("future: NewGroup: nil context")
 	}
 	g := &Group{parent: ctx}
-	g.work, g.cancel = context.WithCancelCause(ctx)
+	g.work, g.cancel = context.WithCancelCause(&sureContext{ctx})
 	g.ctx, g.end = g.work, g.cancel
 	if placementOf(ctx).lasting {
 		g.ctx, g.end = context.WithCancelCause(g.work)

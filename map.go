@@ -168,7 +168,12 @@ func (m *mapping) succeed() (e effects) {
 	}
 	inputs := m.fan.takeLocked()
 	e = c.settle(succeeded)
-	m.fan.release(inputs, &e)
+	unwatchAll(inputs)
+	for i := range inputs { // a task that has begun has nothing to do, and its context must not end
+		if in := &inputs[i]; in.fan == nil && in.src.state.Load()&begun == 0 {
+			e.cancel(in.src, nil, nil)
+		}
+	}
 	return e
 }
 

@@ -17,8 +17,7 @@ var testedPackages = []string{".", "pool", "flight"}
 // The scenarios that are not implemented yet. A scenario that has a test must not be
 // among them.
 const openScenarios = `
-	N1 N2 N3 N4 N5 N6 N7 N8 N9 N10 N11 N12 N13 N14 N15 N16 N17 N18
-	O1 O2 O3 O4 O5 O6 O7 O8 O9 O10 O11 O12
+	O3 O4 O5 O6 O7 O8 O9 O10 O12
 `
 
 var (

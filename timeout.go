@@ -91,7 +91,7 @@ func After(ctx context.Context, d time.Duration) *Future[time.Time] {
 		e.run(unplaced)
 	}
 	timer := time.AfterFunc(d, func() { settled(succeed(&alarm.c, time.Now())) })
-	b.keep(timer, context.AfterFunc(ctx, func() { settled(alarm.c.fail(endedBy(ctx))) }))
+	b.keep(timer, context.AfterFunc(&sureContext{ctx}, func() { settled(alarm.c.fail(endedBy(ctx))) }))
 	return alarm
 }
 
@@ -170,7 +170,7 @@ func (b *bound) bindTo(ctx context.Context) {
 	case ctx.Err() != nil:
 		b.contextEnded(ctx).run(nil)
 	case ctx.Done() != nil:
-		b.keep(nil, context.AfterFunc(ctx, func() { b.contextEnded(ctx).run(unplaced) }))
+		b.keep(nil, context.AfterFunc(&sureContext{ctx}, func() { b.contextEnded(ctx).run(unplaced) }))
 	}
 }
 
