@@ -81,40 +81,83 @@ func (m *model) cancel(f *modelFuture, cause string) bool {
 // cancelAll cancels fs and the futures upstream of them, breadth first.
 func (m *model) cancelAll(fs []*modelFuture, cause string) {
 	for fs = slices.Clone(fs); len(fs) > 0; fs = fs[1:] {
-		f := fs[0]
-		if f.done() {
-			continue
-		}
-		if fn := f.fn; fn != nil && fn.running {
-			if fn.gated && fn.startedAt == m.operations {
-				m.ambiguous = true // the goroutine of fn may find it canceled before it starts
-			}
-			if fn.cause == "" {
-				fn.cause = cmp.Or(cause, "cancelled")
-			}
-		}
-		if f.kind == kindGo {
-			continue // settles when its function returns
-		}
-		m.settle(f, future.Cancelled, "", cancellation(cause))
-		switch {
-		case f.kind == kindShield:
-		case f.inner != nil:
-			fs = append(fs, f.inner)
-		default:
-			fs = append(fs, f.inputs...)
-		}
+		fs = append(fs, m.cut(fs[0], cause, future.Cancelled, cancellation(cause))...)
 	}
 }
 
-// expire settles a WithTimeout or WithContext whose time is over. The source is canceled
-// first.
+// cut ends f as s and err say, after it has asked the root: the first future upstream that
+// is no pass-through. The layers between them are canceled. If the root is done, each takes
+// over its outcome instead. cut returns the futures that the root was waiting for.
+func (m *model) cut(f *modelFuture, cause string, s future.State, err string) (upstream []*modelFuture) {
+	var layers []*modelFuture
+	root := f
+	for !root.done() && root.passes() != nil && !slices.Contains(layers, root) {
+		layers = append(layers, root)
+		root = root.passes()
+	}
+	done := root.done()
+	switch {
+	case root == f && len(layers) == 0:
+		return m.cancelOne(f, cause, s, err)
+	case !done && !slices.Contains(layers, root): // the layers of a ring wait for themselves
+		upstream = m.cancelOne(root, cause, future.Cancelled, cancellation(cause))
+	}
+	for _, layer := range slices.Backward(layers) {
+		switch {
+		case done:
+			m.settleAs(layer, root)
+		case layer == f:
+			m.settle(f, s, "", err)
+		default:
+			m.settle(layer, future.Cancelled, "", cancellation(cause))
+		}
+	}
+	return upstream
+}
+
+// passes returns the future whose outcome alone decides that of f, or nil if there is none,
+// as for the ThenFuture whose function has not returned, or if f is a barrier.
+func (f *modelFuture) passes() *modelFuture {
+	switch {
+	case f.inner != nil:
+		return f.inner
+	case f.kind == kindLimit, f.linked:
+		return f.inputs[0]
+	default:
+		return nil
+	}
+}
+
+// cancelOne settles f, unless it is a task: that settles when its function returns.
+// cancelOne returns the futures that f was waiting for.
+func (m *model) cancelOne(f *modelFuture, cause string, s future.State, err string) []*modelFuture {
+	if f.done() {
+		return nil
+	}
+	if fn := f.fn; fn != nil && fn.running {
+		if fn.gated && fn.startedAt == m.operations {
+			m.ambiguous = true // the goroutine of fn may find it canceled before it starts
+		}
+		if fn.cause == "" {
+			fn.cause = cmp.Or(cause, "cancelled")
+		}
+	}
+	if f.kind == kindGo {
+		return nil
+	}
+	m.settle(f, s, "", err)
+	if f.kind == kindShield {
+		return nil
+	}
+	return f.inputs
+}
+
+// expire settles a WithTimeout or WithContext whose time is over.
 func (m *model) expire(f *modelFuture, cause string, s future.State, err string) {
 	if f.done() {
 		return
 	}
-	m.cancel(f.inputs[0], cause)
-	m.settle(f, s, "", err)
+	m.cancelAll(m.cut(f, cause, s, err), cause)
 	m.drain()
 }
 
