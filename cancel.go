@@ -129,7 +129,9 @@ func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects)
 		layer := layers[len(layers)-1]
 		layers = layers[:len(layers)-1]
 		if !layer.lockPending(0) {
-			takeOver = true
+			if layer.failure() != fl { // else it was settled here: a ring has it twice
+				takeOver = true
+			}
 			continue
 		}
 		producer := (*registration)(layer.companion)

@@ -104,9 +104,6 @@ func (fw *follower) cancel(cause error) (src *cell, _ []*cell) {
 // link is follow, but leaves it to its caller to cancel an orphaned src.
 func (c *cell) link(src source, s *stage) (e effects, orphaned bool, err error) {
 	from := src.base()
-	if from == c && !c.isSettled() {
-		return effects{}, false, ErrCycle
-	}
 	if !c.lockUnlinked() {
 		return effects{}, stateOf(c.state.Load()) == Cancelled, c.refusal()
 	}

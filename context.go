@@ -67,6 +67,31 @@ func (c *sureContext) Err() error {
 	}
 }
 
+// AfterFunc is called by package context for a parent that it does not know.
+func (c *sureContext) AfterFunc(f func()) (stop func() bool) {
+	if a, ok := c.Context.(interface{ AfterFunc(func()) func() bool }); ok {
+		return a.AfterFunc(f)
+	}
+	var ended atomic.Bool // f was called, or stop was
+	stopped := make(chan struct{})
+	go func() {
+		select {
+		case <-c.Context.Done():
+			if ended.CompareAndSwap(false, true) {
+				f()
+			}
+		case <-stopped:
+		}
+	}()
+	return func() bool {
+		first := ended.CompareAndSwap(false, true)
+		if first {
+			close(stopped)
+		}
+		return first
+	}
+}
+
 // never is polled and compared by package context, but nobody waits for it.
 var never = make(chan struct{})
 

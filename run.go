@@ -229,8 +229,8 @@ func (r *runner) leaveSlot() {
 func (r *runner) propagate() {
 	for !r.isEmpty() || len(r.tasks) > 0 {
 		r.notify()
-		r.submitStages()
 		r.batchCallbacks()
+		r.submitStages()
 		r.submitTasks()
 	}
 }
@@ -337,7 +337,7 @@ func (r *runner) batchCallbacks() {
 // submitTasks hands over the tasks: those that may run at once come last.
 func (r *runner) submitTasks() {
 	if len(r.tasks) > 1 {
-		slices.SortStableFunc(r.tasks, func(a, b Task) int { return placeOfTask(a).late - placeOfTask(b).late })
+		slices.SortStableFunc(r.tasks, func(a, b Task) int { return rank(a) - rank(b) })
 	}
 	for len(r.tasks) > 0 { // where goOn finds the rest, should an executor call runtime.Goexit
 		t := r.tasks[0]
@@ -345,6 +345,16 @@ func (r *runner) submitTasks() {
 		r.tasks = r.tasks[1:]
 		r.submit(t)
 	}
+}
+
+// rank returns the rank of t in the order of handing over: stages come before batches, and all
+// of them before tasks that may run at once.
+func rank(t Task) int {
+	r := 2 * placeOfTask(t).late
+	if _, ok := t.(*batch); ok {
+		r++
+	}
+	return r
 }
 
 func placeOfTask(t Task) *placement {

@@ -101,22 +101,20 @@ func TestRing_FailsAllItsCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				for _, leave := range []bool{false, true} {
-					var taken sync.WaitGroup // until all keys are
-					taken.Add(len(ring))
+					taken := make(chan struct{}) // closed when all keys are, and fs is written
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 					defer cancel()
 					fs := make([]*future.Future[int], len(ring))
 					for i, n := range ring {
 						fs[i] = n.ask(ctx, func(ctx context.Context) (int, error) {
-							taken.Done()
-							taken.Wait()
+							<-taken
 							if leave {
 								fs[i].Cancel()
 							}
 							return ring[(i+1)%len(ring)].ask(ctx, never(t)).Await(context.Background())
 						})
-						synctest.Wait() // fs is written
 					}
+					close(taken)
 					for _, f := range fs {
 						<-f.Done()
 						if err := f.Err(); !leave && err != future.ErrCycle {
