@@ -221,6 +221,6 @@ func (c *cell) addSink(fn function) {
 var sinkKind = kind{
 	notify: func(r *registration) effects {
 		cb := callbackOf(r)
-		return cb.fn.call(nil, cb.src, nil)
+		return cb.fn.call(noContext, cb.src, nil)
 	},
 }

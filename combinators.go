@@ -47,7 +47,7 @@ func (f *fan) gather() {
 // collectIfLast counts one input, and after the last settles the future with the values.
 func (f *fan) collectIfLast() (e effects) {
 	if f.countDown() {
-		return f.fn.call(nil, nil, f.cell())
+		return f.fn.call(noContext, nil, f.cell())
 	}
 	return e
 }
@@ -59,12 +59,12 @@ var gatherKind = kind{
 			return in.fan.collectIfLast()
 		}
 		e := in.fan.failWith(in.src)
-		e.add(in.fan.fn.call(nil, nil, in.fan.cell())) // drops the values
+		e.add(in.fan.fn.call(noContext, nil, in.fan.cell())) // drops the values
 		return e
 	},
 	cancel: func(r *registration, cause error) (*cell, []*cell) {
 		fan := fanOf(r)
-		fan.fn.call(nil, nil, fan.cell()) // drops the values
+		fan.fn.call(noContext, nil, fan.cell()) // drops the values
 		return cancelFan(r, cause)
 	},
 }

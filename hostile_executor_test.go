@@ -19,8 +19,10 @@ func goexits(context.Context, future.Task) error { runtime.Goexit(); return nil 
 // A goexiting is an executor that never waits and calls Goexit.
 type goexiting struct{}
 
-func (goexiting) Execute(context.Context, future.Task) error { return goexits(nil, nil) }
-func (goexiting) TryExecute(future.Task) error               { return goexits(nil, nil) }
+func (goexiting) Execute(context.Context, future.Task) error {
+	return goexits(context.Background(), nil)
+}
+func (goexiting) TryExecute(future.Task) error { return goexits(context.Background(), nil) }
 
 // An executor that calls Goexit ends the submitting goroutine. The submissions after it still
 // happen.

@@ -196,7 +196,7 @@ func TestLasting_HearsADeadline(t *testing.T) {
 				t.Errorf("after the return: deadline %v, error %v; want that of the parent", d, ctx.Err())
 			}
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		wantHeard(t, all, errE)
 		for _, ctx := range kept { // they have asked for nothing before

@@ -198,7 +198,7 @@ func (m *mapping) forget(cause error) {
 	if c.hasSucceeded() {
 		return
 	}
-	m.fan.fn.call(nil, nil, c)
+	m.fan.fn.call(noContext, nil, c)
 	for _, t := range tasks {
 		if t.future.c.state.Load()&begun != 0 {
 			t.ctx.cancel(cause)

@@ -78,8 +78,8 @@ func Recover[T any](ctx context.Context, f *Future[T], fn func(context.Context, 
 type recoverFunc[T any] func(context.Context, error) (T, error)
 
 func (fn recoverFunc[T]) call(ctx context.Context, src, dst *cell) effects {
-	if ctx == nil { // notifyStage passes the value on
-		return (*Future[T])(nil).call(nil, src, dst)
+	if ctx == noContext { // notifyStage passes the value on
+		return (*Future[T])(nil).call(noContext, src, dst)
 	}
 	v, err := fn(ctx, src.err())
 	return finish(dst, v, err)

@@ -67,6 +67,9 @@ type function interface {
 	call(ctx context.Context, src, dst *cell) effects
 }
 
+// noContext is the context of the call of a function that needs none.
+var noContext context.Context
+
 // A source is a *Future as a function that moves its value to another future.
 type source interface {
 	function
@@ -87,7 +90,7 @@ func transferLocked(move function, src, dst *cell) effects {
 	if s := src.state.Load(); s < succeeded {
 		return dst.settleFailed(s&outcome, src.failure())
 	}
-	return move.call(nil, src, dst)
+	return move.call(noContext, src, dst)
 }
 
 // watch registers r on c, and adds flag to the state of c: takenOver, if a failure of c is

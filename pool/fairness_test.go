@@ -282,10 +282,10 @@ func TestFair_RunHandedBackIsAdmitted(t *testing.T) {
 					for p.TryExecute(future.TaskFunc(func() {})) == nil { // the queue is full
 					}
 					end(p)
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 				case 10:
 					_ = answer.SetResult(1)
-					time.Sleep(1) // the parked task waits for its slot by now
+					time.Sleep(time.Nanosecond) // the parked task waits for its slot by now
 				}
 			})
 			time.Sleep(time.Second)
