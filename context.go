@@ -230,6 +230,10 @@ func (l *liveScope) detach() {
 // begin notes that the task of s is begun. It reports false if it was begun or canceled before.
 func (s *scope) begin() bool { return s.cell().state.Or(begun)&begun == 0 }
 
+// resume reports whether the task of s was handed back to its executor, and the caller is the
+// one to go on with it.
+func (s *scope) resume() bool { return s.cell().state.And(^resumes)&resumes != 0 }
+
 // drop drops the parent of a scope that nobody has, and nobody will get.
 func (s *scope) drop() { s.parent, s.place = nil, nil }
 

@@ -150,10 +150,12 @@ func (r *runner) runCurrent() {
 func (r *runner) resumeTask(s *scope) {
 	t := r.cur
 	r.cur = nil
-	s.cell().state.And(^handsBack)
+	state := &s.cell().state
+	state.And(^handsBack)
 	r.noteReturn()
 	r.leaveSlot()
-	if !r.on.ledger.Resume(&rest{t, s}) {
+	state.Or(resumes)
+	if !r.on.ledger.Resume(t) && state.And(^resumes)&resumes != 0 {
 		r.cur = t
 	}
 }
@@ -196,23 +198,6 @@ func (r *runner) resumeCallbacks(reg *registration) {
 	if !r.on.ledger.Resume(b) {
 		go b.run(nil)
 	}
-}
-
-// A rest is a task that has begun, and was handed back to its executor between two pieces of
-// its work.
-type rest struct {
-	runnable
-	s *scope
-}
-
-// Run goes on with the task.
-func (t *rest) Run() { runTask(t.runnable, t.s.place, false) }
-
-// CancelCause asks the task to stop. As it has begun, it has to go on to settle.
-func (t *rest) CancelCause(cause error) bool {
-	ok := t.runnable.CancelCause(cause)
-	go runTask(t.runnable, unplaced, false)
-	return ok
 }
 
 // leaveSlot gives up the slot of the runnable that has returned. If the slot is lent, leaveSlot
@@ -398,9 +383,9 @@ func (r *runner) rescue(done *bool) {
 }
 
 // runTask runs the function of t, which was handed to an executor, and then the stages that
-// become ready by it. If begin is set, t is a task, which must not have begun.
+// become ready by it. If begin is set, t is a task, which must not have begun unless it resumes.
 func runTask(t runnable, on *placement, begin bool) {
-	if begin && !t.scope().begin() {
+	if begin && !t.scope().begin() && !t.scope().resume() {
 		return
 	}
 	r := runner{cur: t, on: on}

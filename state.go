@@ -76,7 +76,8 @@ const (
 	unyielding                    // set at birth: only the producer settles the cell, when it is asked to
 	takenOver                     // was given to another future, or its failure was read: it is no unread branch
 	stopAsked                     // was asked to stop: a failure counts as read, unless it is a panic
-	handsBack                     // the task has returned to be handed back to its executor; cleared when it is
+	handsBack                     // the function of the task has returned to be handed back; cleared when it is
+	resumes                       // the task was handed back: Run goes on with it; cleared by the one that does
 	owned                         // set at birth: nobody but this package has the future; canceled after it succeeded, its context ends
 	mustRun                       // the function is called though the context has ended
 	cleaning                      // set at birth of a Finally: its function has not returned, though the cell may be settled

@@ -78,7 +78,7 @@ func (t *task[T]) Run() {
 }
 
 // CancelCause is called by the executor, and by a group that has ended.
-func (t *task[T]) CancelCause(cause error) bool { return t.ctx.cancelSubmitted(cause) }
+func (t *task[T]) CancelCause(cause error) bool { return t.ctx.cancelSubmitted(t, cause) }
 func (t *task[T]) IsDone() bool                 { return t.future.c.isSettled() }
 func (t *task[T]) scope() *scope                { return &t.ctx }
 
@@ -154,9 +154,13 @@ func (s *scope) settleTask(state uint32, fl *failure) effects {
 }
 
 // cancelSubmitted asks the task of s, which was handed to an executor, to stop.
-func (s *scope) cancelSubmitted(cause error) bool {
+func (s *scope) cancelSubmitted(t runnable, cause error) bool {
 	if !s.begin() {
-		return s.cancelRun(cause)
+		ok := s.cancelRun(cause)
+		if s.resume() { // it has to go on to settle
+			go runTask(t, unplaced, false)
+		}
+		return ok
 	}
 	s.settleTask(cancelled, newCancellation(cause, nil)).run(nil)
 	return true
