@@ -101,19 +101,26 @@ func (c *cell) passesLocked() source {
 // layers, however many there are. Otherwise c settles as own says, in the state s, and the
 // layers below it are canceled for cause, with the failure fl.
 //
-// The layers settle from the root upwards, so the layer above the root decides. If the root
-// gets an outcome just after it was asked, and passes it to that layer first, every layer
-// takes it over all the same.
+// Under the lock under which the root is asked, the layer above it is taken off: what the root
+// comes to after it was asked is not passed on. The layers settle from the root upwards, so the
+// layer above the root decides if several goroutines cut at once.
 func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects) (ok bool, src *cell, more []*cell) {
 	var buffer [4]*cell
 	layers := buffer[:0]
-	root, mark := c, c // mark is a layer that a ring comes back to
+	root, mark := c, c      // mark is a layer that a ring comes back to
+	var above *registration // of the layer above root, on root
+	detached := false
 	for root.lockPending(0) {
 		passes := root.passesLocked()
 		if passes == nil { // under the lock: a root that is being linked is no root
+			if above != nil && above.prev != nil {
+				root.watchers.remove(above)
+				detached = true
+			}
 			ok, src, more = root.cancelLocked(cause, fl, e)
 			break
 		}
+		above = (*registration)(root.companion)
 		root.mu.Unlock()
 		layers = append(layers, root)
 		if root = passes.base(); root == mark { // a ring: every layer waits for itself
@@ -138,13 +145,16 @@ func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects)
 		switch passes := layer.passesLocked(); {
 		case takeOver && passes != nil && passes.base().isSettled():
 			e.add(transferLocked(passes, passes.base(), layer))
-			continue
 		case layer == c:
 			e.add(layer.settleFailed(s, own))
+			producer.kind.cancel(producer, cause) // its source was asked before
 		default:
 			e.add(layer.settleFailed(cancelled, fl))
+			producer.kind.cancel(producer, cause)
 		}
-		producer.kind.cancel(producer, cause) // its source was asked before
+		if detached && producer == above {
+			e.add(producer.kind.notify(producer)) // to drop the source
+		}
 	}
 	return ok, src, more
 }

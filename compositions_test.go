@@ -613,3 +613,32 @@ func TestPassThrough_ShieldIsABarrier(t *testing.T) {
 		}
 	})
 }
+
+// A bound that expires settles for its own reason, although the running task answers at once.
+// Scenario N2
+func TestPassThrough_ExpiryBeatsTheAnswerOfTheTask(t *testing.T) {
+	for name, answer := range map[string]func(ctx context.Context) (int, error){
+		"Error": func(ctx context.Context) (int, error) { return 0, ctx.Err() },
+		"Value": func(context.Context) (int, error) { return 42, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := range rounds(10_000) {
+				started := make(chan struct{})
+				task := future.Go(t.Context(), func(ctx context.Context) (int, error) {
+					close(started)
+					<-ctx.Done()
+					return answer(ctx)
+				})
+				<-started
+				f := task
+				for range i % 3 {
+					f = future.WithContext(t.Context(), future.WithTimeout(f, time.Hour))
+				}
+				f = future.WithTimeout(f, 0)
+				futuretest.WantFailed(t, f, future.ErrTimeout)
+				<-task.Done()
+				_ = task.Err()
+			}
+		})
+	}
+}

@@ -338,10 +338,12 @@ func TestLasting_DoesNotPassToInnerWork(t *testing.T) {
 				outer = append(outer, open(ctx))
 				derived := context.WithValue(ctx, contextKey{}, 1)
 				<-start(derived, func(ctx context.Context) { inner[name] = open(ctx) }).Done()
+				<-start(ctx, func(ctx context.Context) { inner[name+" with the very context"] = open(ctx) }).Done()
 				return 1, nil
 			}).Done()
 		}
 		delete(inner, "GoIn") // the group ends its context itself
+		delete(inner, "GoIn with the very context")
 		cancel(errE)
 		synctest.Wait()
 		for _, r := range outer {
