@@ -3,16 +3,24 @@ package futuretest
 import (
 	"runtime"
 	"testing"
+	"time"
 )
 
-// Collect runs the garbage collector until cond holds or 200 cycles have passed, and
-// reports whether cond holds. It must not be called inside a synctest bubble.
+// Collect runs the garbage collector until cond holds or 1,000 cycles have passed, and
+// reports whether cond holds. It yields between the first cycles and sleeps between the
+// later ones, so that on a busy machine a goroutine that still refers to the object, or
+// one that runs its cleanup, has the time to go on. It must not be called inside a
+// synctest bubble.
 func Collect(cond func() bool) bool {
-	for range 200 {
+	for i := range 1000 {
 		if cond() {
 			return true
 		}
 		runtime.GC()
+		if i >= 200 {
+			time.Sleep(time.Millisecond)
+			continue
+		}
 		for range 100 {
 			runtime.Gosched()
 		}
