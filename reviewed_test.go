@@ -105,6 +105,7 @@ func TestGather_NoPartsBesidesTheError(t *testing.T) {
 
 // The error of a cleanup is in its future, or is reported: a Cancel does not lose it.
 func TestFinally_ErrorIsNotLostToCancel(t *testing.T) {
+	errCleanup := errors.New("of the cleanup") // no other test reports it
 	r := futuretest.CatchReports(t)
 	inline := future.WithExecutor(context.Background(), future.Inline)
 	inFuture, rounds := 0, 10*reviewRounds()
@@ -118,7 +119,7 @@ func TestFinally_ErrorIsNotLostToCancel(t *testing.T) {
 			for range i % 200 {
 				_ = f.State()
 			}
-			return errE
+			return errCleanup
 		})
 		go func() {
 			<-started
@@ -127,11 +128,11 @@ func TestFinally_ErrorIsNotLostToCancel(t *testing.T) {
 		}()
 		p.SetResult(1)
 		<-canceled
-		if errors.Is(f.Err(), errE) {
+		if errors.Is(f.Err(), errCleanup) {
 			inFuture++
 		}
 	}
-	if n := inFuture + len(r.Of(errE)); n != rounds {
+	if n := inFuture + len(r.Of(errCleanup)); n != rounds {
 		t.Errorf("%d of %d errors arrived", n, rounds)
 	}
 }

@@ -60,6 +60,9 @@ func (s service) assemble(ctx context.Context) (page, error) {
 	}
 
 	outcomes, err := future.Outcomes(answers...).Await(ctx)
+	if err == nil {
+		err = ctx.Err() // the requests may have ended with ctx before Await has seen its end
+	}
 	if err != nil {
 		return page{}, err
 	}
