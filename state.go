@@ -154,15 +154,15 @@ var linking sync.Mutex
 
 // lockUnlinked is lockPending(linked), and waits for the verdict on a tentative link.
 func (c *cell) lockUnlinked() bool {
-	for !c.lockPending(linked) {
-		if c.state.Load()&tentative == 0 {
-			return false
-		}
-		linking.Lock()
-		c.state.Load()
-		linking.Unlock()
+	if c.lockPending(linked) {
+		return true
 	}
-	return true
+	if s := c.state.Load(); s >= settled || s&(linked|tentative) == linked {
+		return false
+	}
+	linking.Lock() // there is a verdict: no link is tentative while this is held
+	defer linking.Unlock()
+	return c.lockPending(linked)
 }
 
 // settle gives c, whose value or failure was just written, the outcome s, unlocks it, and
