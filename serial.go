@@ -17,10 +17,9 @@ import (
 //
 // If on refuses, the refusal goes to the submitter whose call asked on. Tasks that others have
 // handed over meanwhile keep their places: on is asked again for them, and if it refuses again
-// their futures fail with that error; tasks that are handed over
-// after that are not affected. A settle is never refused: it keeps its place too. A
-// serial executor keeps no goroutine and needs no closing. NewSerial does not block, and panics
-// if on is nil.
+// their futures fail with that error; tasks that are handed over after that are not affected. A
+// settle is never refused: it keeps its place too. A serial executor keeps no goroutine and
+// needs no closing. NewSerial does not block, and panics if on is nil.
 func NewSerial(on Executor) Executor {
 	if on == nil {
 		panic("future: NewSerial: nil executor")
@@ -124,29 +123,15 @@ func (s *serial) start() {
 	_ = s.offer(
 		func(d Task) error { return s.on.Execute(context.Background(), d) },
 		func(err error) {
-			go dropAll(s.takeFirst(waiting), func(t Task) bool { // their effects may be refused in turn
+			go goexit.Each(s.takeFirst(waiting), func(t Task) { // their effects may be refused in turn
 				switch t.(type) {
 				case *batch, runnable:
 					refuse(t, err).run(nil)
-					return true
+				default:
+					t.CancelCause(err)
 				}
-				return t.CancelCause(err)
 			})
 		})
-}
-
-// dropAll calls cancel for each of tasks, and reports whether any call did.
-func dropAll(tasks []Task, cancel func(Task) bool) (any bool) {
-	goexit.Loop(func() bool { // an inline callback may call it
-		if len(tasks) == 0 {
-			return false
-		}
-		t := tasks[0]
-		tasks = tasks[1:]
-		any = cancel(t) || any
-		return true
-	})
-	return any
 }
 
 // claim reports whether d has been neither run nor given up before. It is to be run now, or
@@ -263,12 +248,13 @@ func (d *drain) handBack(ledger lending.Ledger) bool {
 
 // CancelCause tells that on will not run the drain that it accepted or, while d runs, that on
 // wants all that d carries to stop.
-func (d *drain) CancelCause(cause error) bool {
+func (d *drain) CancelCause(cause error) (changed bool) {
 	var tasks []Task
 	if d.claim(d, false) {
 		tasks = d.takeAll()
 	} else {
 		tasks = d.takeCarried(d)
 	}
-	return dropAll(tasks, func(t Task) bool { return t.CancelCause(cause) })
+	goexit.Each(tasks, func(t Task) { changed = t.CancelCause(cause) || changed }) // an inline callback may call Goexit
+	return changed
 }

@@ -67,15 +67,7 @@ func (p *Pool) Close() error {
 // cancelAll cancels tasks with ErrClosed as the cause. It may call callbacks on the
 // calling goroutine, and these may call runtime.Goexit.
 func cancelAll(tasks []future.Task) {
-	goexit.Loop(func() (more bool) {
-		if len(tasks) == 0 {
-			return false
-		}
-		t := tasks[0]
-		tasks = tasks[1:]
-		t.CancelCause(ErrClosed)
-		return true
-	})
+	goexit.Each(tasks, func(t future.Task) { t.CancelCause(ErrClosed) })
 }
 
 // stopAdmission closes the pool to new tasks and dismisses the idle workers. Later

@@ -16,3 +16,16 @@ func Loop(step func() (more bool)) {
 		more = step()
 	}
 }
+
+// Each calls fn for each element of list, as the steps of a Loop.
+func Each[E any](list []E, fn func(E)) {
+	Loop(func() (more bool) {
+		if len(list) == 0 {
+			return false
+		}
+		e := list[0]
+		list = list[1:]
+		fn(e)
+		return true
+	})
+}

@@ -428,7 +428,7 @@ var mutations = []mutation{
 		breaks: "a drain that was stopped takes no later tasks of a serial executor", tests: "pool", run: "TestClose_CancelsRunningCleanups"},
 	{fn: "drain.CancelCause", op: drop("takeCarried()"),
 		breaks: "an executor can stop the tasks of a serial executor that runs on it", tests: "pool", run: "TestClose_CancelsTasksOfASerialExecutor"},
-	{fn: "dropAll", op: replace("goexit.Loop", "func(step func() bool) { _ = $0; for step() {} }"),
+	{fn: "drain.CancelCause", op: replace("goexit.Each", "func(list []Task, fn func(Task)) { _ = $0[int]; for _, e := range list { fn(e) } }"),
 		breaks: "a callback that calls Goexit does not keep tasks of a serial executor from being canceled", tests: "pool", run: "TestClose_CallbackCallsGoexit"},
 
 	// Failures that are never read.
@@ -516,7 +516,7 @@ var mutations = []mutation{
 		breaks: "Close cancels queued tasks", run: "TestClose_CancelsQueuedAndRunningTasks"},
 	{in: "pool", fn: "Pool.Close", op: replace("append(running, _...)", "$1"),
 		breaks: "Close cancels running tasks", run: "TestClose_CancelsQueuedAndRunningTasks"},
-	{in: "pool", fn: "cancelAll", op: replace("goexit.Loop", "func(step func() bool) { _ = $0; for step() {} }"),
+	{in: "pool", fn: "cancelAll", op: replace("goexit.Each", "func(list []future.Task, fn func(future.Task)) { _ = $0[int]; for _, e := range list { fn(e) } }"),
 		breaks: "a callback that calls Goexit does not keep tasks of a pool from being canceled", run: "TestClose_CallbackCallsGoexit"},
 	{in: "pool", fn: "Pool.Resize", op: replace("_.slotsFreed()", "(*worker)(nil)"),
 		breaks: "Resize takes effect at once", run: "TestResize_RaisesAndLowersTheBound"},
