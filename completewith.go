@@ -1,8 +1,6 @@
 package future
 
-import (
-	"unsafe"
-)
+import "unsafe"
 
 // CompleteWith hands the fate of the promise to src: the promise will have the outcome of src.
 // From now on it refuses SetResult and its kin, although it is still pending. Cancel travels

@@ -43,9 +43,9 @@ type Unhandled struct {
 // Panics of callbacks and of plain functions ([TaskFunc]) are reported at once, on the
 // goroutine on which they happened.
 //
-// The default handler logs with [slog.ErrorContext] and [Unhandled.Context]. A nil handler drops all reports. The handler may
-// be called from several goroutines at once. If it panics, the panic is dropped.
-// SetUnhandledHandler does not block and is safe for concurrent use.
+// The default handler logs with [slog.ErrorContext] and [Unhandled.Context]. A nil handler
+// drops all reports. The handler may be called from several goroutines at once. If it panics,
+// the panic is dropped. SetUnhandledHandler does not block and is safe for concurrent use.
 func SetUnhandledHandler(h func(Unhandled)) (previous func(Unhandled)) {
 	if old := unhandledHandler.Swap(&h); old != nil {
 		previous = *old

@@ -131,6 +131,8 @@ func (c *slotContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+func (c *slotContext) outer() context.Context { return c.Context }
+
 func (c *slotContext) Lend() bool { return c.holder.slot.Lend(c.place.ledger) }
 func (c *slotContext) Reclaim()   { c.holder.slot.Reclaim(c.place.ledger) }
 
@@ -147,5 +149,3 @@ func (c *cell) await(ctx context.Context) error {
 	}
 	return c.err()
 }
-
-func (c *slotContext) outer() context.Context { return c.Context }

@@ -174,12 +174,7 @@ func (r *runner) resume(t runnable) bool {
 	if r.run != nil && r.run.stop.Load() != nil {
 		return false // the executor wants the run to stop
 	}
-	switch t := t.(type) {
-	case *cleanup:
-		t.stage.submit()
-	case *stage:
-		t.submit()
-	}
+	noteSubmitted(t)
 	return r.on.ledger.Resume(t)
 }
 
@@ -291,13 +286,18 @@ func (r *runner) submitStages() {
 }
 
 func (r *runner) submit(t Task) {
+	noteSubmitted(t)
+	r.add(placeOfTask(t).submit(t))
+}
+
+// noteSubmitted notes that t, if it is a stage or a cleanup, is about to be handed over.
+func noteSubmitted(t Task) {
 	switch t := t.(type) {
 	case *cleanup:
 		t.stage.submit()
 	case *stage:
 		t.submit()
 	}
-	r.add(placeOfTask(t).submit(t))
 }
 
 // batchCallbacks makes tasks of the callbacks that run elsewhere. The callbacks of one future

@@ -12,9 +12,9 @@ import (
 // their calls.
 //
 // If Execute returns nil, the pool runs the task once, or cancels it instead if Close
-// is called before the task starts. Otherwise the error is [ErrClosed] if the pool is closed, also
-// during the wait, or ctx.Err() if ctx ended first, and the pool does nothing with
-// the task.
+// is called before the task starts. Otherwise the error is [ErrClosed] if the pool is
+// closed, also during the wait, or ctx.Err() if ctx ended first, and the pool does
+// nothing with the task.
 //
 // ctx bounds the wait only. If there is room, the task is admitted even if ctx has
 // ended. If ctx belongs to a task of a pool, Execute lends the slot of that task

@@ -46,7 +46,7 @@ func (w *worker) spin() bool {
 		}
 	}
 	p.spinning, p.admittedBy = false, nil
-	return p.queue.len() > 0 || len(p.victims) > 0 || p.preempt.Load()
+	return p.hasTasks() || p.preempt.Load()
 }
 
 // goIdle makes w, which has given up its slot, an idle worker. It reports false if

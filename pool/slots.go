@@ -64,7 +64,7 @@ func (p *Pool) updatePreempt() {
 // if another worker is waking. That worker wakes the next one when it has found a
 // task, so that no more workers wake than find tasks. p.mu is held.
 func (p *Pool) wake() *worker {
-	if p.cannotWake() || p.reclaimers.first != nil || p.queue.len() == 0 && len(p.victims) == 0 {
+	if p.cannotWake() || p.reclaimers.first != nil || !p.hasTasks() {
 		return nil
 	}
 	p.waking = true
@@ -77,6 +77,10 @@ func (p *Pool) wake() *worker {
 	}
 	return &worker{pool: p}
 }
+
+// hasTasks reports whether a task waits to be run, as far as is known: a local queue may
+// have become empty since it was last looked at. p.mu is held.
+func (p *Pool) hasTasks() bool { return p.queue.len() > 0 || len(p.victims) > 0 }
 
 // cannotWake reports whether wake returns nil regardless of the queue: a worker is
 // waking already, or no slot is free. p.mu is held.
@@ -115,7 +119,7 @@ func (s *slots) Yields(pieces int) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.queue.len() > 0 || len(p.victims) > 0
+	return p.hasTasks()
 }
 
 // Resume queues the rest of a run. It comes first if the run gave way to a task that was

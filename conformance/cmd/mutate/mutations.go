@@ -596,7 +596,7 @@ var mutations = []mutation{
 	// Fairness, links, refusals, groups.
 	{in: "pool", fn: "slots.Yields", op: never("preempt"),
 		breaks: "a parked task goes on before the next piece of another run", run: "TestFair_"},
-	{in: "pool", fn: "slots.Yields", op: replace("p.queue.len() > 0 || len(p.victims) > 0", "false"),
+	{in: "pool", fn: "slots.Yields", op: replace("p.hasTasks()", "false"),
 		breaks: "queued tasks get their turn", run: "TestFair_"},
 	{fn: "cell.link", op: always("linked 0"),
 		breaks: "unrelated links have no lock in common", run: "TestLinks_HaveNoLockInCommon"},
