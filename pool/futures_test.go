@@ -215,9 +215,7 @@ func TestThen_LongChainOnOneWorker(t *testing.T) {
 		if v, err := f.Await(bg); v != 10_000 || err != nil {
 			t.Fatalf("%v, %v; want 10000, <nil>", v, err)
 		}
-		synctest.Wait()
-		wantAtRest(t, p)
-		wantBound(t, p, 1)
+		wantIntact(t, p, 1)
 	})
 }
 

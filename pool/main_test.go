@@ -172,6 +172,15 @@ func wantAtRest(t testing.TB, p *pool.Pool) {
 	}
 }
 
+// wantIntact asserts that a pool comes to rest and then runs exactly n tasks at once. It must be called in
+// a bubble.
+func wantIntact(t testing.TB, p *pool.Pool, n int) {
+	t.Helper()
+	synctest.Wait()
+	wantAtRest(t, p)
+	wantBound(t, p, n)
+}
+
 // A gauge counts the tasks that run and are not parked, and records the maximum.
 type gauge struct{ now, max atomic.Int64 }
 

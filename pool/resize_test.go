@@ -105,9 +105,7 @@ func TestResize_KeepsTheQueueSize(t *testing.T) {
 				for _, release := range releases {
 					release()
 				}
-				synctest.Wait()
-				wantAtRest(t, p)
-				wantBound(t, p, 1)
+				wantIntact(t, p, 1)
 			})
 		})
 	}

@@ -46,9 +46,7 @@ func TestLend_WhileParked(t *testing.T) {
 				if v, err := f.Await(bg); v != 1 || err != nil {
 					t.Fatalf("%v, %v; want 1, <nil>", v, err)
 				}
-				synctest.Wait()
-				wantAtRest(t, p)
-				wantBound(t, p, 1)
+				wantIntact(t, p, 1)
 			})
 		})
 	}
@@ -83,9 +81,7 @@ func TestLend_GroupWait(t *testing.T) {
 		if v, err := f.Await(bg); v != 3 || err != nil {
 			t.Fatalf("%v, %v; want 3, <nil>", v, err)
 		}
-		synctest.Wait()
-		wantAtRest(t, p)
-		wantBound(t, p, 1)
+		wantIntact(t, p, 1)
 	})
 }
 
@@ -190,9 +186,7 @@ func testLendsNothing(t *testing.T, p *pool.Pool, ctx context.Context, wait func
 	}
 	busy.open()
 	wg.Wait()
-	synctest.Wait()
-	wantAtRest(t, p)
-	wantBound(t, p, 1)
+	wantIntact(t, p, 1)
 }
 
 // The context of a task that has ended lends nothing.
@@ -578,9 +572,7 @@ func TestLend_InContinuations(t *testing.T) {
 						if v, err := f.Await(bg); v != 1 || err != nil {
 							t.Fatalf("inside a task: %v, %v; want 1, <nil>", v, err)
 						}
-						synctest.Wait()
-						wantAtRest(t, p)
-						wantBound(t, p, 1)
+						wantIntact(t, p, 1)
 					})
 				})
 			}
@@ -641,9 +633,7 @@ func TestLend_SecondGoroutine(t *testing.T) {
 					}
 					side.Wait()
 					f.Await(bg)
-					synctest.Wait()
-					wantAtRest(t, p)
-					wantBound(t, p, 1)
+					wantIntact(t, p, 1)
 				})
 			})
 		}
@@ -676,9 +666,7 @@ func TestLend_ParksWhileAnotherReclaims(t *testing.T) {
 		if v, err := f.Await(bg); v != 1 || err != nil {
 			t.Fatalf("%v, %v; want 1, <nil>", v, err)
 		}
-		synctest.Wait()
-		wantAtRest(t, p)
-		wantBound(t, p, 1)
+		wantIntact(t, p, 1)
 	})
 }
 
@@ -744,9 +732,7 @@ func TestLend_EndsWhileAnotherReclaims(t *testing.T) {
 				release()
 				side.Wait()
 				f.Await(bg)
-				synctest.Wait()
-				wantAtRest(t, p)
-				wantBound(t, p, 1)
+				wantIntact(t, p, 1)
 			})
 		})
 	}
@@ -816,9 +802,7 @@ func TestLend_FanOutByGoroutines(t *testing.T) {
 		if v, err := f.Await(bg); v != 10 || err != nil {
 			t.Fatalf("%v, %v; want 10, <nil>", v, err)
 		}
-		synctest.Wait()
-		wantAtRest(t, p)
-		wantBound(t, p, workers)
+		wantIntact(t, p, workers)
 	})
 }
 

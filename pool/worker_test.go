@@ -28,9 +28,7 @@ func TestWorker_TaskPanics(t *testing.T) {
 				t.Fatalf("Await: %v; want a PanicError with its value and stack", err)
 			}
 		}
-		synctest.Wait()
-		wantAtRest(t, p)
-		wantBound(t, p, 3)
+		wantIntact(t, p, 3)
 	})
 }
 
@@ -129,9 +127,7 @@ func TestWorker_TaskCallsGoexit(t *testing.T) {
 		if v, err := next.Await(bg); v != 2 || err != nil {
 			t.Fatalf("the next task = %v, %v", v, err)
 		}
-		synctest.Wait()
-		wantAtRest(t, p)
-		wantBound(t, p, 1)
+		wantIntact(t, p, 1)
 		if err := p.Shutdown(bg); err != nil {
 			t.Fatal(err)
 		}
