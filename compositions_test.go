@@ -76,12 +76,11 @@ func mixed() layerKind { return layerKinds[rand.IntN(len(layerKinds))] }
 
 func outermost(all []*future.Future[int]) *future.Future[int] { return all[len(all)-1] }
 
-// wantQueueRead reads a channel on which n numbers are sent, each number with a future that bound
-// limits, and asserts that every number arrives, in order. i counts the reads.
-func wantQueueRead(t *testing.T, n int, bound func(f *future.Future[int], i int) *future.Future[int]) {
-	t.Helper()
+// numbers returns a channel on which the numbers below n are sent, in order, and which is then
+// closed. The sender stops at the end of the test.
+func numbers(t *testing.T, n int) <-chan int {
 	ch, stop := make(chan int), make(chan struct{})
-	defer close(stop)
+	t.Cleanup(func() { close(stop) })
 	go func() {
 		defer close(ch)
 		for i := range n {
@@ -92,6 +91,14 @@ func wantQueueRead(t *testing.T, n int, bound func(f *future.Future[int], i int)
 			}
 		}
 	}()
+	return ch
+}
+
+// wantQueueRead reads a channel on which n numbers are sent, each number with a future that bound
+// limits, and asserts that every number arrives, in order. i counts the reads.
+func wantQueueRead(t *testing.T, n int, bound func(f *future.Future[int], i int) *future.Future[int]) {
+	t.Helper()
+	ch := numbers(t, n)
 	want := 0
 	for i := 0; ; i++ {
 		v, err := bound(future.WrapFuture[int](t.Context(), ch), i).Await(context.Background())
@@ -515,18 +522,7 @@ func TestPassThrough_OthersLeaveTheValueInTheSource(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := rounds(10_000)
-			ch, stop := make(chan int), make(chan struct{})
-			defer close(stop)
-			go func() {
-				defer close(ch)
-				for i := range n {
-					select {
-					case ch <- i:
-					case <-stop:
-						return
-					}
-				}
-			}()
+			ch := numbers(t, n)
 			for i, want := 0, 0; ; i++ {
 				f := future.WrapFuture[int](context.Background(), ch)
 				g := future.WithTimeout(over(t.Context(), f), shortly(i))
