@@ -153,14 +153,14 @@ func (c *cell) lockPending(except uint32) bool {
 var linking sync.Mutex
 
 // lockUnlinked is lockPending(linked), and waits for the verdict on a tentative link.
-func (c *cell) lockUnlinked() bool {
-	if c.lockPending(linked) {
-		return true
-	}
+func (c *cell) lockUnlinked() bool { return c.lockPending(linked) || c.lockAfterVerdict() }
+
+// lockAfterVerdict is lockUnlinked for a cell that has just been found settled or linked.
+func (c *cell) lockAfterVerdict() bool {
 	if s := c.state.Load(); s >= settled || s&(linked|tentative) == linked {
 		return false
 	}
-	linking.Lock() // there is a verdict: no link is tentative while this is held
+	linking.Lock() // no link is tentative while this is held
 	defer linking.Unlock()
 	return c.lockPending(linked)
 }
