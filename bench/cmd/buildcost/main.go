@@ -14,10 +14,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/channel-native/future/bench/internal/consumer"
 )
 
 // byHand is the code that the library is compared with: a future over a closed channel.
@@ -93,7 +94,7 @@ func report(w io.Writer, dir string, types, runs int, g goals) (missed []string,
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
 	b := builder{dir: temp}
-	if err := b.module(dir); err != nil {
+	if err := consumer.Module(temp, "buildcost", dir); err != nil {
 		return nil, err
 	}
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
@@ -177,24 +178,6 @@ type result struct {
 	size int64
 }
 
-// module writes the module's files, which replace the library with the checkout in dir.
-func (b *builder) module(dir string) error {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	// The programs require nothing but the library, so that the checksums are the same.
-	sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
-	if err != nil {
-		return err
-	}
-	const library = "github.com/channel-native/future"
-	mod := fmt.Sprintf("module buildcost\n\ngo 1.26.0\n\nrequire %s v0.0.0\n\nreplace %[1]s => %q\n", library, dir)
-	return errors.Join(
-		os.WriteFile(filepath.Join(b.dir, "go.mod"), []byte(mod), 0o644),
-		os.WriteFile(filepath.Join(b.dir, "go.sum"), sums, 0o644))
-}
-
 // fastest returns the result of the fastest of several builds.
 func (b *builder) fastest(s subject, n int, pointers bool, runs int) (best result, err error) {
 	for i := range runs {
@@ -215,12 +198,9 @@ func (b *builder) build(program string) (result, error) {
 	if err := os.WriteFile(filepath.Join(b.dir, "main.go"), []byte(program), 0o644); err != nil {
 		return result{}, err
 	}
-	cmd := exec.Command("go", "build", "-o", "program", ".")
-	cmd.Dir = b.dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
 	start := time.Now()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return result{}, fmt.Errorf("building a program: %w\n%s", err, out)
+	if err := consumer.Build(b.dir, "program"); err != nil {
+		return result{}, fmt.Errorf("building a program: %w", err)
 	}
 	took := time.Since(start)
 	info, err := os.Stat(filepath.Join(b.dir, "program"))

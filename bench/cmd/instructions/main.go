@@ -28,6 +28,8 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/channel-native/future/bench/internal/consumer"
 )
 
 //go:embed workload
@@ -142,9 +144,6 @@ func table(w io.Writer, counts []count, base map[string]float64) (over int, err 
 
 // build compiles the workload against the checkout in dir, as a module of its own in temp.
 func build(dir, temp string) (program string, err error) {
-	if dir, err = filepath.Abs(dir); err != nil {
-		return "", err
-	}
 	files, err := fs.Sub(source, "workload")
 	if err != nil {
 		return "", err
@@ -152,23 +151,11 @@ func build(dir, temp string) (program string, err error) {
 	if err := os.CopyFS(temp, files); err != nil {
 		return "", err
 	}
-	// The workload requires nothing but the library, so that the checksums are the same.
-	sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
-	if err != nil {
+	if err := consumer.Module(temp, "workload", dir); err != nil {
 		return "", err
 	}
-	const library = "github.com/channel-native/future"
-	mod := fmt.Sprintf("module workload\n\ngo 1.26.0\n\nrequire %s v0.0.0\n\nreplace %[1]s => %q\n", library, dir)
-	for name, text := range map[string][]byte{"go.mod": []byte(mod), "go.sum": sums} {
-		if err := os.WriteFile(filepath.Join(temp, name), text, 0o644); err != nil {
-			return "", err
-		}
-	}
-	cmd := exec.Command("go", "build", "-o", "workload.out", ".")
-	cmd.Dir = temp
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the workload against %s: %w\n%s", dir, err, out)
+	if err := consumer.Build(temp, "workload.out", "CGO_ENABLED=0"); err != nil {
+		return "", fmt.Errorf("building the workload against %s: %w", dir, err)
 	}
 	return filepath.Join(temp, "workload.out"), nil
 }
