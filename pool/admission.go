@@ -55,10 +55,15 @@ func (p *Pool) awaitRoom(ctx context.Context, r *request) error {
 		return r.err
 	}
 	p.refused++
+	return errorOf(ctx)
+}
+
+// errorOf returns the error of ctx, whose Done is closed.
+func errorOf(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return context.Canceled // Done is closed, and the error is not there (yet)
+	return context.Canceled // the error is not there (yet)
 }
 
 // TryExecute is like Execute, but returns [ErrFull] instead of waiting for room. It

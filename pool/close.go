@@ -31,7 +31,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	case <-p.drained:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return errorOf(ctx)
 	}
 }
 

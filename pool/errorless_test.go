@@ -57,3 +57,22 @@ func TestExecute_ContextThatEndedWithoutAnError(t *testing.T) {
 		}
 	}
 }
+
+// Shutdown does not return nil while a task runs, whatever its context is.
+// Scenario N16
+func TestShutdown_ContextThatEndedWithoutAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		release := occupy(t, ctx)
+		ended := errorless{t.Context(), make(chan struct{})}
+		close(ended.done)
+		if err := p.Shutdown(ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("Shutdown: %v; want an error that is context.Canceled", err)
+		}
+		release()
+		synctest.Wait()
+		if err := p.Shutdown(ended); err != nil {
+			t.Errorf("Shutdown of an idle pool: %v; want nil", err)
+		}
+	})
+}
