@@ -29,6 +29,16 @@ var leaves = []struct {
 	}},
 }
 
+// threeCallers returns the futures of three callers of fn, and what ends their contexts.
+func threeCallers(t *testing.T, g *group, fn func(context.Context) (int, error)) (fs [3]*future.Future[int], cancels [3]context.CancelCauseFunc) {
+	for i := range fs {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		t.Cleanup(func() { cancel(nil) })
+		fs[i], cancels[i] = g.Go(ctx, "k", fn), cancel
+	}
+	return fs, cancels
+}
+
 func TestLeave_OneCaller(t *testing.T) {
 	for _, test := range leaves {
 		for who := range 3 {
@@ -36,13 +46,7 @@ func TestLeave_OneCaller(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var g group
 					c := newCall(42, nil)
-					var fs [3]*future.Future[int]
-					var cancels [3]context.CancelCauseFunc
-					for i := range fs {
-						ctx, cancel := context.WithCancelCause(t.Context())
-						defer cancel(nil)
-						fs[i], cancels[i] = g.Go(ctx, "k", c.obey), cancel
-					}
+					fs, cancels := threeCallers(t, &g, c.obey)
 					synctest.Wait()
 					test.leave(fs[who], cancels[who])
 					synctest.Wait()
@@ -95,13 +99,7 @@ func TestLeave_LastCallerCancelsTheCall(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var g group
 				c := newCall(42, nil)
-				var fs [3]*future.Future[int]
-				var cancels [3]context.CancelCauseFunc
-				for i := range fs {
-					ctx, cancel := context.WithCancelCause(t.Context())
-					defer cancel(nil)
-					fs[i], cancels[i] = g.Go(ctx, "k", c.run), cancel
-				}
+				fs, cancels := threeCallers(t, &g, c.run)
 				synctest.Wait()
 				for i := range fs {
 					if err := c.ctx.Err(); err != nil {
