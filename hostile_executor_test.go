@@ -291,26 +291,7 @@ func TestHostile_RefusedAfterAdmissionWait(t *testing.T) {
 // A callback that ends its goroutine leaves the following ones to the executor, in order.
 func TestHostile_CallbackCallsGoexitOnASerialExecutor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := future.NewSerial(future.Goroutines)
-		ctx := future.WithExecutor(t.Context(), s)
-		var running, most, ran atomic.Int32
-		enter := func() {
-			most.Store(max(most.Load(), running.Add(1)))
-			time.Sleep(time.Second)
-			running.Add(-1)
-			ran.Add(1)
-		}
-		p := future.NewPromise[int]()
-		p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { runtime.Goexit() })
-		p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { enter() })
-		p.SetResult(1)
-		for range 3 {
-			_ = s.Execute(t.Context(), future.TaskFunc(enter))
-		}
-		time.Sleep(time.Minute)
-		if most.Load() != 1 || ran.Load() != 4 {
-			t.Errorf("%d at a time, %d in all; want 1 and 4", most.Load(), ran.Load())
-		}
+		futuretest.WantOneAtATimeAfterGoexit(t, future.NewSerial(future.Goroutines))
 	})
 }
 

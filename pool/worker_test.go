@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/channel-native/future"
 	"github.com/channel-native/future/internal/futuretest"
@@ -163,25 +162,7 @@ func TestWorker_BoundHoldsAfterACallbackCallsGoexit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pool.New(1)
 		defer p.Close()
-		ctx := future.WithExecutor(t.Context(), p)
-		var running, most, ran atomic.Int32
-		enter := func() {
-			most.Store(max(most.Load(), running.Add(1)))
-			time.Sleep(time.Second)
-			running.Add(-1)
-			ran.Add(1)
-		}
-		pr := future.NewPromise[int]()
-		pr.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { runtime.Goexit() })
-		pr.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { enter() })
-		_ = pr.SetResult(1)
-		for range 3 {
-			_ = p.Execute(t.Context(), future.TaskFunc(enter))
-		}
-		time.Sleep(time.Minute)
-		if most.Load() != 1 || ran.Load() != 4 {
-			t.Errorf("%d at a time, %d in all; want 1 and 4", most.Load(), ran.Load())
-		}
+		futuretest.WantOneAtATimeAfterGoexit(t, p)
 	})
 }
 

@@ -2,8 +2,11 @@ package futuretest
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"testing"
+	"time"
 
 	"github.com/channel-native/future"
 )
@@ -76,3 +79,29 @@ func (q *Queue) Run() (n int) {
 
 // Running reports whether Run is running a task.
 func (q *Queue) Running() bool { return q.running.Load() }
+
+// WantOneAtATimeAfterGoexit asserts that ex, which runs one task at a time, runs four
+// calls one at a time after a callback on it has called runtime.Goexit: the callback
+// after that one, and three tasks. It must be called inside a synctest bubble.
+func WantOneAtATimeAfterGoexit(t testing.TB, ex future.Executor) {
+	t.Helper()
+	ctx := future.WithExecutor(t.Context(), ex)
+	var running, most, ran atomic.Int32
+	enter := func() {
+		most.Store(max(most.Load(), running.Add(1)))
+		time.Sleep(time.Second)
+		running.Add(-1)
+		ran.Add(1)
+	}
+	p := future.NewPromise[int]()
+	p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { runtime.Goexit() })
+	p.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { enter() })
+	_ = p.SetResult(1)
+	for range 3 {
+		_ = ex.Execute(t.Context(), future.TaskFunc(enter))
+	}
+	time.Sleep(time.Minute)
+	if most.Load() != 1 || ran.Load() != 4 {
+		t.Errorf("%d at a time, %d in all; want 1 and 4", most.Load(), ran.Load())
+	}
+}
