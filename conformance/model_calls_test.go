@@ -53,7 +53,7 @@ func (m *model) complete(p *modelFuture, value, err string) string {
 // link is the call of CompleteWith.
 func (m *model) link(p, source *modelFuture) string {
 	switch {
-	case (source == p || tail(source) == p) && !p.done(): // XX
+	case tail(source) == p && !p.done():
 		return "cycle"
 	case p.done() || p.linked:
 		if p.state == future.Cancelled {

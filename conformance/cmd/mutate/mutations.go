@@ -502,7 +502,7 @@ var mutations = []mutation{
 		breaks: "workers start as long as there are tasks", run: "TestSteal_NoIdleWorkerBesideQueuedTasks|TestPool_BoundHolds"},
 	{in: "pool", fn: "Pool.admit", op: never("submitters hasRoom()"),
 		breaks: "a free place admits a waiting submission", run: "TestExecute_QueueIsBounded"},
-	{in: "pool", fn: "Pool.awaitRoom", op: always("Err() #1"),
+	{in: "pool", fn: "Pool.awaitRoom", op: always("Err()"),
 		breaks: "the wait for admission lends no slot if its context has ended", run: "TestLend_NothingForAnEndedContext"},
 	{in: "pool", fn: "requestList.push", op: rewrite("prev", "r.next, l.first.prev = l.first, r; l.first = r; return"),
 		breaks: "waiting submissions are admitted in order", run: "TestExecute_AdmitsSubmittersInOrder"},
