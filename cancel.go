@@ -107,7 +107,8 @@ func (c *cell) passesLocked() source {
 func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects) (ok bool, src *cell, more []*cell) {
 	var buffer [4]*cell
 	layers := buffer[:0]
-	root, mark := c, c      // mark is a layer that a ring comes back to
+	root := c
+	mark, marked := c, 0    // a layer that a ring comes back to, and its index
 	var above *registration // of the layer above root, on root
 	detached := false
 	for root.lockPending(0) {
@@ -123,12 +124,14 @@ func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects)
 		above = (*registration)(root.companion)
 		root.mu.Unlock()
 		layers = append(layers, root)
+		n := len(layers)
 		if root = passes.base(); root == mark { // a ring: every layer waits for itself
 			ok = true
+			layers = eachOnce(layers, n-marked)
 			break
 		}
-		if n := len(layers); n&(n-1) == 0 {
-			mark = root
+		if n&(n-1) == 0 {
+			mark, marked = root, n
 		}
 	}
 	takeOver := !ok
@@ -136,9 +139,7 @@ func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects)
 		layer := layers[len(layers)-1]
 		layers = layers[:len(layers)-1]
 		if !layer.lockPending(0) {
-			if layer.failure() != fl { // else it was settled here: a ring has it twice
-				takeOver = true
-			}
+			takeOver = true
 			continue
 		}
 		producer := (*registration)(layer.companion)
@@ -157,6 +158,15 @@ func (c *cell) cut(cause error, fl *failure, s uint32, own *failure, e *effects)
 		}
 	}
 	return ok, src, more
+}
+
+// eachOnce drops the end of layers, which go round a ring of n and repeat the first of it there.
+func eachOnce(layers []*cell, n int) []*cell {
+	last := len(layers) - 1
+	for last >= n && layers[last] == layers[last-n] {
+		last--
+	}
+	return layers[:last+1]
 }
 
 // cancelTask settles a task that has not started with fl, and asks one that has to stop. The
