@@ -40,15 +40,17 @@ func scopeOf(c *cell) *scope {
 // A liveScope is the part of a scope that is made when it is first needed. As a context it
 // stands between own and the parent of the scope, which it embeds: package context takes it for
 // a foreign context with an AfterFunc method, since its Done channel is not that of the parent.
-// All fields are constant once the scope refers to the liveScope.
+// So own ends with the error of the parent and not as canceled. All fields but asked are constant
+// once the scope refers to the liveScope.
 type liveScope struct {
 	sureContext // the parent; nil if own needs no registration with it
 
 	own    context.Context // ends when the work is to stop; nil if only run was needed
 	cancel context.CancelCauseFunc
-	stop   func() bool // ends the registration with the parent; nil if there is none
-	hear   func()      // what that registration calls, once or more often
+	hear   func()      // ends own as the parent has ended; nil if own hears of that by itself
+	stop   func() bool // ends the registration of hear with the parent; nil if there is none
 	run    *run        // nil unless the scope is the root of a run with more than one stage
+	asked  atomic.Bool // for Done
 }
 
 // A sureContext is a context that has an error as soon as its Done is closed. Package context
@@ -97,10 +99,14 @@ var never = make(chan struct{})
 
 func (l *liveScope) Done() <-chan struct{} { return never }
 
+// AfterFunc is called by package context as own is made. The registration with the parent
+// follows when that is done, and not within it, since the stack may be short.
 func (l *liveScope) AfterFunc(f func()) (stop func() bool) {
-	l.stop, l.hear = context.AfterFunc(&l.sureContext, f), f
-	return l.stop
+	l.hear = f
+	return stopNothing
 }
+
+func stopNothing() bool { return false }
 
 // Deadline is the deadline of the parent, while the end of the parent is passed on.
 func (s *scope) Deadline() (deadline time.Time, ok bool) {
@@ -113,6 +119,9 @@ func (s *scope) Deadline() (deadline time.Time, ok bool) {
 func (s *scope) Done() <-chan struct{} {
 	l := s.open()
 	s.catchUp(l)
+	if !l.asked.Load() {
+		l.asked.Store(true)
+	}
 	return l.own.Done()
 }
 
@@ -179,15 +188,27 @@ func (s *scope) opened() *liveScope {
 	return nil
 }
 
+// open returns the live scope of s, and makes it if there is none. It does so in one frame, as
+// the stack may be short.
 func (s *scope) open() *liveScope {
 	for {
 		old := s.live.Load()
 		if old != nil && old.own != nil {
 			return old
 		}
-		l := newLiveScope(s.parent, s.returned())
+		l := new(liveScope)
 		if old != nil {
 			l.run = old.run
+		}
+		switch parent := s.parent; {
+		case s.returned():
+			l.own, l.cancel = context.WithCancelCause(context.WithoutCancel(parent))
+		case parent.Done() == nil || parent.Err() != nil:
+			l.own, l.cancel = context.WithCancelCause(parent)
+		default:
+			l.Context = parent
+			l.own, l.cancel = context.WithCancelCause(l)
+			l.stop = context.AfterFunc(&l.sureContext, l.hear)
 		}
 		if !s.live.CompareAndSwap(old, l) {
 			l.detach()
@@ -198,20 +219,6 @@ func (s *scope) open() *liveScope {
 		}
 		return l
 	}
-}
-
-func newLiveScope(parent context.Context, returned bool) *liveScope {
-	l := new(liveScope)
-	switch {
-	case returned:
-		l.own, l.cancel = context.WithCancelCause(context.WithoutCancel(parent))
-	case parent.Done() == nil || parent.Err() != nil:
-		l.own, l.cancel = context.WithCancelCause(parent)
-	default:
-		l.Context = parent
-		l.own, l.cancel = context.WithCancelCause(l)
-	}
-	return l
 }
 
 // returned reports whether the function of s has returned, or will not run, and the end of the
@@ -257,7 +264,9 @@ func (s *scope) cancel(cause error) {
 		}
 		cause = context.Cause(s.parent)
 	}
-	s.open().cancel(cause)
+	l := s.open()
+	l.cancel(cause)
+	l.detach()
 }
 
 // verdict returns the outcome of a future whose function returned err, not nil. of is a type
@@ -302,10 +311,15 @@ func (s *scope) refusal(err error, of reflect.Type) (uint32, *failure) {
 func (s *scope) failureOf(err error, of reflect.Type) *failure {
 	fl := newFailure(err, of)
 	fl.ctx = outermost(s.parent)
-	if c := s.cell(); c.state.Load()&isTask != 0 {
-		fl.fn = **(**uintptr)(unsafe.Pointer(&c.companion)) // the entry of a function is its first word
+	if s.cell().state.Load()&isTask != 0 {
+		fl.fn = s.code()
 	}
 	return fl
+}
+
+// code returns the code of the function of the pending task of s.
+func (s *scope) code() uintptr {
+	return **(**uintptr)(unsafe.Pointer(&s.cell().companion)) // the first word of a function is its entry
 }
 
 func outermost(ctx context.Context) context.Context {

@@ -23,7 +23,7 @@ import (
 //
 // CONTRIBUTING.md shows the same layers, with the question that each file answers.
 var layers = [][]string{
-	{"errors"},
+	{"asking", "errors"},
 	{"failure"},
 	{"state", "watch"},
 	{"executor"},

@@ -27,6 +27,18 @@ func runnableOf(r *registration) runnable {
 	return stageOf(r)
 }
 
+// codeOfWork returns the code of the function of r, or 0 if that is gone.
+func codeOfWork(r runnable) uintptr {
+	switch r := r.(type) {
+	case *cleanup:
+		return 0 // runs once for each Finally, and seldom asks
+	case *stage:
+		return r.code()
+	default:
+		return r.scope().code()
+	}
+}
+
 // crash settles the future of r, whose function panicked or called Goexit.
 func crash(r runnable, err error) effects {
 	switch r := r.(type) {
@@ -42,9 +54,15 @@ func crash(r runnable, err error) effects {
 // run serves e. It is called once by the goroutine that settled a future, with no lock held. on
 // is the executor of that goroutine, or nil if it is a goroutine of the caller's.
 func (e effects) run(on *placement) {
-	if e.isEmpty() {
-		return
+	if !e.isEmpty() {
+		e.serve(on)
 	}
+}
+
+// serve is not inlined, for the sake of runAlone: a runner is large.
+//
+//go:noinline
+func (e effects) serve(on *placement) {
 	r := runner{effects: e, on: on}
 	r.serve()
 }
@@ -385,18 +403,76 @@ func (r *runner) rescue(done *bool) {
 // runTask runs the function of t, which was handed to an executor, and then the stages that
 // become ready by it. If begin is set, t is a task, which must not have begun unless it resumes.
 func runTask(t runnable, on *placement, begin bool) {
-	if begin && !t.scope().begin() && !t.scope().resume() {
-		return
+	switch {
+	case begin && !t.scope().begin() && !t.scope().resume():
+	case on != nil && on.spawns:
+		runAlone(t)
+	default:
+		runOn(t, on)
 	}
+}
+
+func runOn(t runnable, on *placement) {
 	r := runner{cur: t, on: on}
-	if on != nil && !on.spawns && !on.inline {
+	if on != nil && !on.inline {
 		r.root = t.scope()
 	}
-	returned := false // serve, without a frame of its own on the stack of a new goroutine
-	defer r.goOn(&returned)
-	for !r.drive() {
+	r.serve()
+}
+
+// runAlone is runTask for a goroutine that was started for t, which has begun. The stack of a new
+// goroutine has room for some 1,000 bytes before it is copied, and package context and timers need
+// most of that. So only small frames come before the function of the caller's, and the runner
+// comes after it.
+func runAlone(t runnable) {
+	defer func() {
+		if t != nil {
+			crashAlone(t, recover())
+		}
+	}()
+	code := openIfAsking(t)
+	s := t.scope()
+	e := t.call(s)
+	t = nil // has returned
+	s.leave(code, e)
+}
+
+// openIfAsking opens the context of t if its function is known to ask for Done, and returns the
+// code of the function.
+//
+//go:noinline
+func openIfAsking(t runnable) uintptr {
+	code := codeOfWork(t)
+	if asksForDone(code) {
+		t.scope().open()
 	}
-	returned = true
+	return code
+}
+
+// leave is called when the function with that code has returned. It serves e, the effects of
+// the call.
+//
+//go:noinline
+func (s *scope) leave(code uintptr, e effects) {
+	if l := s.opened(); l != nil {
+		noteAsking(code, l.asked.Load())
+	}
+	if s.cell().isSettled() {
+		s.end()
+	}
+	e.run(unplaced)
+}
+
+// crashAlone settles the future of t, whose function panicked with v, or called Goexit if v is
+// nil. Another goroutine does the rest: this one may be about to end, see goOn.
+func crashAlone(t runnable, v any) {
+	err := ErrGoexit
+	if v != nil {
+		err = newPanicError(v)
+	}
+	e := crash(t, err)
+	t.scope().end()
+	go e.run(unplaced)
 }
 
 // runCallback runs the next callback, or hands it and the following ones back to the executor.
@@ -444,11 +520,10 @@ func (s *scope) asRun() *run {
 		if old != nil && old.run != nil {
 			return old.run
 		}
-		l := new(liveScope)
+		l := &liveScope{run: new(run)}
 		if old != nil {
-			*l = *old
+			l.sureContext, l.own, l.cancel, l.hear, l.stop = old.sureContext, old.own, old.cancel, old.hear, old.stop
 		}
-		l.run = new(run)
 		if s.live.CompareAndSwap(old, l) {
 			return l.run
 		}
@@ -517,7 +592,11 @@ func handOver(t Task, execute func() error) (err error) {
 func (p *placement) submit(t Task) (e effects) {
 	switch {
 	case p.spawns:
-		go t.Run()
+		if s, ok := t.(*stage); ok {
+			go runAlone(s) // s.Run, with fewer frames on the new stack
+		} else {
+			go t.Run()
+		}
 	case p.try == nil:
 		if err := p.execute(admissionOf(t), t); err != nil {
 			return refuse(t, err)

@@ -190,6 +190,18 @@ func (s *stage) refuse(err error) effects {
 	return e
 }
 
+// code returns the code of the function, or 0 if that is gone.
+func (s *stage) code() uintptr {
+	c := s.cell()
+	c.mu.Lock()
+	fn := s.fn
+	c.mu.Unlock()
+	if fn == nil {
+		return 0
+	}
+	return codeOf(fn)
+}
+
 // typ returns the type of the function, which names the type of the future.
 func (s *stage) typ() reflect.Type {
 	c := s.cell()

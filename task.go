@@ -111,7 +111,11 @@ func (s *scope) submitTask(t runnable) {
 	case s.place.inline, s.parent.Err() != nil:
 		t.Run()
 	case s.place.spawns:
-		go runTask(t, s.place, true) // t.Run, with fewer frames on the new stack
+		go func() { // t.Run, with fewer frames on the new stack
+			if s.begin() {
+				runAlone(t)
+			}
+		}()
 	case s.submit():
 		s.place.submit(t).run(nil)
 	}

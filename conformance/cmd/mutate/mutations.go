@@ -148,7 +148,7 @@ var mutations = []mutation{
 		breaks: "a cause that is a typed nil does not panic", run: "TestHostile_CauseIsATypedNil"},
 
 	// The context of a task.
-	{fn: "scope.open", op: replace("newLiveScope(_, _)", "newLiveScope($1, false)"),
+	{fn: "scope.open", op: never("returned()"),
 		breaks: "the context of a task outlives its function", run: "TestGo_ContextOutlivesTheFunction|TestGroup_ChildContextSurvives"},
 	{fn: "scope.Err", op: rewrite("open()", "return s.parentErr()"),
 		breaks: "a context that has ended stays ended", run: "TestHostile_EndOfAContextIsFinal"},
