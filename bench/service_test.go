@@ -37,10 +37,10 @@ const (
 func BenchmarkService(b *testing.B) {
 	for _, l := range loads {
 		b.Run("load="+l.name, func(b *testing.B) {
-			call := l.open(b)
+			reply := l.open(b)
 			var vs []variant
 			for _, s := range services {
-				vs = append(vs, variant{s.lib, func(b *testing.B) { l.measure(b, s.answer, call) }})
+				vs = append(vs, variant{s.lib, func(b *testing.B) { l.measure(b, s.answer, reply) }})
 			}
 			compare(b, vs...)
 		})
@@ -49,16 +49,19 @@ func BenchmarkService(b *testing.B) {
 
 type outcome = future.Outcome[int]
 
-// An aggregator calls ask for each backend, with a context that ends after timeout, and returns the
-// outcomes in the order of the backends. It fails if ctx ends.
-type aggregator func(ctx context.Context, timeout time.Duration, ask func(ctx context.Context, i int) (int, error)) ([]outcome, error)
+// A caller calls backend i.
+type caller func(ctx context.Context, i int) (int, error)
+
+// An aggregator calls each backend, with a context that ends after timeout, and returns the outcomes
+// in the order of the backends. It fails if ctx ends.
+type aggregator func(ctx context.Context, timeout time.Duration, call caller) ([]outcome, error)
 
 // services lists the ways to write an aggregator.
 var services = []struct {
 	lib    string
 	answer aggregator
 }{
-	{"bare", func(ctx context.Context, timeout time.Duration, ask func(context.Context, int) (int, error)) ([]outcome, error) {
+	{"bare", func(ctx context.Context, timeout time.Duration, call caller) ([]outcome, error) {
 		type reply struct {
 			i int
 			outcome
@@ -70,7 +73,7 @@ var services = []struct {
 			go func() {
 				ctx, cancel := context.WithTimeout(ctx, timeout)
 				defer cancel()
-				v, err := ask(ctx, i)
+				v, err := call(ctx, i)
 				replies <- reply{i, outcome{Value: v, Err: err}}
 			}()
 		}
@@ -88,46 +91,46 @@ var services = []struct {
 		}
 		return outcomes, nil
 	}},
-	{"errgroup", func(ctx context.Context, timeout time.Duration, ask func(context.Context, int) (int, error)) ([]outcome, error) {
+	{"errgroup", func(ctx context.Context, timeout time.Duration, call caller) ([]outcome, error) {
 		outcomes := make([]outcome, backends)
 		var g errgroup.Group // an error of one backend ends no other
 		for i := range outcomes {
 			g.Go(func() error {
 				ctx, cancel := context.WithTimeout(ctx, timeout)
 				defer cancel()
-				outcomes[i].Value, outcomes[i].Err = ask(ctx, i)
+				outcomes[i].Value, outcomes[i].Err = call(ctx, i)
 				return nil
 			})
 		}
 		_ = g.Wait()
 		return outcomes, ctx.Err()
 	}},
-	{"conc", func(ctx context.Context, timeout time.Duration, ask func(context.Context, int) (int, error)) ([]outcome, error) {
+	{"conc", func(ctx context.Context, timeout time.Duration, call caller) ([]outcome, error) {
 		outcomes := make([]outcome, backends)
 		var wg conc.WaitGroup
 		for i := range outcomes {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(ctx, timeout)
 				defer cancel()
-				outcomes[i].Value, outcomes[i].Err = ask(ctx, i)
+				outcomes[i].Value, outcomes[i].Err = call(ctx, i)
 			})
 		}
 		wg.Wait()
 		return outcomes, ctx.Err()
 	}},
-	{"future", func(ctx context.Context, timeout time.Duration, ask func(context.Context, int) (int, error)) ([]outcome, error) {
+	{"future", func(ctx context.Context, timeout time.Duration, call caller) ([]outcome, error) {
 		fs := make([]*future.Future[int], backends)
 		for i := range fs {
-			f := future.Go(ctx, func(ctx context.Context) (int, error) { return ask(ctx, i) })
+			f := future.Go(ctx, func(ctx context.Context) (int, error) { return call(ctx, i) })
 			fs[i] = future.WithTimeout(f, timeout)
 		}
 		return future.Outcomes(fs...).Await(ctx)
 	}},
-	{"future-map", func(ctx context.Context, timeout time.Duration, ask func(context.Context, int) (int, error)) ([]outcome, error) {
+	{"future-map", func(ctx context.Context, timeout time.Duration, call caller) ([]outcome, error) {
 		return future.Map(ctx, backends, everyBackend, func(ctx context.Context, i int) (outcome, error) {
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
-			v, err := ask(ctx, i)
+			v, err := call(ctx, i)
 			return outcome{Value: v, Err: err}, nil
 		}).Await(ctx)
 	}},
@@ -148,14 +151,7 @@ func (r *request) call(i int) int { return r.id*backends + i }
 // A backend replies to r with the number of the call.
 type backend func(ctx context.Context, r *request, i int) (int, error)
 
-func tiny(ctx context.Context, r *request, i int) (int, error) {
-	select {
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	default:
-		return r.call(i), nil
-	}
-}
+func tiny(ctx context.Context, r *request, i int) (int, error) { return unlessDone(ctx, r.call(i)) }
 
 func busy(ctx context.Context, r *request, i int) (int, error) {
 	work := microsecond()
@@ -238,13 +234,13 @@ var loads = []load{
 	{name: "http-open", open: overHTTP, timeout: 10 * time.Second, interval: 2 * time.Millisecond},
 }
 
-func local(call backend) func(*testing.B) backend {
-	return func(*testing.B) backend { return call }
+func local(reply backend) func(*testing.B) backend {
+	return func(*testing.B) backend { return reply }
 }
 
 // measure answers b.N requests and reports what they cost. The peaks are of samples at arrivals,
 // above what there was before.
-func (l *load) measure(b *testing.B, answer aggregator, call backend) {
+func (l *load) measure(b *testing.B, answer aggregator, reply backend) {
 	latencies := make([]time.Duration, b.N)
 	goroutines := make([]int, b.N)
 	heap := make([]uint64, b.N/heapEvery+1)
@@ -255,7 +251,7 @@ func (l *load) measure(b *testing.B, answer aggregator, call backend) {
 		if id%heapEvery == 0 {
 			heap[id/heapEvery] = heapSize()
 		}
-		if !l.serve(id, arrival, answer, call) {
+		if !l.serve(id, arrival, answer, reply) {
 			failures.Add(1)
 		}
 		latencies[id] = time.Since(arrival)
@@ -290,14 +286,14 @@ func (l *load) measure(b *testing.B, answer aggregator, call backend) {
 }
 
 // serve answers a request. It reports whether the answer was right.
-func (l *load) serve(id int, arrival time.Time, answer aggregator, call backend) bool {
+func (l *load) serve(id int, arrival time.Time, answer aggregator, reply backend) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r := &request{id: id}
 	if l.leaves && id%2 == 0 {
 		r.leave = cancel
 	}
-	outcomes, err := answer(ctx, l.timeout, func(ctx context.Context, i int) (int, error) { return call(ctx, r, i) })
+	outcomes, err := answer(ctx, l.timeout, func(ctx context.Context, i int) (int, error) { return reply(ctx, r, i) })
 	late := time.Since(arrival) >= l.timeout
 	if r.leave != nil { // there is nobody to get an answer
 		return ctx.Err() != nil || late
