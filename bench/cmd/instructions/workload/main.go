@@ -13,6 +13,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/channel-native/future"
@@ -32,6 +34,8 @@ var (
 	errFailed = errors.New("failed")
 	inline    = future.WithExecutor(context.Background(), future.Inline)
 	spawn     = context.Background() // the default executor
+
+	parent, _ = context.WithCancel(context.Background()) // can be canceled
 )
 
 func ok(context.Context) (int, error)                 { return 1, nil }
@@ -62,6 +66,18 @@ func want(ok bool) {
 	}
 }
 
+// asksDone is the function of a task that uses the channel of its context.
+func asksDone(ctx context.Context) (int, error) { return nextUnlessDone(ctx, 0) }
+
+func nextUnlessDone(ctx context.Context, v int) (int, error) {
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	default:
+		return v + 1, nil
+	}
+}
+
 // repeat makes an operation of a function that does it once.
 func repeat(op func()) func(int) {
 	return func(n int) {
@@ -72,11 +88,14 @@ func repeat(op func()) func(int) {
 }
 
 // onPool makes an operation of a function that does it once with the context of a pool.
-func onPool(op func(ctx context.Context, p *pool.Pool)) func(int) {
+func onPool(op func(ctx context.Context, p *pool.Pool)) func(int) { return onPoolWith(spawn, op) }
+
+// onPoolWith is onPool with a parent of the context.
+func onPoolWith(parent context.Context, op func(ctx context.Context, p *pool.Pool)) func(int) {
 	return func(n int) {
 		p := pool.New(2)
 		defer p.Close()
-		ctx := future.WithExecutor(context.Background(), p)
+		ctx := future.WithExecutor(parent, p)
 		for range n {
 			op(ctx, p)
 		}
@@ -139,6 +158,47 @@ func gatherTasks(ctx context.Context, n int) {
 
 var items = make([]int, 100)
 
+// A result is what code without the library sends on a channel.
+type result struct {
+	v   int
+	err error
+}
+
+// send calls task with a context of its own.
+func send(ctx context.Context, task func(context.Context) (int, error), done chan<- result) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	v, err := task(ctx)
+	done <- result{v, err}
+}
+
+// mapByHand does what Map does, without the library.
+func mapByHand(ctx context.Context, limit int, items []int, fn func(context.Context, int) (int, error)) ([]int, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	results := make([]int, len(items))
+	var taken atomic.Int64
+	var wg sync.WaitGroup
+	for range min(limit, len(items)) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(taken.Add(1)) - 1
+				if i >= len(items) {
+					return
+				}
+				v, err := fn(ctx, items[i])
+				if err != nil {
+					cancel(err)
+					return
+				}
+				results[i] = v
+			}
+		})
+	}
+	wg.Wait()
+	return results, context.Cause(ctx)
+}
+
 var operations = []operation{
 	{"promise: SetResult, Result", 50000, repeat(func() {
 		p := future.NewPromise[int]()
@@ -193,6 +253,15 @@ var operations = []operation{
 			return 1, nil
 		}).Await(spawn))
 	})},
+	{"Go, ctx.Done, Await, cancellable parent", 5000, repeat(func() {
+		must(future.Go(parent, asksDone).Await(spawn))
+	})},
+	{"by hand: Go, ctx.Done, Await, cancellable parent", 8000, repeat(func() {
+		done := make(chan result, 1)
+		go send(parent, asksDone, done)
+		r := <-done
+		must(r.v, r.err)
+	})},
 	{"Go, Cancel while running, Await", 5000, repeat(func() {
 		started := make(chan struct{})
 		f := future.Go(spawn, func(ctx context.Context) (int, error) {
@@ -209,6 +278,29 @@ var operations = []operation{
 	{"Then, chain of 100", 600, repeat(func() { chain(spawn, 100) })},
 	{"Then, chain of 100 on a pool", 600, onPool(func(ctx context.Context, _ *pool.Pool) { chain(ctx, 100) })},
 	{"Then, 1 on a pool", 3000, onPool(func(ctx context.Context, _ *pool.Pool) { chain(ctx, 1) })},
+	{"Then, 1 of a promise, ctx.Done, cancellable parent", 4000, repeat(func() {
+		p := future.NewPromise[int]()
+		f := future.Then(parent, &p.Future, nextUnlessDone)
+		check(p.SetResult(1))
+		must(f.Await(spawn))
+	})},
+	{"by hand: Then, 1 of a promise, ctx.Done, cancellable parent", 4000, repeat(func() {
+		p, done := make(chan result, 1), make(chan result, 1)
+		go send(parent, func(ctx context.Context) (int, error) {
+			select {
+			case r := <-p:
+				if r.err != nil {
+					return 0, r.err
+				}
+				return nextUnlessDone(ctx, r.v)
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		}, done)
+		p <- result{1, nil}
+		r := <-done
+		must(r.v, r.err)
+	})},
 	{"ThenFuture inline", 10000, repeat(func() {
 		must(future.ThenFuture(inline, settled, follow).Result())
 	})},
@@ -251,6 +343,28 @@ var operations = []operation{
 		check(p.SetResult(1))
 		must(f.Result())
 	})},
+	{"WithTimeout of a running task, not reached", 3000, repeat(func() {
+		release := make(chan struct{})
+		f := future.WithTimeout(future.Go(parent, func(ctx context.Context) (int, error) {
+			<-release
+			return asksDone(ctx)
+		}), time.Hour)
+		close(release)
+		must(f.Await(spawn))
+	})},
+	{"by hand: WithTimeout of a running task, not reached", 3000, repeat(func() {
+		release, done := make(chan struct{}), make(chan result, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(parent, time.Hour)
+			defer cancel()
+			<-release
+			v, err := asksDone(ctx)
+			done <- result{v, err}
+		}()
+		close(release)
+		r := <-done
+		must(r.v, r.err)
+	})},
 	{"WithContext, not ended", 5000, func(n int) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -273,6 +387,12 @@ var operations = []operation{
 	})},
 	{"Map of 100, limit 8", 2000, repeat(func() {
 		must(future.Map(spawn, 8, items, next).Await(spawn))
+	})},
+	{"Map of 8, limit 8, ctx.Done, cancellable parent", 1000, repeat(func() {
+		must(future.Map(parent, 8, items[:8], nextUnlessDone).Await(spawn))
+	})},
+	{"by hand: Map of 8, limit 8, ctx.Done, cancellable parent", 1000, repeat(func() {
+		must(mapByHand(parent, 8, items[:8], nextUnlessDone))
 	})},
 	{"Hedge, 1 attempt", 3000, repeat(func() {
 		must(future.Hedge(spawn, time.Hour, 3, attempt).Await(spawn))
@@ -328,6 +448,29 @@ var operations = []operation{
 	{"pool: Go, Await", 4000, onPool(func(ctx context.Context, _ *pool.Pool) {
 		must(future.Go(ctx, ok).Await(spawn))
 	})},
+	{"pool: Go, ctx.Done, Await", 4000, onPool(func(ctx context.Context, _ *pool.Pool) {
+		must(future.Go(ctx, asksDone).Await(spawn))
+	})},
+	{"pool: Go, ctx.Done, Await, cancellable parent", 3000, onPoolWith(parent, func(ctx context.Context, _ *pool.Pool) {
+		must(future.Go(ctx, asksDone).Await(spawn))
+	})},
+	{"by hand: pool: Go, ctx.Done, Await, cancellable parent", 4000, func(n int) {
+		tasks := make(chan func())
+		defer close(tasks)
+		for range 2 {
+			go func() {
+				for f := range tasks {
+					f()
+				}
+			}()
+		}
+		for range n {
+			done := make(chan result, 1)
+			tasks <- func() { send(parent, asksDone, done) }
+			r := <-done
+			must(r.v, r.err)
+		}
+	}},
 	{"pool: Gather of 100 tasks", 100, onPool(func(ctx context.Context, _ *pool.Pool) { gatherTasks(ctx, 100) })},
 	{"flight: Go, Await", 2000, func(n int) {
 		var g flight.Group[string, int]
