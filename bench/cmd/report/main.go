@@ -132,8 +132,11 @@ const rootPackage = "github.com/channel-native/future"
 
 func (o *options) runOne(w io.Writer, s scenario, order uint64) error {
 	benchtime := o.benchtime
-	if s.name == "BenchmarkMemory" { // one run: the bytes are exact, and it is slow
+	switch {
+	case s.name == "BenchmarkMemory": // one run: the bytes are exact, and it is slow
 		benchtime = "1x"
+	case s.name == "BenchmarkService" && !o.short: // enough requests for percentiles
+		benchtime = "1s"
 	}
 	args := []string{"-test.run=^$", "-test.bench=^" + s.name + "$", "-test.benchmem", "-test.benchtime=" + benchtime, "-test.timeout=30m"}
 	if s.pkg != rootPackage {

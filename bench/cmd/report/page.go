@@ -28,9 +28,20 @@ var scenarios = []struct{ name, title, text string }{
 	{"Select", "Select on Done", "The channel of a future is made, the future settles, and a select on this channel and another one receives."},
 	{"Contended", "Contention", "8 goroutines each add a callback to, await, or try to settle the same 64 futures; per action. bare-cell runs callbacks on the goroutine that settles."},
 	{"Pool", "Worker pools", "One goroutine submits n tasks to a pool and waits for them; per task. The goroutines of errgroup and conc end with Wait, so each operation has a pool of its own."},
+	{"TaskContext", "Tasks that use their context", "A task, eight or a hundred items at most eight at a time, a link and a task of a pool ask the channel of their context, whose parent can be canceled; map: per item. The workers and the goroutines of bare code make a context with WithCancel for each task."},
+	{"Service", "A service", serviceText},
 	{"Memory", "Bytes per pending future", "Heap and stack of a million pending futures: bare, with the channel made (done), with a callback, with a parked goroutine (waiter)."},
 	{"Floor", "The floor", "The cost of operations of the runtime on this machine."},
 }
+
+const serviceText = `An aggregator answers each request from 8 backends, each with a deadline, and leaves out those that miss it. The costs that are compared are CPU times per request, of clients and servers too; the percentiles are of latencies, and goroutines and heap are the peaks above what there was before. 16 clients send one request after the other. In the open loads requests arrive at a fixed rate, whether or not others have been answered, and latency counts from the arrival.
+
+- tiny: a backend returns at once; 5us: it computes for 5 µs; http: it is asked over HTTP on the loopback interface.
+- leave: every second client leaves while its backends wait.
+- hang: 1 000 requests arrive per second; 2% of the calls ignore their deadline of 100 ms for 300 ms. Code that waits for all backends shows it in p99.
+- 5us-open and http-open: 4 000 and 500 requests per second.
+
+bare has a context.WithTimeout for each backend, a channel and a timer; errgroup and conc have the same contexts. future is Go, WithTimeout and Outcomes; future-map is Map with these contexts.`
 
 func rank(scenario string) int {
 	for i, s := range scenarios {
@@ -168,22 +179,44 @@ func table(p printer, b *block) {
 	if len(names) > 0 {
 		p.f("\n%s\n", strings.Join(names, ", "))
 	}
+	if b.measuresService() {
+		serviceTable(p, b)
+		return
+	}
 	if b.measuresBytes() {
 		p.f("\n| | bytes | range | allocations | × best rival | × bare |\n|---|--:|--:|--:|--:|--:|\n")
 	} else {
 		p.f("\n| | ns | range | bytes | allocations | × best rival | × bare |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	}
 	for _, r := range b.rows {
-		lib := r.lib
-		if lib == "future" {
-			lib = "**future**"
-		}
-		p.f("| %s | %s | %s–%s |", lib, amount(r.cost), amount(r.lo), amount(r.hi))
+		p.f("| %s | %s | %s–%s |", label(r.lib), amount(r.cost), amount(r.lo), amount(r.hi))
 		if !b.measuresBytes() {
 			p.f(" %s |", amount(r.bytes))
 		}
 		p.f(" %s | %s | %s |\n", amount(r.allocs), ratio(b.over(r, isRival)), ratio(b.over(r, isBare)))
 	}
+}
+
+// serviceTable writes the table of a block that measures a service, in µs and KB.
+func serviceTable(p printer, b *block) {
+	p.f("\n| | CPU, µs | range | p50, µs | p99, µs | p99.9, µs | allocations | goroutines | heap, KB | × best rival | × bare |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, r := range b.rows {
+		p.f("| %s | %s | %s–%s |", label(r.lib), amount(r.cost/1e3), amount(r.lo/1e3), amount(r.hi/1e3))
+		for _, unit := range []string{"p50-sec", "p99-sec", "p99.9-sec"} {
+			v, _, _ := median(r.samples[unit])
+			p.f(" %s |", amount(v*1e6))
+		}
+		goroutines, _, _ := median(r.samples["peak-goroutines"])
+		heap, _, _ := median(r.samples["peak-heap-B"])
+		p.f(" %s | %s | %s | %s | %s |\n", amount(r.allocs), amount(goroutines), amount(heap/1e3), ratio(b.over(r, isRival)), ratio(b.over(r, isBare)))
+	}
+}
+
+func label(lib string) string {
+	if lib == "future" {
+		return "**future**"
+	}
+	return lib
 }
 
 // amount formats v with three significant digits, or with all digits before the point if there are more.

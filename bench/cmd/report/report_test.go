@@ -36,6 +36,9 @@ func TestPageOfCannedResults(t *testing.T) {
 		"| Worker pools, task 1us, results no | **2.00** | **2.00** | – | – |",
 		"| Bytes per pending future, holds bare | – | – | 0.60 | 0.60 |",
 		"| **future** | 48 | 48–48 | 1 | – | 0.60 |",
+		// A service is compared by its CPU time.
+		"| **future** | 20 | 20–20 | 6 | 80 | 990 | 62 | 8 | 2 | 1.25 | 2.00 |",
+		"| A service, load tiny | **1.25** | **1.25** | **2.00** | **2.00** |",
 		// Targets come from the library's own benchmarks, which are no scenarios of the page.
 		"| A link of 100 by default, beside inline | 150 | 100 | **1.50** | 1.3 |",
 		"![Chains: cost by size](docs/charts/size-chains.svg)",

@@ -37,12 +37,17 @@ type param struct {
 type row struct {
 	lib           string
 	samples       map[string][]float64 // by unit
-	cost, lo, hi  float64              // median and range, in ns, or in bytes if the block measures memory
+	cost, lo, hi  float64              // median and range, in ns or, if the block measures memory, in bytes
 	bytes, allocs float64
 }
 
-// perFuture is the unit of the blocks that measure memory.
-const perFuture = "B/future"
+// The units of the costs of blocks. A block that measures memory has the first one, and a block that
+// measures a service the second, with the CPU time of a request.
+const (
+	perFuture    = "B/future"
+	perRequest   = "cpu-sec/req"
+	perOperation = "sec/op"
+)
 
 // parse reads the output of benchmarks.
 func parse(r io.Reader, name string) (*run, error) {
@@ -123,14 +128,16 @@ func (b *block) summarize() {
 	if n := b.number("n"); n > 0 {
 		items = float64(n)
 	}
+	unit, scale := perOperation, 1e9/items
+	switch {
+	case b.measuresBytes():
+		unit, scale = perFuture, 1
+	case b.measuresService():
+		unit = perRequest
+	}
 	for _, r := range b.rows {
-		if _, ok := r.samples[perFuture]; ok {
-			r.cost, r.lo, r.hi = median(r.samples[perFuture])
-		} else {
-			r.cost, r.lo, r.hi = median(r.samples["sec/op"])
-			scale := 1e9 / items
-			r.cost, r.lo, r.hi = r.cost*scale, r.lo*scale, r.hi*scale
-		}
+		r.cost, r.lo, r.hi = median(r.samples[unit])
+		r.cost, r.lo, r.hi = r.cost*scale, r.lo*scale, r.hi*scale
 		r.bytes, _, _ = median(r.samples["B/op"])
 		r.allocs, _, _ = median(r.samples["allocs/op"])
 		r.bytes, r.allocs = r.bytes/items, r.allocs/items
@@ -161,6 +168,9 @@ func (b *block) compare(c *block) int {
 
 // measuresBytes reports whether b measures memory in bytes instead of time in nanoseconds.
 func (b *block) measuresBytes() bool { return b.rows[0].samples[perFuture] != nil }
+
+// measuresService reports whether b measures the CPU time and the latency of requests.
+func (b *block) measuresService() bool { return b.rows[0].samples[perRequest] != nil }
 
 func (b *block) row(lib string) *row {
 	for _, r := range b.rows {
