@@ -24,6 +24,12 @@
 //   - runtime: the operations of the runtime, in BenchmarkFloor;
 //   - all others: rivals.
 //
-// Costs are per operation. The parameter n is the number of items in an operation. The report also
-// includes the benchmarks of the library's own module, for which most targets were set.
+// Costs are per operation. The parameter n is the number of items in an operation. BenchmarkService,
+// which needs Linux, measures CPU time, latencies and peaks; an operation is a request. To measure
+// it alone, in rounds:
+//
+//	go run ./cmd/report -run Service -out /tmp/service -raw /tmp/results.txt
+//
+// The report also includes the benchmarks of the library's own module, for which most targets were
+// set.
 package bench

@@ -233,7 +233,7 @@ var loads = []load{
 	{name: "leave", open: local(leaving), timeout: 10 * time.Second, leaves: true},
 	{name: "hang", open: local(hanging), timeout: 100 * time.Millisecond, interval: time.Millisecond, hangs: true},
 	{name: "5us-open", open: fiveMicroseconds, timeout: 10 * time.Second, interval: 250 * time.Microsecond},
-	{name: "http-open", open: overHTTP, timeout: 10 * time.Second, interval: 2 * time.Millisecond},
+	{name: "http-open", open: overHTTP, timeout: 10 * time.Second, interval: 4 * time.Millisecond},
 }
 
 func local(reply backend) func(*testing.B) backend {
@@ -326,11 +326,10 @@ func takeTurns(n int, serve func(id int, arrival time.Time)) {
 	wg.Wait()
 }
 
-// arrive sends a request after each interval, whether or not those before have been answered, and
-// waits for all answers. A request that is sent late has arrived in time.
+// arrive sends b.N requests, one after each interval, whether or not those before have been
+// answered, and waits for all answers. If it sends a request late, the delay counts as latency.
 //
-// The kernel's timer is precise to some microseconds. That of time.Sleep is to a millisecond if the
-// process is idle.
+// It uses a timer of the kernel: in an idle process time.Sleep may take a millisecond longer.
 func arrive(b *testing.B, interval time.Duration, serve func(id int, arrival time.Time)) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {

@@ -39,7 +39,7 @@ const serviceText = `An aggregator answers each request from 8 backends, each wi
 - tiny: a backend returns at once; 5us: it computes for 5 µs; http: it is asked over HTTP on the loopback interface.
 - leave: every second client leaves while its backends wait.
 - hang: 1 000 requests arrive per second; 2% of the calls ignore their deadline of 100 ms for 300 ms. Code that waits for all backends shows it in p99.
-- 5us-open and http-open: 4 000 and 500 requests per second.
+- 5us-open and http-open: 4 000 and 250 requests per second.
 
 bare has a context.WithTimeout for each backend, a channel and a timer; errgroup and conc have the same contexts. future is Go, WithTimeout and Outcomes; future-map is Map with these contexts.`
 
