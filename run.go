@@ -59,12 +59,15 @@ func (e effects) run(on *placement) {
 	}
 }
 
-// serve is not inlined, for the sake of runAlone: a runner is large.
-//
-//go:noinline
+// serve is [runner.serve] with one frame less, for the stacks of new goroutines.
 func (e effects) serve(on *placement) {
-	r := runner{effects: e, on: on}
-	r.serve()
+	var r runner
+	r.effects, r.on = e, on
+	returned := false
+	defer r.goOn(&returned)
+	for !r.drive() {
+	}
+	returned = true
 }
 
 // A runner runs functions, and then the functions that become ready by them, on the current
@@ -406,7 +409,7 @@ func runTask(t runnable, on *placement, begin bool) {
 	switch {
 	case begin && !t.scope().begin() && !t.scope().resume():
 	case on != nil && on.spawns:
-		runAlone(t)
+		runAlone(t).run(unplaced)
 	default:
 		runOn(t, on)
 	}
@@ -420,11 +423,11 @@ func runOn(t runnable, on *placement) {
 	r.serve()
 }
 
-// runAlone is runTask for a goroutine that was started for t, which has begun. The stack of a new
-// goroutine has room for some 1,000 bytes before it is copied, and package context and timers need
-// most of that. So only small frames come before the function of the caller's, and the runner
-// comes after it.
-func runAlone(t runnable) {
+// runAlone runs the function of t, which has begun, on a goroutine that was started for it, and
+// returns the effects. The stack of a new goroutine has room for some 1,000 bytes before it is
+// copied, and package context and timers need most of that. So only small frames come before the
+// function of the caller's, and the runner comes after it.
+func runAlone(t runnable) effects {
 	defer func() {
 		if t != nil {
 			crashAlone(t, recover())
@@ -434,13 +437,12 @@ func runAlone(t runnable) {
 	s := t.scope()
 	e := t.call(s)
 	t = nil // has returned
-	s.leave(code, e)
+	s.leave(code)
+	return e
 }
 
 // openIfAsking opens the context of t if its function is known to ask for Done, and returns the
 // code of the function.
-//
-//go:noinline
 func openIfAsking(t runnable) uintptr {
 	code := codeOfWork(t)
 	if asksForDone(code) {
@@ -449,18 +451,14 @@ func openIfAsking(t runnable) uintptr {
 	return code
 }
 
-// leave is called when the function with that code has returned. It serves e, the effects of
-// the call.
-//
-//go:noinline
-func (s *scope) leave(code uintptr, e effects) {
+// leave is called when the function with that code has returned.
+func (s *scope) leave(code uintptr) {
 	if l := s.opened(); l != nil {
 		noteAsking(code, l.asked.Load())
 	}
 	if s.cell().isSettled() {
 		s.end()
 	}
-	e.run(unplaced)
 }
 
 // crashAlone settles the future of t, whose function panicked with v, or called Goexit if v is
@@ -593,7 +591,7 @@ func (p *placement) submit(t Task) (e effects) {
 	switch {
 	case p.spawns:
 		if s, ok := t.(*stage); ok {
-			go runAlone(s) // s.Run, with fewer frames on the new stack
+			go func() { runAlone(s).run(unplaced) }() // s.Run, with fewer frames on the new stack
 		} else {
 			go t.Run()
 		}

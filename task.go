@@ -113,7 +113,7 @@ func (s *scope) submitTask(t runnable) {
 	case s.place.spawns:
 		go func() { // t.Run, with fewer frames on the new stack
 			if s.begin() {
-				runAlone(t)
+				runAlone(t).run(unplaced)
 			}
 		}()
 	case s.submit():
