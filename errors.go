@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"strconv"
+	"strings"
+	"unicode"
 )
 
 // The errors of this package. Test for them with [errors.Is]: some come with more detail than
@@ -67,13 +70,43 @@ type PanicError struct {
 
 func newPanicError(v any) *PanicError { return &PanicError{v, debug.Stack()} }
 
-// Error returns the panic value and the stack, on many lines; %v of Value is one.
+// Error returns one line that has the panic value and not the stack. If the text of the value
+// has line breaks, or other characters that cannot be printed, it is quoted as by %q.
 func (e *PanicError) Error() string {
 	v := e.Value
 	if IsFuture(v) { // perhaps its own future, whose text is that of this error
 		v = fmt.Sprintf("%T", v)
 	}
-	return fmt.Sprintf("future: function panicked: %v\n\n%s", v, e.Stack)
+	text := fmt.Sprint(v)
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		text = strconv.Quote(text)
+	}
+	return "future: function panicked: " + text
+}
+
+// Format implements [fmt.Formatter]. The verb %+v prints the text of Error and, in further
+// lines, the stack and those of the panics that Value wraps. The other verbs print what they
+// print of any error. The %+v of an error that wraps a PanicError prints no stack: find the
+// PanicError with [errors.As].
+func (e *PanicError) Format(s fmt.State, verb rune) {
+	switch {
+	case verb == 'v' && s.Flag('+') && len(e.Stack) > 0:
+		fmt.Fprintf(s, "%s\n\n%s", e.Error(), stacksIn(e))
+	case verb == 'v' && s.Flag('#'):
+		fmt.Fprintf(s, "&future.PanicError{Value:%#v, Stack:[]byte(%q)}", e.Value, e.Stack)
+	default:
+		fmt.Fprintf(s, fmt.FormatString(s, verb), e.Error())
+	}
+}
+
+// stacksIn returns the stack of the panic that err is or wraps, and those of the panics in the
+// value of that one: a function may panic with the error of another future.
+func stacksIn(err error) string {
+	var stacks []string
+	for p := (*PanicError)(nil); errors.As(err, &p) && p != nil; err = p.Unwrap() {
+		stacks = append(stacks, string(p.Stack))
+	}
+	return strings.Join(stacks, "\n")
 }
 
 // Unwrap returns the panic value if it is an error, and nil otherwise. A nil pointer is nil

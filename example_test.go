@@ -161,6 +161,21 @@ func ExampleFuture_AddDoneCallback() {
 	// third
 }
 
+// The text of a panic has no stack, so that it can be shown to users. The verb %+v adds the stack.
+func ExamplePanicError() {
+	f := future.Go(context.Background(), func(context.Context) (int, error) { panic("oops") })
+	<-f.Done()
+	fmt.Println(f.Err())
+
+	text, stack, _ := strings.Cut(fmt.Sprintf("%+v", f.Err()), "\n\n")
+	fmt.Println(text)
+	fmt.Println(strings.HasPrefix(stack, "goroutine "), strings.Contains(stack, "ExamplePanicError"))
+	// Output:
+	// future: function panicked: oops
+	// future: function panicked: oops
+	// true true
+}
+
 // A running task is asked to stop through its context, and is canceled once it has returned the
 // error of its context.
 func ExampleFuture_CancelCause() {

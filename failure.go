@@ -43,9 +43,10 @@ type Unhandled struct {
 // Panics of callbacks and of plain functions ([TaskFunc]) are reported at once, on the
 // goroutine on which they happened.
 //
-// The default handler logs with [slog.ErrorContext] and [Unhandled.Context]. A nil handler
-// drops all reports. The handler may be called from several goroutines at once. If it panics,
-// the panic is dropped. SetUnhandledHandler does not block and is safe for concurrent use.
+// The default handler logs with [slog.ErrorContext] and [Unhandled.Context]. The stack of a
+// panic is an attribute of its own. A nil handler drops all reports. The handler may be called
+// from several goroutines at once. If it panics, the panic is dropped. SetUnhandledHandler does
+// not block and is safe for concurrent use.
 func SetUnhandledHandler(h func(Unhandled)) (previous func(Unhandled)) {
 	if old := unhandledHandler.Swap(&h); old != nil {
 		previous = *old
@@ -61,7 +62,12 @@ func init() {
 		if ctx == nil {
 			ctx = context.Background()
 		}
-		slog.ErrorContext(ctx, "future: unhandled failure", "future", u.Future, "err", u.Err)
+		args := []any{"future", u.Future, "err", u.Err}
+		if stack := stacksIn(u.Err); stack != "" {
+			args[3] = fmt.Errorf("%w", u.Err) // has no stack in slog's text handler, which prints %+v
+			args = append(args, "stack", stack)
+		}
+		slog.ErrorContext(ctx, "future: unhandled failure", args...)
 	})
 }
 

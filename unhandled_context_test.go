@@ -102,6 +102,9 @@ func (l *requestLog) Handle(ctx context.Context, r slog.Record) error {
 	defer l.mu.Unlock()
 	r.Attrs(func(a slog.Attr) bool {
 		if err, ok := a.Value.Any().(error); ok {
+			if pe := new(future.PanicError); errors.As(err, &pe) && pe.Unwrap() != nil {
+				err = pe.Unwrap()
+			}
 			l.got[err.Error()] = request
 		}
 		return true
@@ -123,9 +126,6 @@ func TestUnhandled_DefaultHandlerLogsWithTheContext(t *testing.T) {
 	_ = captureLog(t) // restores the default logger
 	slog.SetDefault(slog.New(records))
 	for name, c := range unreadFailures {
-		if name == "panic" {
-			continue // its text begins otherwise
-		}
 		t.Run(name, func(t *testing.T) {
 			err := errors.New("logged: " + name)
 			futuretest.Isolate(func() { c.fail(context.WithValue(context.Background(), contextKey{}, name), err) })

@@ -3,11 +3,14 @@ package future_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -565,17 +568,131 @@ func TestUnhandled_Handler(t *testing.T) {
 	})
 }
 
+// The default handler logs the stack of a panic as an attribute, and the error in one line.
+// Scenario O10
+func TestUnhandled_DefaultHandlerLogsTheStack(t *testing.T) {
+	for format, newHandler := range logHandlers {
+		for name, c := range map[string]struct {
+			fail  func(id string)
+			stack string // part of the stack; empty of an error without one
+		}{
+			"panic of a callback": {func(id string) {
+				ctx := future.WithExecutor(context.Background(), future.Inline)
+				future.FromResult(1).AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { panic(id) })
+			}, "DefaultHandlerLogsTheStack"},
+			"panic of a task": {func(id string) {
+				<-future.Go(context.Background(), func(context.Context) (int, error) { taskPanicsWith(id); return 0, nil }).Done()
+			}, "taskPanicsWith"},
+			"error around a panic": {func(id string) {
+				f := future.Go(context.Background(), func(context.Context) (int, error) { taskPanicsWith(id); return 0, nil })
+				future.FromError[int](fmt.Errorf("around: %w", errAfter(f)))
+			}, "taskPanicsWith"},
+			"panic with a panic": {func(id string) {
+				f := future.Go(context.Background(), func(context.Context) (int, error) { taskPanicsWith(id); return 0, nil })
+				<-future.Go(context.Background(), func(context.Context) (int, error) { panic(errAfter(f)) }).Done()
+			}, "taskPanicsWith"},
+			"error":        {func(id string) { future.FromError[int](errors.New(id)) }, ""},
+			"typed nil":    {func(id string) { future.FromError[int](fmt.Errorf("%s: %w", id, (*future.PanicError)(nil))) }, ""},
+			"made by hand": {func(id string) { future.FromError[int](&future.PanicError{Value: id}) }, ""},
+		} {
+			t.Run(format+"/"+name, func(t *testing.T) {
+				text := captureLogOf(t, newHandler)
+				id := fmt.Sprintf("id%p", &c) // of this run
+				futuretest.Isolate(func() { c.fail(id) })
+				var line string
+				if !futuretest.Collect(func() bool {
+					for line = range strings.Lines(text()) {
+						if strings.Contains(line, id) {
+							return true
+						}
+					}
+					return false
+				}) {
+					t.Fatalf("not logged: %s", text())
+				}
+				got := parseLog(t, line)
+				if !strings.Contains(got["err"], id) || strings.ContainsAny(got["err"], "\n") {
+					t.Errorf("err = %q; want one line with the panic value", got["err"])
+				}
+				stack, ok := got["stack"]
+				if ok != (c.stack != "") || !strings.Contains(stack, c.stack) {
+					t.Errorf("stack = %q; want one with %q", stack, c.stack)
+				}
+				if got["future"] == "" || strings.Contains(line, "BADKEY") {
+					t.Errorf("logged as %s", line)
+				}
+			})
+		}
+	}
+}
+
+func taskPanicsWith(v any) { panic(v) }
+
+// errAfter returns the error of f when f is done.
+func errAfter(f *future.Future[int]) error {
+	<-f.Done()
+	return f.Err()
+}
+
+// parseLog returns the attributes of a line that a handler of package slog has written. The keys
+// of the members of groups are joined with dots.
+func parseLog(t *testing.T, line string) map[string]string {
+	t.Helper()
+	attrs := make(map[string]string)
+	if strings.HasPrefix(line, "{") {
+		var add func(prefix string, v any)
+		add = func(key string, v any) {
+			group, ok := v.(map[string]any)
+			if !ok {
+				attrs[key] = fmt.Sprint(v)
+			}
+			for k, v := range group {
+				add(strings.TrimPrefix(key+"."+k, "."), v)
+			}
+		}
+		var all map[string]any
+		if err := json.Unmarshal([]byte(line), &all); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		add("", all)
+		return attrs
+	}
+	for rest := strings.TrimSpace(line); rest != ""; rest = strings.TrimPrefix(rest, " ") {
+		key, value, ok := strings.Cut(rest, "=")
+		if !ok {
+			t.Fatalf("%q is no attribute", rest)
+		}
+		if quoted, err := strconv.QuotedPrefix(value); err == nil {
+			attrs[key], _ = strconv.Unquote(quoted)
+			rest = value[len(quoted):]
+		} else {
+			attrs[key], rest, _ = strings.Cut(value, " ")
+		}
+	}
+	return attrs
+}
+
+// logHandlers are the handlers of package slog.
+var logHandlers = map[string]func(w io.Writer) slog.Handler{
+	"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
+	"JSON": func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
+}
+
 // captureLog redirects the default logger of package slog to a buffer for the rest of the test, and
 // returns a function that reads the buffer.
 func captureLog(t *testing.T) (text func() string) {
+	return captureLogOf(t, logHandlers["text"])
+}
+
+func captureLogOf(t *testing.T, newHandler func(io.Writer) slog.Handler) (text func() string) {
 	var mu sync.Mutex
 	var buf bytes.Buffer
 	prev, out, flags := slog.Default(), log.Writer(), log.Flags()
-	slog.SetDefault(slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+	slog.SetDefault(slog.New(newHandler(writerFunc(func(p []byte) (int, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		return buf.Write(p)
-	}), nil)))
+	}))))
 	t.Cleanup(func() {
 		slog.SetDefault(prev)
 		log.SetOutput(out)
