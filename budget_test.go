@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/channel-native/future"
 	"github.com/channel-native/future/internal/futuretest"
@@ -188,4 +189,24 @@ func TestBudget_Callback(t *testing.T) {
 		budgetCallback = q.AddDoneCallback(ctx, fn)
 		budgetCallback.Remove()
 	})
+}
+
+// The text of the error of a timeout is made when the time is over.
+func TestBudget_WithTimeout(t *testing.T) {
+	budgetSkip(t)
+	p := future.NewPromise[int]()
+	p.Cancel()
+	budgetWant(t, "a timeout of a settled future", 1, func() { future.WithTimeout(&p.Future, time.Hour) })
+	inTime := func() {
+		p := future.NewPromise[int]()
+		f := future.WithTimeout(&p.Future, time.Hour)
+		p.SetResult(1)
+		if _, err := f.Result(); err != nil {
+			panic(err)
+		}
+	}
+	budgetWant(t, "a promise and a timeout that is not reached", 4, inTime)
+	if got := budgetBytes(inTime); got > 296.5 {
+		t.Errorf("a promise and a timeout that is not reached: %v bytes; want at most 296", got)
+	}
 }

@@ -561,7 +561,7 @@ func TestPassThrough_ShieldIsABarrier(t *testing.T) {
 				shield := future.Shield(f)
 				g := future.WithTimeout(future.WithContext(t.Context(), shield), time.Second)
 				<-g.Done()
-				futuretest.WantFailed(t, g, future.ErrTimeout)
+				wantTimedOut(t, g)
 				futuretest.WantCancelled(t, shield, future.ErrTimeout)
 				synctest.Wait()
 				futuretest.WantPending(t, f)

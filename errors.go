@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -21,13 +22,15 @@ var (
 
 	// ErrCancelled is the error of a canceled future. It also Is [context.Canceled]. If the
 	// cancellation has a cause, the error Is the cause too. asyncio: CancelledError.
-	ErrCancelled error = &sentinelError{text: "future: cancelled", also: context.Canceled}
+	ErrCancelled error = cancelledError{}
 
-	// ErrTimeout is the error of a future that did not settle in time. It also Is
-	// [context.DeadlineExceeded] and has a method Timeout that returns true. The deadline of a
-	// context gives an error that Is DeadlineExceeded and is not ErrTimeout: to find either,
-	// test for DeadlineExceeded. asyncio: TimeoutError.
-	ErrTimeout error = &sentinelError{text: "future: timed out", also: context.DeadlineExceeded}
+	// ErrTimeout is the error of a future that did not settle in time. [WithTimeout] and
+	// [WithDeadline] wrap it to name the duration or the time, as in "future: timed out after
+	// 500ms". ErrTimeout and its wrappers are [context.DeadlineExceeded] too, and implement
+	// net.Error as that does: Timeout and Temporary return true. The deadline of a context
+	// gives an error that Is DeadlineExceeded and is not ErrTimeout: to find either, test for
+	// DeadlineExceeded. asyncio: TimeoutError.
+	ErrTimeout error = &timeoutError{"future: timed out", context.DeadlineExceeded}
 
 	// ErrNoFutures is the error of FirstCompleted, FirstSucceeded, Race and Wait of no futures.
 	ErrNoFutures = errors.New("future: no futures given")
@@ -51,15 +54,30 @@ var (
 	errPending    = fmt.Errorf("%w: pending", ErrInvalidState)
 )
 
-// A sentinelError is an error of this package that also Is one of package context.
-type sentinelError struct {
+// A cancelledError is ErrCancelled.
+type cancelledError struct{}
+
+func (cancelledError) Error() string        { return "future: cancelled" }
+func (cancelledError) Is(target error) bool { return target == context.Canceled }
+
+// A timeoutError is ErrTimeout or wraps it.
+type timeoutError struct {
 	text string
-	also error
+	err  error
 }
 
-func (e *sentinelError) Error() string        { return e.text }
-func (e *sentinelError) Is(target error) bool { return target == e.also }
-func (e *sentinelError) Timeout() bool        { return e.also == context.DeadlineExceeded } // as net.Error has it
+func (e *timeoutError) Error() string   { return e.text }
+func (e *timeoutError) Unwrap() error   { return e.err }
+func (e *timeoutError) Timeout() bool   { return true }
+func (e *timeoutError) Temporary() bool { return true }
+
+func timedOutAfter(d time.Duration) error {
+	return &timeoutError{ErrTimeout.Error() + " after " + d.String(), ErrTimeout}
+}
+
+func timedOutAt(t time.Time) error {
+	return &timeoutError{ErrTimeout.Error() + " at " + t.Format(time.RFC3339Nano), ErrTimeout}
+}
 
 // A PanicError is the error of a future whose function panicked. The panic is contained: it
 // ends neither the goroutine nor the process.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -33,10 +35,10 @@ func TestErrors(t *testing.T) {
 			}
 		}
 	})
-	t.Run("Timeout", func(t *testing.T) {
-		var timeout interface{ Timeout() bool }
-		if !errors.As(future.ErrTimeout, &timeout) || !timeout.Timeout() {
-			t.Fatal("ErrTimeout does not say that it is a timeout")
+	t.Run("net.Error", func(t *testing.T) {
+		wantNetError(t, future.ErrTimeout)
+		if err, ok := future.ErrCancelled.(net.Error); ok {
+			t.Errorf("ErrCancelled is a net.Error with Timeout() = %v", err.Timeout())
 		}
 	})
 	t.Run("Distinct", func(t *testing.T) {
@@ -54,6 +56,25 @@ func TestErrors(t *testing.T) {
 	})
 }
 
+// wantNetError asserts that err is a timeout to code that knows net.Error, also within an error.
+func wantNetError(t *testing.T, err error) {
+	t.Helper()
+	if _, ok := err.(net.Error); !ok {
+		t.Errorf("%v (%T) is no net.Error", err, err)
+	}
+	for _, err := range []error{err, fmt.Errorf("call: %w", err)} {
+		var ne net.Error
+		if !errors.As(err, &ne) || !ne.Timeout() {
+			t.Errorf("%v: net.Error %v; want a timeout", err, ne)
+		} else if dl := context.DeadlineExceeded.(net.Error); ne.Temporary() != dl.Temporary() { //nolint:staticcheck // it is part of the interface
+			t.Errorf("%v: Temporary() = %v; want it as of DeadlineExceeded", err, ne.Temporary())
+		}
+	}
+	if !os.IsTimeout(err) {
+		t.Errorf("os.IsTimeout(%v) = false", err)
+	}
+}
+
 // Scenario H2
 func TestErrTimeout(t *testing.T) {
 	if !errors.Is(future.ErrTimeout, context.DeadlineExceeded) {
@@ -61,10 +82,6 @@ func TestErrTimeout(t *testing.T) {
 	}
 	if errors.Is(future.ErrTimeout, future.ErrCancelled) || errors.Is(future.ErrTimeout, context.Canceled) {
 		t.Error("ErrTimeout is a cancellation")
-	}
-	var te interface{ Timeout() bool }
-	if !errors.As(future.ErrTimeout, &te) || !te.Timeout() {
-		t.Error("ErrTimeout has no Timeout() that is true")
 	}
 }
 

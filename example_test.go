@@ -402,7 +402,7 @@ func ExampleWithTimeout() {
 	fmt.Println(err, errors.Is(err, context.DeadlineExceeded))
 	fmt.Println("what it waited for is", p.State())
 	// Output:
-	// future: timed out true
+	// future: timed out after 1ms true
 	// what it waited for is cancelled
 }
 
@@ -414,7 +414,7 @@ func ExampleShield() {
 	fmt.Println(err)
 	fmt.Println("what it waited for is", p.State())
 	// Output:
-	// future: timed out
+	// future: timed out after 1ms
 	// what it waited for is pending
 }
 

@@ -99,6 +99,14 @@ func startControlled(ctx context.Context, cooperates bool) *controlled {
 	return w
 }
 
+// wantTimedOut asserts that f has failed with ErrTimeout, or an error that wraps it.
+func wantTimedOut[T any](t testing.TB, f *future.Future[T]) {
+	t.Helper()
+	if f.State() != future.Failed || !errors.Is(f.Err(), future.ErrTimeout) {
+		t.Fatalf("%v; want State Failed with ErrTimeout", f)
+	}
+}
+
 // countCalls registers a callback on f and counts its runs.
 func countCalls[T any](f *future.Future[T]) *atomic.Int32 {
 	n := new(atomic.Int32)

@@ -40,5 +40,5 @@ func Example_fanOut() {
 	// Output:
 	// prices from replica 0
 	// stock from replica 1
-	// reviews is missing: future: timed out
+	// reviews is missing: future: timed out after 500ms
 }

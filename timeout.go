@@ -8,11 +8,12 @@ import (
 )
 
 // WithTimeout returns a future with the outcome of f or, if f is not done when d has passed,
-// with the error [ErrTimeout]. It then cancels f, with ErrTimeout as the cause, and settles
-// without waiting for f to stop: to wait until canceled work has stopped, await the task
-// itself, or use a [Group]. WithTimeout(Shield(f), d) leaves the work running. d counts from
-// the call of WithTimeout, and so includes the time that f waits before it starts, for instance
-// in the queue of a pool. To bound the work alone, use context.WithTimeout in its function.
+// with an error that Is [ErrTimeout] and names d. It then cancels f, with that error as the
+// cause, and settles without waiting for f to stop: to wait until canceled work has stopped,
+// await the task itself, or use a [Group]. WithTimeout(Shield(f), d) leaves the work running. d
+// counts from the call of WithTimeout, and so includes the time that f waits before it starts,
+// for instance in the queue of a pool. To bound the work alone, use context.WithTimeout in its
+// function. If d is 0 or less, the error is ErrTimeout itself.
 //
 // If f is done, its outcome counts, also at the deadline, and for a d of 0 or less: the bound
 // asks f first, through any number of bounds, so that no value is lost that f has taken from a
@@ -30,14 +31,14 @@ func WithTimeout[T any](f *Future[T], d time.Duration) *Future[T] {
 	return bounded
 }
 
-// WithDeadline is [WithTimeout] with a point in time. One in the past is a d of 0. It panics if
-// f is nil. asyncio: timeout_at.
+// WithDeadline is [WithTimeout] with a point in time, which the error names. One in the past is
+// a d of 0. It panics if f is nil. asyncio: timeout_at.
 func WithDeadline[T any](f *Future[T], t time.Time) *Future[T] {
 	if f == nil {
 		panic("future: WithDeadline: nil future")
 	}
 	b, bounded := newBound(f)
-	b.limit(time.Until(t))
+	b.limitTo(t)
 	return bounded
 }
 
@@ -151,17 +152,31 @@ func (b *bound) follow(k *kind, flag uint32) bool {
 
 // limit follows the source for no longer than d.
 func (b *bound) limit(d time.Duration) {
-	switch {
-	case !b.follow(&boundKind, takenOver):
-	case d <= 0:
-		b.cut(ErrTimeout, failed, newFailure(ErrTimeout, nil)).run(nil)
-	default:
-		b.keep(time.AfterFunc(d, b.expire), nil)
+	if b.waits(d) {
+		b.keep(time.AfterFunc(d, func() { b.expire(timedOutAfter(d)).run(unplaced) }), nil)
 	}
 }
 
-// expire is called by the timer, on a goroutine of its own.
-func (b *bound) expire() { b.cut(ErrTimeout, failed, newFailure(ErrTimeout, nil)).run(unplaced) }
+// limitTo follows the source until t.
+func (b *bound) limitTo(t time.Time) {
+	if d := time.Until(t); b.waits(d) {
+		b.keep(time.AfterFunc(d, func() { b.expire(timedOutAt(t)).run(unplaced) }), nil)
+	}
+}
+
+// waits follows the source, and reports whether a timer of d is needed.
+func (b *bound) waits(d time.Duration) bool {
+	if !b.follow(&boundKind, takenOver) {
+		return false
+	}
+	if d <= 0 {
+		b.expire(ErrTimeout).run(nil)
+	}
+	return d > 0
+}
+
+// expire ends the wait for the source with err, which Is ErrTimeout.
+func (b *bound) expire(err error) effects { return b.cut(err, failed, newFailure(err, nil)) }
 
 // bindTo follows the source for no longer than ctx lives.
 func (b *bound) bindTo(ctx context.Context) {

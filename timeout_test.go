@@ -97,7 +97,7 @@ func TestWithTimeout_CancelsTheSource(t *testing.T) {
 		f := with(task, 100*ms)
 		<-f.Done()
 		wantSince(t, start, 100*ms)
-		futuretest.WantFailed(t, f, future.ErrTimeout)
+		wantTimedOut(t, f)
 		synctest.Wait()
 		futuretest.WantPending(t, task)
 		<-task.Done()
@@ -106,7 +106,7 @@ func TestWithTimeout_CancelsTheSource(t *testing.T) {
 		if !errors.Is(cause, future.ErrTimeout) {
 			t.Errorf("cause of the task's context is %v", cause)
 		}
-		futuretest.WantFailed(t, f, future.ErrTimeout)
+		wantTimedOut(t, f)
 	})
 }
 
@@ -121,13 +121,13 @@ func TestWithTimeout_TaskThatIgnoresItsContext(t *testing.T) {
 		f := with(task, time.Second)
 		<-f.Done()
 		wantSince(t, start, time.Second)
-		futuretest.WantFailed(t, f, future.ErrTimeout)
+		wantTimedOut(t, f)
 		futuretest.WantPending(t, task)
 		wantWatchers(t, 0, task)
 		<-task.Done()
 		wantSince(t, start, 2*time.Second)
 		futuretest.WantValue(t, task, 42)
-		futuretest.WantFailed(t, f, future.ErrTimeout)
+		wantTimedOut(t, f)
 	})
 }
 
@@ -141,7 +141,7 @@ func TestWithTimeout_ValueOnCancellation(t *testing.T) {
 		f := with(task, time.Second)
 		<-f.Done()
 		synctest.Wait()
-		futuretest.WantFailed(t, f, future.ErrTimeout)
+		wantTimedOut(t, f)
 		futuretest.WantValue(t, task, 42)
 	})
 }
@@ -156,7 +156,7 @@ func TestWithTimeout_ErrorOnCancellation(t *testing.T) {
 		f := with(task, time.Second)
 		<-f.Done()
 		synctest.Wait()
-		futuretest.WantFailed(t, f, future.ErrTimeout)
+		wantTimedOut(t, f)
 		futuretest.WantFailed(t, task, errE)
 	})
 	t.Run("counts as read", func(t *testing.T) {
@@ -224,7 +224,7 @@ func TestWithTimeout_CancelRacesTheEnd(t *testing.T) {
 		}()
 		timedOut := !f.CancelCause(errE)
 		if timedOut {
-			futuretest.WantFailed(t, f, future.ErrTimeout)
+			wantTimedOut(t, f)
 		} else {
 			futuretest.WantCancelled(t, f, errE)
 		}
@@ -250,12 +250,12 @@ func TestWithTimeout_OfAShield(t *testing.T) {
 				f := with(future.Shield(task.Future), d)
 				<-f.Done()
 				synctest.Wait()
-				futuretest.WantFailed(t, f, future.ErrTimeout)
+				wantTimedOut(t, f)
 				task.wantUnasked(t)
 				wantWatchers(t, 0, task.Future)
 				task.finish(42, nil)
 				futuretest.WantValue(t, task.Future, 42)
-				futuretest.WantFailed(t, f, future.ErrTimeout)
+				wantTimedOut(t, f)
 			}
 		})
 	})
@@ -364,7 +364,7 @@ func TestWithTimeout_InACleanUp(t *testing.T) {
 		task.Cancel()
 		<-task.Done()
 		futuretest.WantCancelled(t, task)
-		if inner != future.ErrTimeout || took != 30*time.Second {
+		if !errors.Is(inner, future.ErrTimeout) || took != 30*time.Second {
 			t.Errorf("in the clean-up: %v after %v", inner, took)
 		}
 	})
@@ -381,8 +381,8 @@ func TestWithTimeout_OnlySettlesItself(t *testing.T) {
 		<-g.Done()
 		synctest.Wait()
 		wantSince(t, start, time.Second)
-		futuretest.WantFailed(t, f, future.ErrTimeout)
-		futuretest.WantFailed(t, g, future.ErrTimeout)
+		wantTimedOut(t, f)
+		wantTimedOut(t, g)
 		futuretest.WantCancelled(t, &p.Future, future.ErrTimeout)
 		futuretest.WantPending(t, &q.Future)
 		wantWatchers(t, 0, &q.Future)
@@ -394,7 +394,7 @@ func TestWithTimeout_OnlySettlesItself(t *testing.T) {
 		}
 		synctest.Wait()
 		futuretest.WantValue(t, &q.Future, 1)
-		futuretest.WantFailed(t, g, future.ErrTimeout)
+		wantTimedOut(t, g)
 		if fc.Load() != 1 || gc.Load() != 1 {
 			t.Errorf("callbacks ran %d and %d times; want 1 each", fc.Load(), gc.Load())
 		}
@@ -422,7 +422,7 @@ func TestWithTimeout_ValueAtTheDeadline(t *testing.T) {
 				futuretest.WantValue(t, f, i)
 				futuretest.WantValue(t, &p.Future, i)
 			} else {
-				futuretest.WantFailed(t, f, future.ErrTimeout)
+				wantTimedOut(t, f)
 				futuretest.WantCancelled(t, &p.Future, future.ErrTimeout)
 			}
 		}
@@ -440,7 +440,7 @@ func TestWithTimeout_ValueRacesTheTimer(t *testing.T) {
 		if err == nil {
 			futuretest.WantValue(t, f, i)
 		} else {
-			futuretest.WantFailed(t, f, future.ErrTimeout)
+			wantTimedOut(t, f)
 			futuretest.WantCancelled(t, &p.Future, future.ErrTimeout)
 		}
 		wantWatchers(t, 0, &p.Future)
@@ -476,6 +476,94 @@ func TestWithTimeout_ValueRacesATimeoutOfZero(t *testing.T) {
 			futuretest.WantFailed(t, d, future.ErrTimeout)
 		}
 	}
+}
+
+// The error of a future that timed out names its duration, or its deadline.
+// Scenario O10
+func TestWithTimeout_ErrorNamesTheLimit(t *testing.T) {
+	zone := time.FixedZone("somewhere", 2*60*60)
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		name string
+		with func(f *future.Future[int]) *future.Future[int] // expires after d
+		d    time.Duration
+		want string
+	}{
+		{"WithTimeout", func(f *future.Future[int]) *future.Future[int] { return future.WithTimeout(f, 500*ms) }, 500 * ms, "future: timed out after 500ms"},
+		{"the least duration", func(f *future.Future[int]) *future.Future[int] { return future.WithTimeout(f, 1) }, 1, "future: timed out after 1ns"},
+		{"WithDeadline", func(f *future.Future[int]) *future.Future[int] {
+			return future.WithDeadline(f, time.Now().UTC().Add(500*ms))
+		}, 500 * ms, "future: timed out at 2000-01-01T00:00:00.5Z"},
+		{"WithDeadline, elsewhere", func(f *future.Future[int]) *future.Future[int] {
+			return future.WithDeadline(f, time.Now().In(zone).Add(time.Minute))
+		}, time.Minute, "future: timed out at 2000-01-01T02:01:00+02:00"},
+		{"of a Shield", func(f *future.Future[int]) *future.Future[int] {
+			return future.WithTimeout(future.Shield(f), time.Hour)
+		}, time.Hour, "future: timed out after 1h0m0s"},
+		{"inside another one", func(f *future.Future[int]) *future.Future[int] {
+			return future.WithTimeout(future.WithTimeout(f, time.Second), time.Minute)
+		}, time.Second, "future: timed out after 1s"},
+		{"around another one", func(f *future.Future[int]) *future.Future[int] {
+			return future.WithTimeout(future.WithTimeout(f, time.Minute), time.Second)
+		}, time.Second, "future: timed out after 1s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now().UTC()
+				f := c.with(&future.NewPromise[int]().Future)
+				<-f.Done()
+				wantSince(t, start, c.d)
+				wantTimedOut(t, f)
+				err := f.Err()
+				if err.Error() != c.want || err == future.ErrTimeout {
+					t.Errorf("error %q; want %q", err, c.want)
+				}
+				if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, future.ErrCancelled) || errors.Is(err, context.Canceled) {
+					t.Errorf("%v is no DeadlineExceeded, or is a cancellation", err)
+				}
+				wantNetError(t, err)
+			})
+		})
+	}
+}
+
+// The cause for which the source and the layers between are canceled is the error of the layer that
+// expired, and no other timeout is that error.
+// Scenario O10
+func TestWithTimeout_ErrorIsTheCause(t *testing.T) {
+	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
+		task, other := uncooperative(t.Context()), future.NewPromise[int]()
+		layer := future.WithContext(t.Context(), with(task.Future, time.Hour))
+		f, g := with(layer, time.Second), with(&other.Future, time.Second)
+		<-f.Done()
+		<-g.Done()
+		synctest.Wait()
+		if got := context.Cause(task.ctx); got != f.Err() {
+			t.Errorf("cause of the task's context is %v; want the very error %v", got, f.Err())
+		}
+		futuretest.WantCancelled(t, layer, f.Err())
+		futuretest.WantCancelled(t, &other.Future, g.Err())
+		if errors.Is(layer.Err(), g.Err()) || errors.Is(f.Err(), g.Err()) {
+			t.Errorf("%v is another timeout, %v", f.Err(), g.Err())
+		}
+		task.finish(0, context.Cause(task.ctx))
+		futuretest.WantCancelled(t, task.Future, f.Err())
+	})
+}
+
+// A task that was stopped by a timeout, and returns the error of a timeout of its own, has failed
+// with that.
+// Scenario O10
+func TestWithTimeout_ErrorOfAnotherTimeoutIsNoAnswer(t *testing.T) {
+	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
+		task := uncooperative(t.Context())
+		own := with(&future.NewPromise[int]().Future, time.Second)
+		f := with(task.Future, time.Second)
+		<-f.Done()
+		<-own.Done()
+		task.finish(0, own.Err())
+		futuretest.WantFailed(t, task.Future, own.Err())
+	})
 }
 
 // Scenario H22

@@ -94,8 +94,6 @@ func describe(err error) string {
 		return "deadline exceeded"
 	case future.ErrCancelled:
 		return "cancelled"
-	case future.ErrTimeout:
-		return "timeout"
 	case future.ErrGoexit:
 		return "goexit"
 	case future.ErrCycle:
@@ -122,6 +120,8 @@ func describe(err error) string {
 	switch {
 	case errors.Is(err, future.ErrInvalidState):
 		return "invalid"
+	case errors.Is(err, future.ErrTimeout):
+		return "timeout"
 	case strings.Contains(err.Error(), "nil future"):
 		return "nil future"
 	}
