@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"regexp"
 	"strings"
@@ -159,6 +160,25 @@ func ExampleFuture_AddDoneCallback() {
 	// removed: true
 	// first: 42
 	// third
+}
+
+// A future is logged as its state, its type and its error.
+func ExampleFuture_LogValue() {
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+	p := future.NewPromise[int]()
+	log.Info("sent", "reply", p)
+	_ = p.SetError(errors.New("connection lost"))
+	log.Info("done", "reply", p)
+	// Output:
+	// level=INFO msg=sent reply.state=pending reply.type=future.Future[int]
+	// level=INFO msg=done reply.state=failed reply.type=future.Future[int] reply.err="connection lost"
 }
 
 // The text of a panic has no stack, so that it can be shown to users. The verb %+v adds the stack.

@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"log/slog"
 	"reflect"
 	"unsafe"
 )
@@ -108,7 +109,20 @@ func (f *Future[T]) CancelCause(cause error) bool { return f.c.cancelAndRun(caus
 // String describes the state, and the error if the future has failed or was canceled. It does
 // not block for long, may be called anywhere, also while the future settles, and does not count
 // as reading a failure.
-func (f *Future[T]) String() string   { return f.c.describe(typeOf[T]()) }
+func (f *Future[T]) String() string { return f.c.describe(typeOf[T]()) }
+
+// LogValue implements [slog.LogValuer]. The value is a group of the state, the type and, if the
+// future has failed or was canceled, the text of the error. It leaves out the result, which may
+// be secret. As with String, LogValue may be called anywhere, does not count as reading a
+// failure, and is a method of a struct that embeds a future: that is logged as the future. Of a
+// nil *Future the value is nil.
+func (f *Future[T]) LogValue() slog.Value {
+	if f == nil {
+		return slog.Value{}
+	}
+	return f.c.logValue(typeOf[T]())
+}
+
 func (f *Future[T]) base() *cell      { return &f.c }
 func (f *Future[T]) self() *Future[T] { return f }
 
@@ -146,6 +160,15 @@ func (c *cell) cancelAndRun(cause error) bool {
 	return ok
 }
 
+func (c *cell) logValue(of reflect.Type) slog.Value {
+	s := stateOf(c.state.Load())
+	attrs := []slog.Attr{slog.String("state", s.String()), slog.String("type", futureName(of))}
+	if s == Failed || s == Cancelled {
+		attrs = append(attrs, slog.String("err", c.failure().describe()))
+	}
+	return slog.GroupValue(attrs...)
+}
+
 func (c *cell) describe(of reflect.Type) string {
 	s := stateOf(c.state.Load())
 	text := futureName(of) + "(" + s.String()
@@ -158,7 +181,7 @@ func (c *cell) describe(of reflect.Type) string {
 // A Promise is a future that can be completed: the write side. It is asyncio's Future, and
 // &p.Future is the read side to hand out. The zero Promise is ready to use, so that it can be a
 // field of the struct that describes a call. It must not be copied after first use. A struct
-// that embeds a Promise has all of its methods, String too.
+// that embeds a Promise has all of its methods, String and LogValue too.
 //
 // The methods of Promise are safe for concurrent use and do not block. With [Inline] they take
 // as long as the code that they run.

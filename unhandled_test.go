@@ -341,7 +341,8 @@ func TestUnhandled_ObservationIsNotReading(t *testing.T) {
 				panic("not failed")
 			}
 		},
-		"String": func(p *future.Promise[int]) { _ = p.String() },
+		"String":   func(p *future.Promise[int]) { _ = p.String() },
+		"LogValue": func(p *future.Promise[int]) { _ = p.LogValue() },
 		"RefusedCalls": func(p *future.Promise[int]) {
 			p.SetResult(1)
 			p.SetError(errE)
@@ -670,12 +671,6 @@ func parseLog(t *testing.T, line string) map[string]string {
 		}
 	}
 	return attrs
-}
-
-// logHandlers are the handlers of package slog.
-var logHandlers = map[string]func(w io.Writer) slog.Handler{
-	"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
-	"JSON": func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
 }
 
 // captureLog redirects the default logger of package slog to a buffer for the rest of the test, and
