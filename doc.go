@@ -96,8 +96,9 @@
 //	}
 //
 // A *call has all methods of the promise. It is an [Awaitable], and Wait and AsCompleted accept
-// and return the struct itself. Package fmt prints its state, unless the struct has a String
-// method of its own. Pass &c.Future to code that must not settle the call.
+// and return the struct itself. Package fmt prints its state and package slog logs it, unless
+// the struct has a String or LogValue method of its own. Pass &c.Future to code that must not
+// settle the call.
 //
 // # Blocking
 //
@@ -159,6 +160,7 @@
 //	Gather, Combine: one input has failed        The others go on.
 //	FirstCompleted, FirstSucceeded: one has won  The others go on.
 //	Race, Hedge: one has won                     The others are canceled.
+//	Hedge: one has failed with Permanent(err)    The others are canceled.
 //	Map, Group: one has failed                   The others are canceled.
 //	WithTimeout, WithDeadline: time is up        The source is canceled.
 //	WithContext: ctx has ended                   The source is canceled.
@@ -220,6 +222,10 @@
 // package are documented with [ErrCancelled], [ErrTimeout] and [PanicError]. A deadline of a
 // context that passes makes a future fail, not be canceled.
 //
+// The text of a PanicError is one line without the stack, which %+v adds. The error of
+// [WithTimeout] names the duration, and is a net.Error. [Permanent] marks an error after which
+// [Hedge] makes no further attempt.
+//
 // # Failures that nobody reads
 //
 // If a future has failed and is garbage collected before anybody has read its error, the
@@ -232,8 +238,8 @@
 //     channel, where it is to be read.
 //   - A Cancel of the future counts as reading, before the failure or after it, unless
 //     the failure is a panic.
-//   - Done, Wait, AsCompleted, String and callbacks do not count as reading. Neither does
-//     [Shield], until the shield takes the failure over.
+//   - Done, Wait, AsCompleted, String, LogValue and callbacks do not count as reading.
+//     Neither does [Shield], until the shield takes the failure over.
 //
 // Each branch counts for itself: if two futures are derived from a failed source, and one of
 // them is read and the other is not, there is one report.

@@ -79,6 +79,35 @@ func timedOutAt(t time.Time) error {
 	return &timeoutError{ErrTimeout.Error() + " at " + t.Format(time.RFC3339Nano), ErrTimeout}
 }
 
+// Permanent marks err as an error that further attempts of a [Hedge] would not change. A hedge
+// fails at once when an attempt returns it: with err itself, without the errors of earlier
+// attempts. It then starts no further attempt, and cancels those that run, with err as the
+// cause.
+//
+// A mark counts also within an error that wraps it. The hedge then fails with that error as it
+// is, since only the outermost mark is taken off. Outside of Hedge, Permanent(err) is a wrapper
+// like any other, with the text of err. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }
+
+// unmark reports whether err has a mark of [Permanent], and takes the mark off if it is the
+// outermost error.
+func unmark(err error) (_ error, marked bool) {
+	if mark, ok := err.(*permanentError); ok {
+		return mark.err, true
+	}
+	return err, errors.As(err, new(*permanentError))
+}
+
 // A PanicError is the error of a future whose function panicked. The panic is contained: it
 // ends neither the goroutine nor the process.
 type PanicError struct {

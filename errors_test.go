@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 func TestErrors(t *testing.T) {
@@ -198,4 +199,34 @@ func TestPanicError_StackOfATask(t *testing.T) {
 			t.Errorf("Error() = %q; want one line without the stack", text)
 		}
 	}
+}
+
+// Outside of a Hedge a mark is an ordinary wrapper.
+// Scenario O9
+func TestPermanent_IsAWrapper(t *testing.T) {
+	if err := future.Permanent(nil); err != nil {
+		t.Errorf("Permanent(nil) = %v", err)
+	}
+	inner := &os.PathError{Op: "open", Path: "x", Err: errE}
+	mark := future.Permanent(inner)
+	var pe *os.PathError
+	if mark.Error() != inner.Error() || errors.Unwrap(mark) != error(inner) || !errors.Is(mark, errE) || !errors.As(mark, &pe) || pe != inner {
+		t.Errorf("Permanent(%v) is %v", inner, mark)
+	}
+	if errors.Is(mark, future.Permanent(inner)) {
+		t.Error("two marks are the same")
+	}
+	ctx := t.Context()
+	futuretest.WantFailed(t, future.FromError[int](mark), mark)
+	f := future.Go(ctx, func(context.Context) (int, error) { return 0, mark })
+	m := future.Map(ctx, 1, []int{1}, func(context.Context, int) (int, error) { return 0, mark })
+	<-f.Done()
+	<-m.Done()
+	futuretest.WantFailed(t, f, mark)
+	futuretest.WantFailed(t, m, mark)
+	first := future.FirstSucceeded(f, future.FromResult(1)) // goes on to the next
+	futuretest.WantValue(t, first, 1)
+	c := future.Go(ctx, func(context.Context) (int, error) { return 0, future.Permanent(future.ErrCancelled) })
+	<-c.Done()
+	futuretest.WantCancelled(t, c)
 }

@@ -365,6 +365,20 @@ func ExampleHedge() {
 	// Output: from attempt 1 <nil>
 }
 
+// Another attempt would find nothing either.
+func ExamplePermanent() {
+	ctx := context.Background()
+	f := future.Hedge(ctx, time.Minute, 3, func(_ context.Context, attempt int) (string, error) {
+		if attempt == 0 {
+			return "", errors.New("connection lost") // attempt 1 starts
+		}
+		return "", future.Permanent(errors.New("not found")) // attempt 2 does not
+	})
+	_, err := f.Await(ctx)
+	fmt.Println(err)
+	// Output: not found
+}
+
 // At most two calls run at a time. The results are in the order of the items.
 func ExampleMap() {
 	ctx := context.Background()

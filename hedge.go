@@ -20,7 +20,8 @@ import (
 // is not canceled, then or later (see [Go] and [Lasting] for a body that is read afterwards).
 // An attempt that panics, or that the executor refuses, has failed. If all attempts fail, the
 // error is theirs, joined in the order of the attempts (see [errors.Join]; of one attempt the
-// very same error).
+// very same error). If an attempt returns [Permanent](err), the hedge fails at once with err
+// alone, and the other attempts are canceled.
 //
 // When ctx ends, no further attempt starts. If then all running attempts answer the end of ctx,
 // the future is canceled, or has failed if a deadline passed. Canceling the future settles it
@@ -199,8 +200,12 @@ func (h *hedge) attemptDone(a *attempt) (e effects) {
 	}
 	ctx := h.ctx
 	c.mu.Unlock()
-	ended := ctx.Err()
-	late := ended != nil && stateOf(src.state.Load()) == Failed && !answers(src.failure().err, ended)
+	ended, err := ctx.Err(), src.failure().err
+	own := ended == nil || !answers(err, ended) // not the end of ctx
+	if err, permanent := unmark(err); permanent && own {
+		return h.failAtOnce(err)
+	}
+	late := own && ended != nil && stateOf(src.state.Load()) == Failed
 	if !c.lockPending(0) {
 		return e
 	}
@@ -252,6 +257,18 @@ func (h *hedge) fail(started int, s uint32, fl *failure) (e effects) {
 		fl = newFailure(joined(errs), reflect.TypeOf(h.move))
 	}
 	return c.settleFailed(s, fl)
+}
+
+// failAtOnce settles the future with err, and cancels the attempts that run.
+func (h *hedge) failAtOnce(err error) (e effects) {
+	c, fl := h.cell(), newFailure(err, reflect.TypeOf(h.move))
+	if !c.lockPending(0) {
+		return e
+	}
+	attempts := h.takeLocked()
+	e = c.settleFailed(failed, fl)
+	e.cancel(nil, running(attempts), err)
+	return e
 }
 
 func running(attempts []*attempt) (pending []*cell) {

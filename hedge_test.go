@@ -480,3 +480,264 @@ func TestHedge_FailureAsTheNextIsDue(t *testing.T) {
 		})
 	}
 }
+
+// An attempt that returns a permanent error ends the hedge: with that error alone, and without
+// further attempts.
+// Scenario O9
+func TestHedge_Permanent(t *testing.T) {
+	const ms = time.Millisecond
+	run := func(name string, test func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+	}
+	run("at once", func(t *testing.T) {
+		h := startHedge(t.Context(), 10*ms, hedgePlan{takes: time.Hour}, hedgePlan{15 * ms, errE1},
+			hedgePlan{8 * ms, future.Permanent(errE)}, hedgePlan{takes: time.Hour}, hedgePlan{})
+		<-h.Done()
+		h.wantTime(t, 28*ms)
+		futuretest.WantFailed(t, h.Future, errE)
+		synctest.Wait()
+		if cause := context.Cause(h.ctxs[0]); cause != errE {
+			t.Errorf("the running attempt was canceled for %v; want the permanent error", cause)
+		}
+		time.Sleep(2 * time.Hour)
+		h.wantStarts(t, 0, 10*ms, 20*ms)
+		futuretest.WantFailed(t, h.Future, errE)
+	})
+	run("the first attempt", func(t *testing.T) {
+		h := startHedge(t.Context(), 10*ms, hedgePlan{err: future.Permanent(errE)}, hedgePlan{})
+		<-h.Done()
+		futuretest.WantFailed(t, h.Future, errE)
+		time.Sleep(time.Hour)
+		h.wantStarts(t, 0)
+	})
+	run("the only attempt", func(t *testing.T) {
+		h := startHedge(t.Context(), ms, hedgePlan{err: future.Permanent(errE)})
+		<-h.Done()
+		futuretest.WantFailed(t, h.Future, errE)
+	})
+	run("the last one, after failures", func(t *testing.T) {
+		h := startHedge(t.Context(), time.Hour, hedgePlan{err: errE1}, hedgePlan{err: errE2}, hedgePlan{err: future.Permanent(errE)})
+		<-h.Done()
+		h.wantStarts(t, 0, 0, 0)
+		futuretest.WantFailed(t, h.Future, errE)
+	})
+	run("no delay", func(t *testing.T) {
+		h := startHedge(t.Context(), 0, hedgePlan{takes: time.Hour}, hedgePlan{ms, future.Permanent(errE)}, hedgePlan{takes: 2 * ms})
+		<-h.Done()
+		h.wantTime(t, ms)
+		futuretest.WantFailed(t, h.Future, errE)
+	})
+	run("a value has come before", func(t *testing.T) {
+		h := startHedge(t.Context(), 0, hedgePlan{takes: ms}, hedgePlan{2 * ms, future.Permanent(errE)})
+		<-h.Done()
+		futuretest.WantValue(t, h.Future, 0)
+	})
+	run("nil", func(t *testing.T) {
+		h := startHedge(t.Context(), ms, hedgePlan{err: future.Permanent(nil)}, hedgePlan{})
+		<-h.Done()
+		futuretest.WantValue(t, h.Future, 0)
+	})
+	run("a cancellation", func(t *testing.T) {
+		h := startHedge(t.Context(), ms, hedgePlan{err: future.Permanent(future.ErrCancelled)}, hedgePlan{})
+		<-h.Done()
+		futuretest.WantFailed(t, h.Future, future.ErrCancelled)
+	})
+	run("from the executor", func(t *testing.T) {
+		asked := 0
+		ex := future.ExecutorFunc(func(context.Context, future.Task) error { asked++; return future.Permanent(errE) })
+		f := future.Hedge(future.WithExecutor(t.Context(), ex), 0, 3, func(context.Context, int) (int, error) { return 0, nil })
+		futuretest.WantFailed(t, f, errE)
+		if asked != 1 {
+			t.Errorf("the executor was asked %d times; want once", asked)
+		}
+	})
+	for _, delay := range []time.Duration{0, time.Hour} {
+		run("on Inline/"+delay.String(), func(t *testing.T) {
+			ran := 0
+			f := future.Hedge(future.WithExecutor(t.Context(), future.Inline), delay, 5, func(_ context.Context, i int) (int, error) {
+				ran++
+				if i == 2 {
+					return 0, future.Permanent(errE)
+				}
+				return 0, errE1
+			})
+			futuretest.WantFailed(t, f, errE)
+			if ran != 3 {
+				t.Errorf("%d attempts ran; want 3", ran)
+			}
+		})
+	}
+	run("a queued attempt never runs", func(t *testing.T) {
+		var queue futuretest.Queue
+		ran := 0
+		f := future.Hedge(future.WithExecutor(t.Context(), &queue), 0, 3, func(context.Context, int) (int, error) {
+			ran++
+			return 0, future.Permanent(errE)
+		})
+		queue.Run()
+		futuretest.WantFailed(t, f, errE)
+		if ran != 1 || queue.Accepted() != 3 {
+			t.Errorf("%d of %d attempts ran; want 1 of 3", ran, queue.Accepted())
+		}
+	})
+}
+
+// A mark within another error counts, and stays there: only the outermost mark is taken off.
+// Scenario O9
+func TestHedge_PermanentWithinAnotherError(t *testing.T) {
+	mark := future.Permanent(errE)
+	wrapped, joined := fmt.Errorf("call: %w", mark), errors.Join(errE1, mark)
+	for _, c := range []struct {
+		name          string
+		returns, want error
+		nested        int // attempts of a hedge whose 3 attempts are hedges
+	}{
+		{"marked", mark, errE, 3},
+		{"marked twice", future.Permanent(mark), mark, 1},
+		{"wrapped", wrapped, wrapped, 1},
+		{"wrapped and marked", future.Permanent(wrapped), wrapped, 1},
+		{"joined", joined, joined, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inline := future.WithExecutor(t.Context(), future.Inline)
+			attempts := 0
+			hedge := func(context.Context, int) (int, error) { attempts++; return 0, c.returns }
+			f := future.Hedge(inline, time.Hour, 3, hedge)
+			futuretest.WantFailed(t, f, c.want)
+			if attempts != 1 {
+				t.Errorf("%d attempts; want 1", attempts)
+			}
+
+			// A hedge around that one tries again, unless the error has a mark left.
+			attempts = 0
+			future.Hedge(inline, time.Hour, 3, func(ctx context.Context, _ int) (int, error) {
+				return future.Hedge(ctx, time.Hour, 3, hedge).Await(ctx)
+			})
+			if attempts != c.nested {
+				t.Errorf("%d attempts of nested hedges; want %d", attempts, c.nested)
+			}
+		})
+	}
+	t.Run("panic", func(t *testing.T) {
+		futuretest.CatchReports(t)
+		attempts := 0
+		f := future.Hedge(future.WithExecutor(t.Context(), future.Inline), time.Hour, 3, func(context.Context, int) (int, error) {
+			attempts++
+			panic(mark)
+		})
+		var pe *future.PanicError
+		if !errors.As(f.Err(), &pe) || pe.Value != mark || attempts != 1 {
+			t.Errorf("%v after %d attempts; want the panic of the first", f, attempts)
+		}
+	})
+}
+
+// A mark does not make an answer to the end of the context a failure, and another error stays one.
+// Scenario O9
+func TestHedge_PermanentAfterTheEndOfTheContext(t *testing.T) {
+	for name, end := range map[string]struct {
+		state future.State
+		begin func() (context.Context, context.CancelFunc)
+	}{
+		"canceled": {future.Cancelled, func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			time.AfterFunc(time.Second, func() { cancel(errE2) })
+			return ctx, func() { cancel(nil) }
+		}},
+		"deadline": {future.Failed, func() (context.Context, context.CancelFunc) {
+			return context.WithTimeoutCause(context.Background(), time.Second, errE2)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := end.begin()
+				defer cancel()
+				// Attempt 0 takes its time to stop, and attempt 1 answers at once.
+				hedge := func(answer func(ctx context.Context) error) *future.Future[int] {
+					return future.Hedge(ctx, 0, 2, func(ctx context.Context, i int) (int, error) {
+						<-ctx.Done()
+						if i == 0 {
+							time.Sleep(time.Second)
+							return 0, ctx.Err()
+						}
+						return 0, future.Permanent(answer(ctx))
+					})
+				}
+				answers := []*future.Future[int]{hedge(context.Context.Err), hedge(context.Cause)}
+				fails := hedge(func(context.Context) error { return errE })
+				<-ctx.Done()
+				synctest.Wait()
+				futuretest.WantFailed(t, fails, errE)
+				for _, f := range answers {
+					futuretest.WantPending(t, f) // for attempt 0
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				for _, f := range answers {
+					if f.State() != end.state || !errors.Is(f.Err(), ctx.Err()) || !errors.Is(f.Err(), errE2) {
+						t.Errorf("%v; want %v by the end of the context", f, end.state)
+					}
+				}
+			})
+		})
+	}
+}
+
+// One attempt fails for good as another one succeeds: the hedge has one of the two outcomes, and a
+// value that is not delivered is told to its attempt.
+// Scenario O9
+func TestHedge_PermanentRacesAValue(t *testing.T) {
+	for range rounds(3_000) {
+		var ctxs [2]context.Context
+		gate := make(chan struct{})
+		var ready sync.WaitGroup
+		ready.Add(2)
+		f := future.Hedge(t.Context(), 0, 2, func(ctx context.Context, i int) (int, error) {
+			ctxs[i] = ctx
+			ready.Done()
+			<-gate
+			if i == 0 {
+				return 0, future.Permanent(errE)
+			}
+			return 1, nil
+		})
+		calls := countCalls(f)
+		ready.Wait()
+		close(gate)
+		if v, err := f.Await(context.Background()); err == nil {
+			futuretest.WantValue(t, f, 1)
+			if v != 1 || ctxs[1].Err() != nil {
+				t.Fatalf("value %d; its context has ended with %v", v, ctxs[1].Err())
+			}
+		} else {
+			futuretest.WantFailed(t, f, errE)
+			<-ctxs[1].Done()
+		}
+		for calls.Load() == 0 {
+			runtime.Gosched()
+		}
+		if n := calls.Load(); n != 1 {
+			t.Fatalf("%d callbacks", n)
+		}
+	}
+}
+
+// A permanent failure that nobody reads is reported, as it is, and the failures before it are not.
+// Scenario O9
+func TestHedge_PermanentUnread(t *testing.T) {
+	r := futuretest.CatchReports(t)
+	early, last := errors.New("early"), errors.New("last")
+	futuretest.Isolate(func() {
+		<-future.Hedge(context.Background(), time.Hour, 3, func(_ context.Context, i int) (int, error) {
+			if i == 0 {
+				return 0, early
+			}
+			return 0, future.Permanent(last)
+		}).Done()
+	})
+	r.Want(t, last, 1)
+	r.Want(t, early, 0)
+	if u := r.Of(last)[0]; u.Err != last {
+		t.Errorf("reported %v; want the error itself", u.Err)
+	}
+}
