@@ -443,7 +443,7 @@ var mutations = []mutation{
 		breaks: "a hedge keeps the failures of its attempts", run: "TestHedge_RealErrorBeatsTheEndOfTheContext"},
 	{fn: "hedge.attemptDone", op: never("permanent"),
 		breaks: "a permanent error ends a hedge", run: "TestHedge_Permanent"},
-	{fn: "hedge.attemptDone", op: always("own"),
+	{fn: "hedge.attemptDone", op: always("own #1"),
 		breaks: "a marked answer to the end of the context is an answer", run: "TestHedge_PermanentAfterTheEndOfTheContext"},
 	{fn: "hedge.attemptDone", op: replace("!answers(_, _)", "false"),
 		breaks: "a permanent error counts after the end of the context", run: "TestHedge_PermanentAfterTheEndOfTheContext"},
