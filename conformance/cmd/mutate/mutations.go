@@ -453,7 +453,7 @@ var mutations = []mutation{
 		breaks: "the other attempts are canceled with the permanent error as the cause", run: "TestHedge_Permanent$"},
 	{fn: "hedge.failAtOnce", op: never("lockPending()"),
 		breaks: "a permanent error does not replace an outcome", run: "TestHedge_PermanentRacesAValue"},
-	{fn: "unmark", op: replace("mark.err", "err"),
+	{fn: "unmark", op: replace("mark.err", "error(mark)"),
 		breaks: "a hedge takes the mark off", run: "TestHedge_Permanent"},
 	{fn: "unmark", op: never("As()"),
 		breaks: "a mark within another error counts", run: "TestHedge_PermanentWithinAnotherError"},
