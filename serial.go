@@ -24,11 +24,15 @@ func NewSerial(on Executor) Executor {
 	if on == nil {
 		panic("future: NewSerial: nil executor")
 	}
-	return &serial{Lender: lending.NewLender(lending.LedgerOf(on)), on: on}
+	s := &serial{on: on}
+	if below := lending.LedgerOf(on); below != nil {
+		s.Lender = lending.NewLender(&serialLedger{below, s})
+	}
+	return s
 }
 
 type serial struct {
-	lending.Lender // of on, whose slots the tasks hold
+	lending.Lender // of the slots of on, which the tasks hold
 
 	on Executor
 
@@ -200,11 +204,31 @@ func (s *serial) take(d *drain) Task {
 	return s.current
 }
 
+// A serialLedger is the ledger of the executor below a serial executor. A run that is handed back
+// stays the first in the queue of the serial executor, whose drain is handed back instead.
+type serialLedger struct {
+	lending.Ledger
+	serial *serial
+}
+
+func (l *serialLedger) Resume(rest lending.Task) bool {
+	s := l.serial
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.runs.stopped {
+		return false
+	}
+	s.runs.yields = true
+	s.queue = slices.Insert(s.queue, 0, Task(rest))
+	return true
+}
+
 // A drain is the one task that a serial executor has on the executor below.
 type drain struct {
 	*serial
 	claimed bool // guarded by serial.mu
 	stopped bool // on wants it to stop: later tasks are for another drain; guarded by serial.mu
+	yields  bool // its task was handed back, and so is the drain to be; guarded by serial.mu
 }
 
 // Run runs the tasks in the queue. A task that calls runtime.Goexit ends the goroutine, not the
@@ -219,23 +243,26 @@ func (d *drain) Run() {
 			d.again()
 		}
 	}()
-	ledger := lending.LedgerOf(d.serial)
+	ledger := lending.LedgerOf(d.on)
 	pieces := 0
 	for t := d.take(d); t != nil; t = d.take(d) {
 		t.Run()
-		if pieces++; ledger != nil && ledger.Yields(pieces) && d.handBack(ledger) {
+		if pieces++; ledger != nil && d.handBack(ledger, pieces) {
 			break
 		}
 	}
 	returned = true
 }
 
-// handBack ends d, and hands another drain back to on for the rest of the queue.
-func (d *drain) handBack(ledger lending.Ledger) bool {
+// handBack hands another drain back to on for the rest of the queue, if d is to be handed back
+// after so many pieces. It reports whether d has ended by that.
+func (d *drain) handBack(ledger lending.Ledger, pieces int) bool {
 	d.mu.Lock()
 	more := len(d.queue) > 0 && !d.stopped
+	yields := d.yields
+	d.yields = false
 	d.mu.Unlock()
-	if !more || !ledger.Resume(&drain{serial: d.serial}) {
+	if !more || !yields && !ledger.Yields(pieces) || !ledger.Resume(&drain{serial: d.serial}) {
 		return false
 	}
 	d.mu.Lock()

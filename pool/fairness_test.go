@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -87,6 +88,15 @@ var runs = map[string]func(ctx context.Context, n int, piece func(ctx context.Co
 		_ = source.SetResult(1)
 		return end
 	},
+}
+
+// Each of them also runs on a serial executor on that executor.
+func init() {
+	for name, start := range maps.Clone(runs) {
+		runs[name+" on a serial executor"] = func(ctx context.Context, n int, piece func(ctx context.Context)) future.Awaitable {
+			return start(future.WithExecutor(ctx, future.NewSerial(future.ExecutorFrom(ctx))), n, piece)
+		}
+	}
 }
 
 // park starts a task on the pool of ctx that waits for answer, and then calls resumed. wait is the
@@ -363,6 +373,61 @@ func TestFair_BoundHolds(t *testing.T) {
 				}
 				wantAtRest(t, p)
 				wantBound(t, p, workers)
+			})
+		})
+	}
+}
+
+// A run on a serial executor that is handed back keeps its place there: the next task of the
+// serial executor does not start before the run has ended.
+// Scenarios L25, N12
+func TestFair_RunOnASerialExecutor(t *testing.T) {
+	for name, start := range runs {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n, others, ready = 200, 1000, 10
+				p, ctx := newPool(t, 2, pool.WithQueue(10_000))
+				serial := future.WithExecutor(bg, future.NewSerial(p))
+				var first, second, early, seen atomic.Int64
+				answer := future.NewPromise[int]()
+				parked := park(ctx, waits["Await"], &answer.Future, func() { seen.Store(first.Load()) })
+				var g gauge
+				piece := func(pieces *atomic.Int64) func(context.Context) {
+					return func(context.Context) {
+						g.enter()
+						defer g.leave()
+						if pieces == &second && first.Load() < n {
+							early.Add(1)
+						}
+						if pieces.Add(1) == ready && pieces == &first {
+							_ = answer.SetResult(1)
+						}
+						time.Sleep(time.Nanosecond)
+					}
+				}
+				release := occupy(t, serial)
+				a, b := start(serial, n, piece(&first)), start(serial, n, piece(&second))
+				for range others { // there are always queued tasks
+					future.Go(ctx, func(context.Context) (int, error) { time.Sleep(time.Nanosecond); return 1, nil })
+				}
+				release()
+				<-parked.Done()
+				<-a.Done()
+				<-b.Done()
+				synctest.Wait()
+				if got := early.Load(); got != 0 {
+					t.Errorf("%d pieces of the second run ran before the first run had ended", got)
+				}
+				if got := g.max.Load(); got != 1 {
+					t.Errorf("%d pieces ran at once on a serial executor", got)
+				}
+				if got := first.Load() + second.Load(); got != 2*n {
+					t.Errorf("%d of %d pieces ran", got, 2*n)
+				}
+				if got := seen.Load(); got > ready+1 {
+					t.Errorf("ready at piece %d, a parked task went on after %d pieces", ready, got)
+				}
+				wantIntact(t, p, 2)
 			})
 		})
 	}
