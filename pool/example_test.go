@@ -101,5 +101,5 @@ func ExamplePool_Stats() {
 	}
 	fmt.Println(pools.Get("thumbs"))
 	// Output:
-	// {"Workers":0,"Running":0,"Queued":0,"Submitted":3,"Completed":3,"Cancelled":0,"Refused":0}
+	// {"Limit":2,"Workers":0,"Running":0,"Active":0,"Parked":0,"Queued":0,"Submitted":3,"Completed":3,"Cancelled":0,"Refused":0}
 }

@@ -32,8 +32,8 @@ func TestNew_BadSizesPanic(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { futuretest.WantPanic(t, "pool: "+c.names+": ", c.fn) })
 	}
-	if s := p.Stats(); s != (pool.Stats{}) {
-		t.Fatalf("%+v after refused calls; want zeros", s)
+	if s := p.Stats(); s != (pool.Stats{Limit: 1}) {
+		t.Fatalf("%+v after refused calls; want the limit and zeros", s)
 	}
 }
 

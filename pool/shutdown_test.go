@@ -159,6 +159,13 @@ func TestShutdown_SlotReclaimedAfterTheTaskReturned(t *testing.T) {
 			all.Go(func() { close(returns) })
 			all.Go(func() { close(busy) })
 			all.Go(func() {
+				for range 3 {
+					if s := p.Stats(); s.Parked < 0 || s.Active < 0 || s.Running != s.Active+s.Parked {
+						t.Errorf("%+v", s)
+					}
+				}
+			})
+			all.Go(func() {
 				if err := p.Shutdown(bg); err != nil {
 					t.Error(err)
 				}

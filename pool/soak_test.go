@@ -162,7 +162,8 @@ func (s *soak) disturb(rng *rand.Rand, d time.Duration) {
 			s.p.Resize(1 + rng.IntN(soakMost))
 			s.resizes.Add(1)
 		}
-		if st := s.p.Stats(); st.Queued < 0 || st.Running < 0 || st.Submitted < st.Completed+st.Cancelled {
+		if st := s.p.Stats(); st.Queued < 0 || st.Active < 0 || st.Parked < 0 || st.Running != st.Active+st.Parked || st.Active > soakMost ||
+			st.Submitted < st.Completed+st.Cancelled {
 			s.t.Errorf("%+v", st)
 		}
 		if n := int64(runtime.NumGoroutine()); n > s.goroutines.Load() {

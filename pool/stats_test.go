@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ func TestStats_CountersAddUp(t *testing.T) {
 		want := func(want pool.Stats) {
 			t.Helper()
 			synctest.Wait()
+			want.Limit, want.Active = 1, want.Running // none is parked
 			got := p.Stats()
 			if got != want {
 				t.Fatalf("%+v; want %+v", got, want)
@@ -91,6 +93,115 @@ func TestStats_CountersAddUpWithParkedTasks(t *testing.T) {
 			time.Sleep(time.Millisecond / 2)
 		}
 		tr.wantAllSettled(t, p)
+	})
+}
+
+// wantActive waits until all other goroutines of the bubble are blocked, and asserts how many
+// tasks of a pool are active and parked.
+func wantActive(t *testing.T, p *pool.Pool, active, parked int) {
+	t.Helper()
+	synctest.Wait()
+	if s := p.Stats(); s.Active != active || s.Parked != parked || s.Running != active+parked {
+		t.Errorf("%+v; want %d active, %d parked", s, active, parked)
+	}
+}
+
+// A task is parked from the moment in which it lends its slot until it has one again.
+func TestStats_ActiveAndParked(t *testing.T) {
+	all := maps.Clone(waits)
+	all["Group"] = func(ctx context.Context, answer *future.Future[int]) {
+		g := future.NewGroup(ctx)
+		future.GoIn(g, func(context.Context) (int, error) { return answer.Await(bg) })
+		_ = g.Wait()
+	}
+	for name, wait := range all {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, ctx := newPool(t, 1)
+				wantActive(t, p, 0, 0)
+				before, gate, after := newLatch(t), future.NewPromise[int](), newLatch(t)
+				future.Go(ctx, func(ctx context.Context) (int, error) {
+					before.wait()
+					wait(future.WithExecutor(ctx, future.Goroutines), &gate.Future)
+					after.wait()
+					return 0, nil
+				})
+				wantActive(t, p, 1, 0)
+				before.open()
+				wantActive(t, p, 0, 1)
+				release := occupy(t, ctx)
+				wantActive(t, p, 1, 1)
+				_ = gate.SetResult(1)
+				wantActive(t, p, 1, 1) // the task can go on, and waits for a slot
+				release()
+				wantActive(t, p, 1, 0)
+				after.open()
+				wantActive(t, p, 0, 0)
+			})
+		})
+	}
+}
+
+// A task that waits for the admission of another one is parked.
+func TestStats_WaitForAdmissionIsParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		full, fullCtx := newPool(t, 1, pool.WithQueue(0))
+		release := occupy(t, fullCtx)
+		future.Go(ctx, func(ctx context.Context) (int, error) { return 0, full.Execute(ctx, new(probe)) })
+		wantActive(t, p, 0, 1)
+		release()
+		wantActive(t, p, 0, 0)
+	})
+}
+
+// Limit is what Resize has set; more tasks may be active for a while.
+func TestStats_LimitFollowsResize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 3)
+		want := func(limit, active int) {
+			t.Helper()
+			synctest.Wait()
+			if s := p.Stats(); s.Limit != limit || s.Active != active {
+				t.Errorf("%+v; want limit %d, %d active", s, limit, active)
+			}
+		}
+		want(3, 0)
+		js := submitJobs(t, ctx, 5)
+		want(3, 3)
+		p.Resize(4)
+		want(4, 4)
+		p.Resize(1)
+		want(1, 4)
+		for _, j := range js {
+			j.open()
+		}
+		want(1, 0)
+		p.Shutdown(bg)
+		want(1, 0)
+	})
+}
+
+// A task that has returned does not count, although another goroutine has waited with its context
+// and gives its slot back late.
+func TestStats_SlotReclaimedAfterTheTaskReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		gate, returns := future.NewPromise[int](), newLatch(t)
+		future.Go(ctx, func(ctx context.Context) (int, error) {
+			go gate.Await(ctx)
+			returns.wait()
+			return 0, nil
+		})
+		wantActive(t, p, 0, 1)
+		release := occupy(t, ctx)
+		wantActive(t, p, 1, 1)
+		_ = gate.SetResult(1)
+		wantActive(t, p, 1, 1) // the other goroutine waits for the slot
+		returns.open()
+		wantActive(t, p, 1, 1) // and so does the task
+		release()
+		wantActive(t, p, 0, 0)
 	})
 }
 
