@@ -45,7 +45,8 @@ var (
 	// ErrCycle is the error of CompleteWith, ThenFuture, Await and Go of package flight when a
 	// future would wait for itself. Only rings of CompleteWith and of futures that ThenFuture
 	// follows are detected. Rings that lead through another kind of future, such as Shield, or
-	// through tasks that await each other, are not.
+	// through tasks that await each other, are not. It is also the error of Idle of package pool
+	// when it is called by a task of that pool.
 	ErrCycle = errors.New("future: future waits for itself")
 
 	errNilError   = errors.New("future: SetError: nil error; use SetResult to succeed")

@@ -91,6 +91,15 @@ func (s *scope) Reclaim() {
 	s.cell().slot.Reclaim(s.place.ledger)
 }
 
+// RunsOn reports whether s runs in a slot of l.
+func (s *scope) RunsOn(l lending.Ledger) bool {
+	if s.place.inline {
+		outer, _ := slotOf(s.parent)
+		return outer != nil && outer.RunsOn(l)
+	}
+	return s.cell().slot.RunsOn(s.place.ledger, l)
+}
+
 // A slotContext is a context with another slot, or another end, than the context that it
 // embeds. It is the context of code that runs in a slot of an executor which is not its own,
 // and the context of a wait for admission, which lends nothing.
@@ -135,6 +144,10 @@ func (c *slotContext) outer() context.Context { return c.Context }
 
 func (c *slotContext) Lend() bool { return c.holder.slot.Lend(c.place.ledger) }
 func (c *slotContext) Reclaim()   { c.holder.slot.Reclaim(c.place.ledger) }
+
+func (c *slotContext) RunsOn(l lending.Ledger) bool {
+	return c.holder.slot.RunsOn(c.place.ledger, l)
+}
 
 // await blocks until c has settled or ctx ends, and returns the error of c or of ctx. A settled
 // cell always beats an ended context.

@@ -33,6 +33,7 @@ type countingLedger countingLender
 
 func (l *countingLedger) Lend() { l.out.Add(1); l.lent.Add(1) }
 
+func (l *countingLedger) Base() lending.Ledger     { return l }
 func (l *countingLedger) Yields(int) bool          { return false }
 func (l *countingLedger) Resume(lending.Task) bool { return false }
 

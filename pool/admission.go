@@ -13,8 +13,8 @@ import (
 //
 // If Execute returns nil, the pool runs the task once, or cancels it instead if Close
 // is called before the task starts. Otherwise the error is [ErrClosed] if the pool is
-// closed, also during the wait, or ctx.Err() if ctx ended first, and the pool does
-// nothing with the task.
+// closed, also during the wait, or one that Is ctx.Err() and Is context.Cause(ctx) if ctx
+// ended first, and the pool does nothing with the task.
 //
 // ctx bounds the wait only. If there is room, the task is admitted even if ctx has
 // ended. If ctx belongs to a task of a pool, Execute lends the slot of that task
@@ -56,14 +56,6 @@ func (p *Pool) awaitRoom(ctx context.Context, r *request) error {
 	}
 	p.refused++
 	return errorOf(ctx)
-}
-
-// errorOf returns the error of ctx, whose Done is closed.
-func errorOf(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return context.Canceled // the error is not there (yet)
 }
 
 // TryExecute is like Execute, but returns [ErrFull] instead of waiting for room. It

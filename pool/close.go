@@ -9,8 +9,9 @@ import (
 
 // Shutdown stops admission and blocks until all admitted tasks have returned, or
 // until ctx ends. It returns nil if all have returned, even if ctx has ended too.
-// Otherwise it returns ctx.Err(), and the pool keeps running the admitted tasks.
-// Submitters that wait for room get [ErrClosed]. Shutdown cancels no task.
+// Otherwise it returns an error that Is ctx.Err() and Is context.Cause(ctx), and the
+// pool keeps running the admitted tasks. Submitters that wait for room get
+// [ErrClosed]. Shutdown cancels no task.
 //
 // Shutdown is safe for concurrent use and may be called several times. A task that
 // calls Shutdown on its own pool waits for itself, until ctx ends. Shutdown panics
@@ -21,18 +22,9 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	p.stopAdmission()
+	idle := p.whenIdle()
 	p.mu.Unlock()
-	select {
-	case <-p.drained:
-		return nil
-	default:
-	}
-	select {
-	case <-p.drained:
-		return nil
-	case <-ctx.Done():
-		return errorOf(ctx)
-	}
+	return receive(ctx, idle)
 }
 
 // Close stops admission, cancels all queued and running tasks with [ErrClosed] as
@@ -57,11 +49,10 @@ func (p *Pool) Close() error {
 		}
 	}
 	p.cancelled += uint64(len(queued))
-	p.checkDrained()
+	idle := p.whenIdle()
 	p.mu.Unlock()
 	cancelAll(append(running, queued...))
-	<-p.drained
-	return nil
+	return receive(context.Background(), idle)
 }
 
 // cancelAll cancels tasks with ErrClosed as the cause. It may call callbacks on the
@@ -88,18 +79,4 @@ func (p *Pool) stopAdmission() {
 	}
 	p.idle = nil
 	p.stopReaper()
-	p.checkDrained()
-}
-
-// checkDrained closes p.drained if p is closed and no task is left. It is called
-// after each change that may make this true. p.mu is held.
-func (p *Pool) checkDrained() {
-	if !p.closed || p.inUse > 0 || p.lent > 0 || p.reclaimers.first != nil || p.queue.len() > 0 {
-		return
-	}
-	select {
-	case <-p.drained:
-	default:
-		close(p.drained)
-	}
 }

@@ -55,6 +55,9 @@
 // then shut the pool down. Callbacks and the functions of [future.Finally] are not
 // lost: if the pool refuses them, they run on goroutines of their own.
 //
+// To wait until the pool has nothing to do, and use it again, call [Pool.Idle]: at the end
+// of a test, of a batch, or before a snapshot.
+//
 // # Choosing the number of workers and the size of the queue
 //
 // Tasks that compute need runtime.GOMAXPROCS(0) workers: with more, they only take
@@ -95,7 +98,8 @@
 //   - Await, Wait and AsCompleted with the context that the task's function received,
 //     or one derived from it;
 //   - Wait of a [future.Group] that was made with such a context;
-//   - waiting for admission with such a context, when the pool is full.
+//   - waiting for admission with such a context, when the pool is full;
+//   - Idle of another pool with such a context.
 //
 // The context identifies the task: if a second goroutine awaits with the context of a
 // running task, it lends the slot of that task, although the function may be computing.

@@ -84,6 +84,31 @@ func ExamplePool_Shutdown() {
 	// late: pool: closed
 }
 
+// Wait until a pool has nothing to do, without closing it.
+func ExamplePool_Idle() {
+	p := pool.New(2)
+	defer p.Close()
+	ctx := future.WithExecutor(context.Background(), p)
+
+	var pages atomic.Int64
+	var crawl func(ctx context.Context, links int) // visits a page, and starts a task for each link
+	crawl = func(ctx context.Context, links int) {
+		future.Go(ctx, func(ctx context.Context) (struct{}, error) {
+			pages.Add(1)
+			for i := range links {
+				crawl(ctx, i)
+			}
+			return struct{}{}, nil
+		})
+	}
+	crawl(ctx, 4)
+	if err := p.Idle(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(pages.Load(), "pages")
+	// Output: 16 pages
+}
+
 // pools is published at /debug/vars.
 var pools = expvar.NewMap("pools")
 

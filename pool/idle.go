@@ -31,6 +31,7 @@ func (w *worker) spin() bool {
 		return false
 	}
 	p.spinning = true
+	p.noteIdle() // tasks may come and go while p.mu is unlocked
 	for range spinRounds {
 		before := p.queue.len()
 		p.mu.Unlock()
@@ -54,7 +55,7 @@ func (w *worker) spin() bool {
 // task. p.mu is held.
 func (w *worker) goIdle() (stay bool) {
 	p := w.pool
-	p.checkDrained()
+	p.noteIdle()
 	if p.closed || !w.registered {
 		w.unregister()
 		return false

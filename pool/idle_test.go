@@ -11,7 +11,7 @@ import (
 )
 
 // Scenario L4
-func TestIdle_WorkerIsReused(t *testing.T) {
+func TestWorker_IsReused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, ctx := newPool(t, 8)
 		for i := range 3 {
@@ -25,7 +25,7 @@ func TestIdle_WorkerIsReused(t *testing.T) {
 }
 
 // Scenario L4
-func TestIdle_WorkersStartOnDemand(t *testing.T) {
+func TestWorker_StartsOnDemand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, ctx := newPool(t, 8)
 		synctest.Wait()

@@ -70,14 +70,12 @@ type Pool struct {
 
 	lender // by which package future finds the slots
 
-	// The fields down to drained are written by New only.
+	// The fields down to labels are written by New only.
 	queueSize   int             // how many tasks the queue may hold beyond those with a free slot
 	maxBatch    int             // the most tasks that a worker takes from the queue at a time
 	procs       int             // GOMAXPROCS when the pool was made
 	idleTimeout time.Duration   // how long an idle worker stays
 	labels      context.Context // pprof labels of the workers
-
-	drained chan struct{} // closed by checkDrained when the pool is closed and no task is left
 
 	// preempt makes workers return to the pool before they start the next task of
 	// their local queue: a task waits for a slot, or too many are in use. It is
@@ -112,6 +110,8 @@ type Pool struct {
 	submitters requestList // blocked in Execute, for room in the queue
 	reclaimers requestList // blocked in Reclaim, for a slot
 
+	idleNext chan struct{} // closed when the pool is idle; nil if nobody waits for that
+
 	completed, cancelled, refused uint64 // without the counts of registered workers
 	handedBack                    uint64 // runs that were handed back and queued again
 }
@@ -130,7 +130,6 @@ func New(workers int, opts ...Option) *Pool {
 		limit:       workers,
 		labels:      context.Background(),
 		workers:     make(map[*worker]struct{}),
-		drained:     make(chan struct{}),
 	}
 	for _, o := range opts {
 		if o == nil {

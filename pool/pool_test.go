@@ -46,6 +46,7 @@ func TestPool_NilArgumentsPanic(t *testing.T) {
 	futuretest.WantPanic(t, "pool: Execute: ", func() { p.Execute(bg, nil) })
 	futuretest.WantPanic(t, "pool: TryExecute: ", func() { p.TryExecute(nil) })
 	futuretest.WantPanic(t, "pool: Shutdown: ", func() { p.Shutdown(nilCtx) })
+	futuretest.WantPanic(t, "pool: Idle: ", func() { p.Idle(nilCtx) })
 	if err := p.TryExecute(task); err != nil {
 		t.Fatalf("TryExecute after the refused calls: %v", err)
 	}

@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,6 +67,35 @@ func TestShutdown_IdlePool(t *testing.T) {
 			t.Fatalf("%+v; want no workers", s)
 		}
 	})
+}
+
+// When Shutdown returns, Stats counts no worker.
+// Scenario L6
+func TestShutdown_LeavesNoWorkers(t *testing.T) {
+	rounds := 5000 // a worker that finds no task any more is rare
+	if testing.Short() {
+		rounds = 500
+	}
+	for range rounds {
+		p := pool.New(3, pool.WithQueue(0))
+		var submitters sync.WaitGroup
+		for range 3 {
+			submitters.Go(func() {
+				for range 10 {
+					if err := p.Execute(bg, future.TaskFunc(runtime.Gosched)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		submitters.Wait()
+		if err := p.Shutdown(bg); err != nil {
+			t.Error(err)
+		}
+		if s := p.Stats(); s.Workers != 0 {
+			t.Fatalf("%+v; want no workers", s)
+		}
+	}
 }
 
 // Scenario L7

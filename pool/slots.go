@@ -92,6 +92,8 @@ type lender = lending.Lender
 // that they are not exported.
 type slots Pool
 
+func (s *slots) Base() lending.Ledger { return s }
+
 // Lend frees the slot of a running task that is about to park.
 func (s *slots) Lend() {
 	p := (*Pool)(s)
@@ -102,7 +104,7 @@ func (s *slots) Lend() {
 	p.stealFirst = len(p.victims)
 	w := p.slotsFreed()
 	// The task may have returned, if another goroutine waits with its context.
-	p.checkDrained()
+	p.noteIdle()
 	p.mu.Unlock()
 	w.start()
 }

@@ -141,6 +141,9 @@ func (s *soak) round(d time.Duration) {
 	if s.calm {
 		s.closed.Store(true)
 		submitters.Wait() // their work ends without the pool being closed
+		if err := s.p.Idle(bg); err != nil {
+			s.t.Errorf("Idle: %v", err)
+		}
 	}
 	s.end(rng)
 	s.closed.Store(true)
@@ -166,9 +169,19 @@ func (s *soak) disturb(rng *rand.Rand, d time.Duration) {
 			st.Submitted < st.Completed+st.Cancelled {
 			s.t.Errorf("%+v", st)
 		}
+		s.awaitIdle(100 * time.Microsecond)
 		if n := int64(runtime.NumGoroutine()); n > s.goroutines.Load() {
 			s.goroutines.Store(n)
 		}
+	}
+}
+
+// awaitIdle waits for d, at most.
+func (s *soak) awaitIdle(d time.Duration) {
+	ctx, cancel := context.WithTimeout(bg, d)
+	defer cancel()
+	if err := s.p.Idle(ctx); err != nil && err != context.DeadlineExceeded {
+		s.t.Errorf("Idle: %v", err)
 	}
 }
 

@@ -7,6 +7,10 @@ import "context"
 
 // A Ledger counts the slots of an executor. A slot is the right to run one task.
 type Ledger interface {
+	// Base returns the ledger of the executor that has the slots: the ledger itself,
+	// unless it belongs to an executor that is built on another one.
+	Base() Ledger
+
 	// Lend gives up the slot of a task that is about to park. It does not block.
 	Lend()
 	// Reclaim takes a slot for a task that wants to go on, and blocks until there is
@@ -57,6 +61,8 @@ type Holder interface {
 	Lend() bool
 	// Reclaim takes it again after the wait, if Lend reported true.
 	Reclaim()
+	// RunsOn reports whether the task runs in a slot of l, parked or not.
+	RunsOn(l Ledger) bool
 }
 
 // HolderKey is the key under which the context of a task has its Holder.

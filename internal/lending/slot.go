@@ -28,6 +28,12 @@ func (s *Slot) Leave(l Ledger) {
 	}
 }
 
+// RunsOn reports whether the task runs, on an executor with the ledger own, in a slot of l.
+// own may be nil.
+func (s *Slot) RunsOn(own, l Ledger) bool {
+	return own != nil && own.Base() == l && s.state.Load()&held != 0
+}
+
 // Lend lends the slot to l, which may be nil, for a goroutine that is about to park. It
 // returns false if there is no slot to lend: the task does not run, or has returned.
 func (s *Slot) Lend(l Ledger) bool {
