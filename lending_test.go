@@ -33,9 +33,9 @@ type countingLedger countingLender
 
 func (l *countingLedger) Lend() { l.out.Add(1); l.lent.Add(1) }
 
-func (l *countingLedger) Base() lending.Ledger     { return l }
-func (l *countingLedger) Yields(int) bool          { return false }
-func (l *countingLedger) Resume(lending.Task) bool { return false }
+func (l *countingLedger) Base() lending.Ledger          { return l }
+func (l *countingLedger) Yields(int) bool               { return false }
+func (l *countingLedger) Resume(_, _ lending.Task) bool { return false }
 
 func (l *countingLedger) Reclaim() {
 	if l.reclaim != nil {

@@ -80,7 +80,7 @@ func (e effects) serve(on *placement) {
 type runner struct {
 	effects
 	on        *placement
-	root      *scope // of the runnable that was handed over, if the run can be asked to stop
+	root      Task   // that was handed over; nil if the run cannot be asked to stop, nor handed back
 	stages    list   // stages that run here: inline, or as their source ran here
 	callbacks list   // callbacks that run here
 	tasks     []Task // to be handed over after the stages: batches, and tasks that may run at once
@@ -176,7 +176,7 @@ func (r *runner) resumeTask(s *scope) {
 	r.noteReturn()
 	r.leaveSlot()
 	state.Or(resumes)
-	if !r.on.ledger.Resume(t) && state.And(^resumes)&resumes != 0 {
+	if !r.on.ledger.Resume(r.root, t) && state.And(^resumes)&resumes != 0 {
 		r.cur = t
 	}
 }
@@ -196,7 +196,7 @@ func (r *runner) resume(t runnable) bool {
 		return false // the executor wants the run to stop
 	}
 	noteSubmitted(t)
-	return r.on.ledger.Resume(t)
+	return r.on.ledger.Resume(r.root, t)
 }
 
 // resumeCallbacks hands reg and the following callbacks of this run back to the executor.
@@ -211,7 +211,7 @@ func (r *runner) resumeCallbacks(reg *registration) {
 		}
 	}
 	r.callbacks = stay
-	if !r.on.ledger.Resume(b) {
+	if !r.on.ledger.Resume(r.root, b) {
 		go b.run(nil)
 	}
 }
@@ -418,7 +418,7 @@ func runTask(t runnable, on *placement, begin bool) {
 func runOn(t runnable, on *placement) {
 	r := runner{cur: t, on: on}
 	if on != nil && !on.inline {
-		r.root = t.scope()
+		r.root = t
 	}
 	r.serve()
 }
@@ -496,7 +496,9 @@ func (r *runner) begin() {
 	if r.root == nil {
 		return
 	}
-	r.run = r.root.asRun()
+	if r.run == nil {
+		r.run = r.root.(runnable).scope().asRun()
+	}
 	r.run.current.Store(reg)
 	if cause := r.run.stop.Load(); cause != nil {
 		_, e := r.cur.scope().stop(*cause)
@@ -656,7 +658,7 @@ func (b *batch) Run() { b.run(b.place) }
 
 func (b *batch) run(on *placement) {
 	if b.claimed.CompareAndSwap(false, true) {
-		r := runner{callbacks: b.calls, on: on}
+		r := runner{callbacks: b.calls, on: on, root: b}
 		r.serve()
 	}
 }

@@ -211,7 +211,7 @@ type serialLedger struct {
 	serial *serial
 }
 
-func (l *serialLedger) Resume(rest lending.Task) bool {
+func (l *serialLedger) Resume(_, rest lending.Task) bool {
 	s := l.serial
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,7 +262,7 @@ func (d *drain) handBack(ledger lending.Ledger, pieces int) bool {
 	yields := d.yields
 	d.yields = false
 	d.mu.Unlock()
-	if !more || !yields && !ledger.Yields(pieces) || !ledger.Resume(&drain{serial: d.serial}) {
+	if !more || !yields && !ledger.Yields(pieces) || !ledger.Resume(d, &drain{serial: d.serial}) {
 		return false
 	}
 	d.mu.Lock()

@@ -22,11 +22,11 @@ type Ledger interface {
 	// because the run has had its turn of Turn pieces and others wait. pieces is how
 	// many it has had. Yields does not block.
 	Yields(pieces int) bool
-	// Resume queues the rest of a run that was handed back. It is no new submission: a
-	// full queue admits it, and so does an executor that refuses new tasks. It returns
-	// false if the executor cancels what it has: the run then goes on, to its end. Resume
-	// does not block.
-	Resume(rest Task) bool
+	// Resume queues the rest of a run that is handed back. run is the task whose Run calls
+	// Resume. The rest is no new submission: a full queue admits it, and so does an executor
+	// that refuses new tasks. Resume returns false if the executor cancels what it has: the
+	// run then goes on, to its end. Resume does not block.
+	Resume(run, rest Task) bool
 }
 
 // Turn is how many pieces of work a run may go through while others wait.
