@@ -92,7 +92,7 @@ func (p *Pool) submit(task future.Task) error {
 	}
 	p.submitted++
 	p.admittedBy = nil
-	p.queue.push(task)
+	p.queue.push(p.observe(task))
 	if p.cannotWake() { // the usual case, without a call of wake
 		p.mu.Unlock()
 		return nil
@@ -109,7 +109,7 @@ func (p *Pool) admit(by *worker) {
 	for p.submitters.first != nil && p.hasRoom() {
 		r := p.submitters.pop()
 		p.submitted++
-		p.queue.push(r.task)
+		p.queue.push(p.observe(r.task))
 		close(r.granted)
 		p.admittedBy = by
 	}

@@ -119,6 +119,15 @@
 //
 //	expvar.Publish("thumbs", expvar.Func(func() any { return p.Stats() }))
 //
+// If Active is Limit for long, and Queued grows, the pool is the bottleneck; tasks that are
+// Parked wait for other tasks and use no slot. [WithObserver] sets a function that is told
+// how long each task was queued and how long it ran, for histograms:
+//
+//	pool.New(4, pool.WithObserver(func(queued, ran time.Duration) {
+//		queueTime.Observe(queued.Seconds())
+//		runTime.Observe(ran.Seconds())
+//	}))
+//
 // A pool with a name ([WithName]) labels its goroutines for pprof. The command
 // go tool pprof -tagfocus=pool=thumbs shows the profile of its tasks.
 //

@@ -109,6 +109,29 @@ func ExamplePool_Idle() {
 	// Output: 16 pages
 }
 
+// Count the tasks that waited for too long in the queue.
+func ExampleWithObserver() {
+	var tasks, late atomic.Int64
+	p := pool.New(1, pool.WithObserver(func(queued, ran time.Duration) {
+		tasks.Add(1)
+		if queued > 50*time.Millisecond {
+			late.Add(1)
+		}
+	}))
+	ctx := future.WithExecutor(context.Background(), p)
+
+	future.Go(ctx, func(context.Context) (struct{}, error) {
+		time.Sleep(100 * time.Millisecond)
+		return struct{}{}, nil
+	})
+	future.Go(ctx, func(context.Context) (struct{}, error) { return struct{}{}, nil }) // queued meanwhile
+	if err := p.Shutdown(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(tasks.Load(), "tasks,", late.Load(), "late")
+	// Output: 2 tasks, 1 late
+}
+
 // pools is published at /debug/vars.
 var pools = expvar.NewMap("pools")
 

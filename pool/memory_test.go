@@ -20,7 +20,16 @@ type big [1 << 16]byte
 
 // Scenario L28
 func TestMemory_NoReferenceToDoneTasks(t *testing.T) {
-	p, ctx := newPool(t, 1, pool.WithQueue(100), pool.WithIdleTimeout(time.Hour))
+	wantNoReferenceToDoneTasks(t)
+}
+
+// Scenario L28
+func TestMemory_NoReferenceToObservedTasks(t *testing.T) {
+	wantNoReferenceToDoneTasks(t, pool.WithObserver(func(_, _ time.Duration) {}))
+}
+
+func wantNoReferenceToDoneTasks(t *testing.T, opts ...pool.Option) {
+	p, ctx := newPool(t, 1, append(opts, pool.WithQueue(100), pool.WithIdleTimeout(time.Hour))...)
 	var watched []weak.Pointer[big]
 	watch := func() *big {
 		b := new(big)

@@ -70,12 +70,13 @@ type Pool struct {
 
 	lender // by which package future finds the slots
 
-	// The fields down to labels are written by New only.
-	queueSize   int             // how many tasks the queue may hold beyond those with a free slot
-	maxBatch    int             // the most tasks that a worker takes from the queue at a time
-	procs       int             // GOMAXPROCS when the pool was made
-	idleTimeout time.Duration   // how long an idle worker stays
-	labels      context.Context // pprof labels of the workers
+	// The fields down to observer are written by New only.
+	queueSize   int                             // how many tasks the queue may hold beyond those with a free slot
+	maxBatch    int                             // the most tasks that a worker takes from the queue at a time
+	procs       int                             // GOMAXPROCS when the pool was made
+	idleTimeout time.Duration                   // how long an idle worker stays
+	labels      context.Context                 // pprof labels of the workers
+	observer    func(queued, ran time.Duration) // nil if there is none
 
 	// preempt makes workers return to the pool before they start the next task of
 	// their local queue: a task waits for a slot, or too many are in use. It is

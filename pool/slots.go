@@ -126,7 +126,7 @@ func (s *slots) Yields(pieces int) bool {
 
 // Resume queues the rest of a run. It comes first if the run gave way to a task that was
 // parked, and last if it has had its turn.
-func (s *slots) Resume(_, rest lending.Task) bool {
+func (s *slots) Resume(run, rest lending.Task) bool {
 	p := (*Pool)(s)
 	p.mu.Lock()
 	if p.canceling {
@@ -134,10 +134,11 @@ func (s *slots) Resume(_, rest lending.Task) bool {
 		return false
 	}
 	p.handedBack++
+	t := p.observeRest(run, rest)
 	if p.preempt.Load() {
-		p.queue.pushFront(rest)
+		p.queue.pushFront(t)
 	} else {
-		p.queue.push(rest)
+		p.queue.push(t)
 	}
 	w := p.wake()
 	p.mu.Unlock()

@@ -98,6 +98,8 @@ type soak struct {
 	closed atomic.Bool
 	probes atomic.Int64 // admitted probes that ran
 
+	observes  bool           // whether the pool has an observer
+	observed  atomic.Int64   // calls of the observer
 	callbacks sync.WaitGroup // callbacks and cleanups that have not run
 
 	mu   sync.Mutex
@@ -116,8 +118,11 @@ func newSoak(t testing.TB, rng *rand.Rand) *soak {
 	queues := []int{0, 0, 1, 2, 8, 64, 200, 2000}
 	idle := []time.Duration{time.Microsecond, time.Millisecond, time.Minute}
 	s := &soak{t: t, chains: rng.IntN(2) == 0, calm: rng.IntN(3) == 0, seed: rng.Uint64()}
-	s.p = pool.New(1+rng.IntN(soakMost), pool.WithQueue(queues[rng.IntN(len(queues))]),
-		pool.WithIdleTimeout(idle[rng.IntN(len(idle))]), pool.WithName("soak"))
+	opts := []pool.Option{pool.WithQueue(queues[rng.IntN(len(queues))]), pool.WithIdleTimeout(idle[rng.IntN(len(idle))]), pool.WithName("soak")}
+	if s.observes = rng.IntN(2) == 0; s.observes {
+		opts = append(opts, pool.WithObserver(s.observe))
+	}
+	s.p = pool.New(1+rng.IntN(soakMost), opts...)
 	s.ctx = future.WithExecutor(bg, s.p)
 	s.queued = future.WithExecutor(bg, future.NewSerial(s.p))
 	return s
@@ -176,6 +181,14 @@ func (s *soak) disturb(rng *rand.Rand, d time.Duration) {
 	}
 }
 
+// observe is the observer of the pool.
+func (s *soak) observe(queued, ran time.Duration) {
+	s.observed.Add(1)
+	if queued < 0 || ran < 0 {
+		s.t.Errorf("a task was queued for %v and ran for %v", queued, ran)
+	}
+}
+
 // awaitIdle waits for d, at most.
 func (s *soak) awaitIdle(d time.Duration) {
 	ctx, cancel := context.WithTimeout(bg, d)
@@ -231,6 +244,9 @@ func (s *soak) check() {
 	st := s.p.Stats()
 	if st.Running != 0 || st.Queued != 0 || st.Submitted != st.Completed+st.Cancelled {
 		s.t.Errorf("at rest: %+v", st)
+	}
+	if n := uint64(s.observed.Load()); s.observes && n != st.Completed {
+		s.t.Errorf("%d calls of the observer; %+v", n, st)
 	}
 	// A task that is canceled while its worker takes it may count as either.
 	ran, not := uint64(s.ran.Load()+s.probes.Load()), uint64(s.unrun.Load()+s.dropped.Load())

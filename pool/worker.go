@@ -54,13 +54,7 @@ func (w *worker) start() {
 // again. It returns false if the worker was dismissed.
 func (w *worker) work() (more bool) {
 	more = true
-	defer func() {
-		// Tasks of package future do not panic. The panic of another task is
-		// reported as that of a TaskFunc.
-		if v := recover(); v != nil {
-			future.TaskFunc(func() { panic(v) }).Run()
-		}
-	}()
+	defer func() { report(recover()) }() // tasks of package future do not panic; others may
 	for {
 		t := w.next()
 		if t == nil {
@@ -73,6 +67,13 @@ func (w *worker) work() (more bool) {
 			}
 		}
 		t.Run()
+	}
+}
+
+// report reports v, if it is not nil, as the panic of a TaskFunc.
+func report(v any) {
+	if v != nil {
+		future.TaskFunc(func() { panic(v) }).Run()
 	}
 }
 
