@@ -183,32 +183,47 @@ func TestWithObserver_RunsThatGiveWay(t *testing.T) {
 // A task is told however it ends.
 func TestWithObserver_HoweverATaskEnds(t *testing.T) {
 	futuretest.DropReports(t)
+	submitted := func(err error) *future.Future[int] {
+		if err != nil {
+			t.Error(err)
+		}
+		return future.FromResult(1)
+	}
 	for name, end := range endings {
-		for kind, start := range map[string]func(ctx context.Context, p *pool.Pool, fn func()){
-			"Go": func(ctx context.Context, _ *pool.Pool, fn func()) {
-				future.Go(ctx, func(context.Context) (int, error) { fn(); return 0, nil })
+		for kind, start := range map[string]func(ctx context.Context, p *pool.Pool, fn func()) *future.Future[int]{
+			"Go": func(ctx context.Context, _ *pool.Pool, fn func()) *future.Future[int] {
+				return future.Go(ctx, func(context.Context) (int, error) { fn(); return 0, nil })
 			},
-			"TaskFunc": func(_ context.Context, p *pool.Pool, fn func()) { _ = p.Execute(bg, future.TaskFunc(fn)) },
-			"Task":     func(_ context.Context, p *pool.Pool, fn func()) { _ = p.TryExecute(&probe{fn: fn}) },
-			"callback": func(ctx context.Context, _ *pool.Pool, fn func()) {
-				future.FromResult(1).AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { fn() })
+			"TaskFunc": func(_ context.Context, p *pool.Pool, fn func()) *future.Future[int] {
+				return submitted(p.Execute(bg, future.TaskFunc(fn)))
 			},
-			"cleanup of a canceled future": func(ctx context.Context, _ *pool.Pool, fn func()) {
+			"Task": func(_ context.Context, p *pool.Pool, fn func()) *future.Future[int] {
+				return submitted(p.TryExecute(&probe{fn: fn}))
+			},
+			"callback": func(ctx context.Context, _ *pool.Pool, fn func()) *future.Future[int] {
+				f := future.FromResult(1)
+				f.AddDoneCallback(ctx, func(context.Context, *future.Future[int]) { fn() })
+				return f
+			},
+			"cleanup of a canceled future": func(ctx context.Context, _ *pool.Pool, fn func()) *future.Future[int] {
 				src := future.NewPromise[int]()
-				future.Finally(ctx, future.Shield(&src.Future), func(context.Context) error { fn(); return nil }).Cancel()
+				f := future.Finally(ctx, future.Shield(&src.Future), func(context.Context) error { fn(); return nil })
+				f.Cancel()
 				_ = src.SetResult(1)
+				return f
 			},
-			"canceled while it runs": func(ctx context.Context, _ *pool.Pool, fn func()) {
+			"canceled while it runs": func(ctx context.Context, _ *pool.Pool, fn func()) *future.Future[int] {
 				ctx, cancel := context.WithCancel(ctx)
-				future.Go(ctx, func(context.Context) (int, error) { cancel(); fn(); return 0, nil })
+				return future.Go(ctx, func(context.Context) (int, error) { cancel(); fn(); return 0, nil })
 			},
 		} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					p, ctx, told := newObserved(t, 1)
-					start(ctx, p, func() { time.Sleep(time.Second); end() })
+					f := start(ctx, p, func() { time.Sleep(time.Second); end() })
 					future.Go(ctx, sleeps(time.Second))
 					p.Idle(bg)
+					_ = f.Err()
 					told.want(t, observation{0, 1e9}, observation{1e9, 1e9})
 					wantIntact(t, p, 1)
 				})
@@ -262,6 +277,7 @@ func TestWithObserver_TasksThatNeverStarted(t *testing.T) {
 
 // A run that was handed back and is canceled before it goes on counts as canceled, and is not told.
 func TestWithObserver_CancelledBetweenPieces(t *testing.T) {
+	futuretest.DropReports(t)
 	for name, start := range runs {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -343,7 +359,7 @@ func TestWithObserver_IsCalledOnTheWorker(t *testing.T) {
 		var p *pool.Pool
 		var ctx context.Context
 		var f *future.Future[int]
-		calls, l := 0, newLatch(t)
+		calls, observed := 0, newLatch(t)
 		p, ctx = newPool(t, 1, pool.WithObserver(func(_, _ time.Duration) {
 			if calls++; calls > 1 {
 				return
@@ -351,12 +367,14 @@ func TestWithObserver_IsCalledOnTheWorker(t *testing.T) {
 			if s := p.Stats(); s.Active != 1 || s.Completed != 0 {
 				t.Errorf("%+v; want one active, none completed", s)
 			}
-			futuretest.WantValue(t, f, 1)
+			futuretest.WantValue(t, f, 0)
 			p.Resize(1)
 			future.Go(ctx, sleeps(0))
-			l.wait()
+			observed.wait()
 		}))
-		f = future.Go(ctx, sleeps(0))
+		task := submitJobs(t, ctx, 1)[0]
+		f = task.f
+		task.open()
 		idle := startIdle(bg, p)
 		idle.wantWaiting(t)
 		shut := make(chan error, 1)
@@ -367,7 +385,7 @@ func TestWithObserver_IsCalledOnTheWorker(t *testing.T) {
 			t.Errorf("Shutdown did not wait for the observer: %v", err)
 		default:
 		}
-		l.open()
+		observed.open()
 		idle.want(t, nil)
 		if err := <-shut; err != nil || calls != 2 {
 			t.Errorf("Shutdown: %v; %d calls", err, calls)
