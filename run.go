@@ -493,11 +493,12 @@ func (r *runner) begin() {
 		return
 	}
 	r.cur = runnableOf(reg)
-	if r.root == nil {
+	root, ok := r.root.(runnable)
+	if !ok { // nobody can ask the run to stop, or its root is a batch
 		return
 	}
 	if r.run == nil {
-		r.run = r.root.(runnable).scope().asRun()
+		r.run = root.scope().asRun()
 	}
 	r.run.current.Store(reg)
 	if cause := r.run.stop.Load(); cause != nil {

@@ -78,17 +78,26 @@ func (m *model) cancel(f *modelFuture, cause string) bool {
 	return true
 }
 
-// cancelAll cancels fs and the futures upstream of them, breadth first.
+// cancelAll cancels fs and the futures upstream of them: the source of a future comes next,
+// the inputs of a future of many come last.
 func (m *model) cancelAll(fs []*modelFuture, cause string) {
-	for fs = slices.Clone(fs); len(fs) > 0; fs = fs[1:] {
-		fs = append(fs, m.cut(fs[0], cause, future.Cancelled, cancellation(cause))...)
+	m.cancelUpstream(nil, slices.Clone(fs), cause)
+}
+
+func (m *model) cancelUpstream(src *modelFuture, more []*modelFuture, cause string) {
+	for src != nil || len(more) > 0 {
+		if src == nil {
+			src, more = more[0], more[1:]
+		}
+		next, others := m.cut(src, cause, future.Cancelled, cancellation(cause))
+		src, more = next, append(more, others...)
 	}
 }
 
 // cut ends f as s and err say, after it has asked the root: the first future upstream that
 // is no pass-through. The layers between them are canceled. If the root is done, each takes
-// over its outcome instead. cut returns the futures that the root was waiting for.
-func (m *model) cut(f *modelFuture, cause string, s future.State, err string) (upstream []*modelFuture) {
+// over its outcome instead. cut returns what the root was waiting for: one source, or many.
+func (m *model) cut(f *modelFuture, cause string, s future.State, err string) (src *modelFuture, more []*modelFuture) {
 	var layers []*modelFuture
 	root := f
 	for !root.done() && root.passes() != nil && !slices.Contains(layers, root) {
@@ -100,7 +109,7 @@ func (m *model) cut(f *modelFuture, cause string, s future.State, err string) (u
 	case root == f && len(layers) == 0:
 		return m.cancelOne(f, cause, s, err)
 	case !done && !slices.Contains(layers, root): // the layers of a ring wait for themselves
-		upstream = m.cancelOne(root, cause, future.Cancelled, cancellation(cause))
+		src, more = m.cancelOne(root, cause, future.Cancelled, cancellation(cause))
 	}
 	for _, layer := range slices.Backward(layers) {
 		switch {
@@ -112,7 +121,7 @@ func (m *model) cut(f *modelFuture, cause string, s future.State, err string) (u
 			m.settle(layer, future.Cancelled, "", cancellation(cause))
 		}
 	}
-	return upstream
+	return src, more
 }
 
 // passes returns the future whose outcome alone decides that of f, or nil if there is none,
@@ -129,10 +138,10 @@ func (f *modelFuture) passes() *modelFuture {
 }
 
 // cancelOne settles f, unless it is a task: that settles when its function returns.
-// cancelOne returns the futures that f was waiting for.
-func (m *model) cancelOne(f *modelFuture, cause string, s future.State, err string) []*modelFuture {
+// cancelOne returns what f was waiting for.
+func (m *model) cancelOne(f *modelFuture, cause string, s future.State, err string) (src *modelFuture, more []*modelFuture) {
 	if f.done() {
-		return nil
+		return nil, nil
 	}
 	if fn := f.fn; fn != nil && fn.running {
 		if fn.gated && fn.startedAt == m.operations {
@@ -143,13 +152,17 @@ func (m *model) cancelOne(f *modelFuture, cause string, s future.State, err stri
 		}
 	}
 	if f.kind == kindGo {
-		return nil
+		return nil, nil
 	}
 	m.settle(f, s, "", err)
-	if f.kind == kindShield {
-		return nil
+	switch {
+	case f.kind >= kindGather: // of many inputs
+		return nil, slices.Clone(f.inputs)
+	case f.kind == kindShield, len(f.inputs) == 0:
+		return nil, nil
+	default:
+		return f.inputs[0], nil
 	}
-	return f.inputs
 }
 
 // expire settles a WithTimeout or WithContext whose time is over.
@@ -157,7 +170,8 @@ func (m *model) expire(f *modelFuture, cause string, s future.State, err string)
 	if f.done() {
 		return
 	}
-	m.cancelAll(m.cut(f, cause, s, err), cause)
+	src, more := m.cut(f, cause, s, err)
+	m.cancelUpstream(src, more, cause)
 	m.drain()
 }
 

@@ -112,6 +112,7 @@ var modelSeeds = [][][opBytes]byte{
 	{{opPromise}, {opFinally, 0, 3, 0}, {opCancel, 1, 0}, {opEndContext, 2, 0}},
 	{{opPromise}, {opPromise}, {opCompleteWith, 0, 1}, {opCompleteWith, 1, 0}, {opSetError, 1, 0}},
 	{{opPromise}, {opTimeout, 0, 1}, {opThen, 0}, {opRace, 2, 1, 2}, {opCompleteWith, 0, 1}, {opTimeout, 0, 0}},
+	{{opPromise}, {opPromise}, {opPromise}, {opThen}, {opThen}, {opGather, 2, 3, 1}, {opRace, 2, 1, 4}, {opCancel, 5, 1}},
 	{{opPromise}, {opPromise}, {opThenFuture, 0, 0, 1}, {opSetResult, 0}, {opCancel, 2}, {opFinish, 0, 0, 1}},
 	{{opPromise}, {opWithContext, 0, 0}, {opAwait, 1, 4}, {opEndContext, 3, 1}},
 	{{opGo}, {opWithContext}, {opEndContext}},
