@@ -177,6 +177,9 @@ func (s *scope) cancelTask(cause error, fl *failure) effects {
 	if old&begun != 0 {
 		c.set(stopAsked)
 		c.mu.Unlock()
+		if old&sharesContext != 0 {
+			s = s.parent.(*scope)
+		}
 		s.cancel(cause)
 		return effects{}
 	}

@@ -21,9 +21,9 @@ import (
 // then settles only when one of the running calls has returned: it is canceled, or has failed
 // if a deadline passed.
 //
-// The calls of one task share one context. It ends when the future fails or is canceled, also
-// for calls that have returned, so context.AfterFunc in fn releases what they have opened; it
-// does not end when the future has succeeded.
+// The calls share one context. It ends when ctx ends, and when the future fails or is canceled,
+// also for calls that have returned: so context.AfterFunc in fn releases what they have opened.
+// When the future has succeeded it is detached from ctx, and does not end.
 //
 // One failure ends all. For partial results, return Outcome[B]{Err: err}, nil from fn, which
 // then never fails.
@@ -49,9 +49,10 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 	})
 	m := &o.m
 	o.future.v = results
-	m.start(ctx, min(limit, len(items)), len(items), gatherFunc[B]{}, func(ctx context.Context) (struct{}, error) {
+	m.start(ctx, min(limit, len(items)), len(items), gatherFunc[B]{}, func(task context.Context) (struct{}, error) {
+		ctx := contextOfCalls(task)
 		for calls := 0; ; calls++ {
-			if m.ledger != nil && calls > 0 && m.yields(ctx, calls) {
+			if m.ledger != nil && calls > 0 && m.yields(task, calls) {
 				return struct{}{}, errHandedBack
 			}
 			i := m.next()
@@ -76,13 +77,13 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 // A mapping is the part of the future of a Map that does not depend on types. Its inputs are
 // the tasks that take the items. The future has its value from the start.
 type mapping struct {
-	ctx      context.Context   // guarded by mu; nil once settled
-	tasks    []*task[struct{}] // guarded by mu; nil once settled
-	ledger   lending.Ledger    // of the executor, nil if it does not lend; constant
-	items    int64             // how many; constant
-	taken    atomic.Int64      // items
-	finished atomic.Int64      // calls that have returned and have not failed
-	failed   atomic.Bool       // a call has returned an error
+	tasks    []task[struct{}] // guarded by mu; nil once settled
+	calls    *scope           // the context of the calls, guarded by mu; nil once settled
+	ledger   lending.Ledger   // of the executor, nil if it does not lend; constant
+	items    int64            // how many; constant
+	taken    atomic.Int64     // items
+	finished atomic.Int64     // calls that have returned and have not failed
+	failed   atomic.Bool      // a call has returned an error
 	fan      fan
 }
 
@@ -91,19 +92,41 @@ func mappingOf(f *fan) *mapping {
 }
 
 func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take func(context.Context) (struct{}, error)) {
-	m.ctx, m.items, m.fan.cancels = ctx, int64(items), true
+	m.items, m.fan.cancels = int64(items), true
 	m.fan.prepare(&mapKind, fn, tasks)
 	place := placementOf(ctx)
 	m.ledger = place.ledger
-	started := make([]*task[struct{}], tasks)
-	m.tasks = started
+	block := make([]task[struct{}], tasks+1) // the last one is not started: the calls share its context
+	started, calls := block[:tasks], &block[tasks].ctx
+	calls.parent, calls.place = ctx, place
+	m.tasks, m.calls = started, calls
 	for i := range started {
-		started[i] = newTask(ctx, place, take)
-		m.fan.inputs[i].src = &started[i].future.c
+		t := &started[i]
+		initTask(t, calls, place, take)
+		t.future.c.state.Store(isTask | sharesContext)
+		m.fan.inputs[i].src = &t.future.c
 	}
 	m.fan.watch().run(nil)
-	for _, t := range started {
-		t.ctx.submitTask(t)
+	for i := range started {
+		started[i].ctx.submitTask(&started[i])
+	}
+}
+
+// contextOfCalls returns the context of the calls that the task with the given context makes:
+// the shared one, in the slot of the task.
+func contextOfCalls(task context.Context) context.Context {
+	slot, lends := task.(*slotContext) // the slot of other code, where the task runs inline
+	if lends {
+		task = slot.Context
+	}
+	s := task.(*scope)
+	switch {
+	case lends:
+		return &slotContext{Context: s.parent, place: slot.place, holder: slot.holder}
+	case s.place.ledger != nil:
+		return &slotContext{Context: s.parent, place: s.place, holder: s.cell()}
+	default:
+		return s.parent
 	}
 }
 
@@ -144,7 +167,7 @@ func (m *mapping) taskDone(src *cell) (e effects) {
 	if !c.lockPending(0) {
 		return e
 	}
-	ctx := m.ctx
+	calls := m.calls
 	c.mu.Unlock()
 	left := m.fan.left.Add(-1) - 1
 	switch state := stateOf(src.state.Load()); {
@@ -152,8 +175,8 @@ func (m *mapping) taskDone(src *cell) (e effects) {
 		e = m.succeed()
 	case state == Succeeded, left > 0 && m.isRefusal(src): // the others do the work
 		return e
-	case state == Cancelled && ctx.Err() != nil:
-		e = m.fan.fail(endedBy(ctx))
+	case state == Cancelled && calls.parent.Err() != nil:
+		e = m.fan.fail(endedBy(calls.parent))
 	default:
 		e = m.fan.failWith(src)
 	}
@@ -187,21 +210,33 @@ func (m *mapping) isRefusal(c *cell) bool {
 	return !panicked && err != ErrGoexit
 }
 
-// forget drops the context and, if the future has not succeeded, the results: nobody gets them,
-// so the contexts of the calls end, also of those that have returned.
+// forget drops the tasks and the context of the calls. If the future has succeeded, the context
+// is detached. Else it ends, and the results are dropped: nobody gets them.
 func (m *mapping) forget(cause error) {
 	c := m.fan.cell()
 	c.mu.Lock()
-	tasks := m.tasks
-	m.ctx, m.tasks = nil, nil
+	tasks, calls := m.tasks, m.calls
+	m.tasks, m.calls = nil, nil
 	c.mu.Unlock()
-	if c.hasSucceeded() {
-		return
-	}
-	m.fan.fn.call(noContext, nil, c)
-	for _, t := range tasks {
-		if t.future.c.state.Load()&begun != 0 {
-			t.ctx.cancel(cause)
+	switch {
+	case calls == nil: // was called before
+	case c.hasSucceeded():
+		calls.cell().mu.Lock()
+		calls.cell().settle(succeeded)
+		calls.end()
+	default:
+		m.fan.fn.call(noContext, nil, c)
+		if anyBegun(tasks) {
+			calls.cancel(cause)
 		}
 	}
+}
+
+func anyBegun(tasks []task[struct{}]) bool {
+	for i := range tasks {
+		if tasks[i].future.c.state.Load()&begun != 0 {
+			return true
+		}
+	}
+	return false
 }

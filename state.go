@@ -67,20 +67,21 @@ func (s State) String() string {
 //
 // Nothing leaves succeeded, failed or cancelled.
 const (
-	opened     uint32 = 1 << iota // the done channel was made
-	linked                        // the promise follows another future: SetResult and its kin are refused
-	tentative                     // the link is not confirmed yet; only while linking is held
-	begun                         // the function runs or has run: Run does nothing
-	submitted                     // was given to an executor, or is about to be
-	isTask                        // set at birth: the companion is the function; once begun, only its return settles the cell
-	unyielding                    // set at birth: only the producer settles the cell, when it is asked to
-	takenOver                     // was given to another future, or its failure was read: it is no unread branch
-	stopAsked                     // was asked to stop: a failure counts as read, unless it is a panic
-	handsBack                     // the function of the task has returned to be handed back; cleared when it is
-	resumes                       // the task was handed back: Run goes on with it; cleared by the one that does
-	owned                         // set at birth: nobody but this package has the future; canceled after it succeeded, its context ends
-	mustRun                       // the function is called though the context has ended
-	cleaning                      // set at birth of a Finally: its function has not returned, though the cell may be settled
+	opened        uint32 = 1 << iota // the done channel was made
+	linked                           // the promise follows another future: SetResult and its kin are refused
+	tentative                        // the link is not confirmed yet; only while linking is held
+	begun                            // the function runs or has run: Run does nothing
+	submitted                        // was given to an executor, or is about to be
+	isTask                           // set at birth: the companion is the function; once begun, only its return settles the cell
+	unyielding                       // set at birth: only the producer settles the cell, when it is asked to
+	takenOver                        // was given to another future, or its failure was read: it is no unread branch
+	stopAsked                        // was asked to stop: a failure counts as read, unless it is a panic
+	handsBack                        // the function of the task has returned to be handed back; cleared when it is
+	resumes                          // the task was handed back: Run goes on with it; cleared by the one that does
+	owned                            // set at birth: nobody but this package has the future; canceled after it succeeded, its context ends
+	mustRun                          // the function is called though the context has ended
+	sharesContext                    // set at birth of a task of a Map: its function gets the context that is its parent
+	cleaning                         // set at birth of a Finally: its function has not returned, though the cell may be settled
 
 	settled   uint32 = 1 << 29 // the least settled state
 	cancelled        = settled
