@@ -65,6 +65,11 @@ func (a *badCallArgs) handle(context.Context, int, error) (int, error) {
 	return 0, nil
 }
 
+func (a *badCallArgs) handleFuture(context.Context, int, error) *future.Future[int] {
+	a.ran.Add(1)
+	return future.FromResult(0)
+}
+
 func (a *badCallArgs) cleanup(context.Context) error {
 	a.ran.Add(1)
 	return nil
@@ -103,6 +108,9 @@ func badCalls() []badCall {
 		{"Go", "nil context", func(a *badCallArgs) { future.Go(noCtx, a.task) }},
 		{"Go", "nil function", func(a *badCallArgs) { future.Go[int](a.ctx, nil) }},
 
+		{"GoErr", "nil context", func(a *badCallArgs) { future.GoErr(noCtx, a.cleanup) }},
+		{"GoErr", "nil function", func(a *badCallArgs) { future.GoErr(a.ctx, nil) }},
+
 		{"Then", "nil context", func(a *badCallArgs) { future.Then(noCtx, a.fut(), a.then) }},
 		{"Then", "nil future", func(a *badCallArgs) { future.Then(a.ctx, noFut, a.then) }},
 		{"Then", "nil function", func(a *badCallArgs) { future.Then[int, int](a.ctx, a.fut(), nil) }},
@@ -115,6 +123,9 @@ func badCalls() []badCall {
 		{"Handle", "nil context", func(a *badCallArgs) { future.Handle(noCtx, a.fut(), a.handle) }},
 		{"Handle", "nil future", func(a *badCallArgs) { future.Handle(a.ctx, noFut, a.handle) }},
 		{"Handle", "nil function", func(a *badCallArgs) { future.Handle[int, int](a.ctx, a.fut(), nil) }},
+		{"HandleFuture", "nil context", func(a *badCallArgs) { future.HandleFuture(noCtx, a.fut(), a.handleFuture) }},
+		{"HandleFuture", "nil future", func(a *badCallArgs) { future.HandleFuture(a.ctx, noFut, a.handleFuture) }},
+		{"HandleFuture", "nil function", func(a *badCallArgs) { future.HandleFuture[int, int](a.ctx, a.fut(), nil) }},
 		{"Finally", "nil context", func(a *badCallArgs) { future.Finally(noCtx, a.fut(), a.cleanup) }},
 		{"Finally", "nil future", func(a *badCallArgs) { future.Finally(a.ctx, noFut, a.cleanup) }},
 		{"Finally", "nil function", func(a *badCallArgs) { future.Finally(a.ctx, a.fut(), nil) }},

@@ -155,6 +155,11 @@ func TestBudget_Go(t *testing.T) {
 			}
 		})
 	}
+	budgetWant(t, "GoErr and Await", 3, func() {
+		if _, err := future.GoErr(cancellable, func(context.Context) error { return nil }).Await(context.Background()); err != nil {
+			panic(err)
+		}
+	})
 	ctx := future.WithExecutor(context.Background(), future.Inline)
 	fn := func(context.Context) (int, error) { return 1, nil }
 	if got := budgetBytes(func() { future.Go(ctx, fn) }); got > 80.5 {

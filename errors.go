@@ -32,7 +32,8 @@ var (
 	// DeadlineExceeded. asyncio: TimeoutError.
 	ErrTimeout error = &timeoutError{"future: timed out", context.DeadlineExceeded}
 
-	// ErrNoFutures is the error of FirstCompleted, FirstSucceeded, Race and Wait of no futures.
+	// ErrNoFutures is the error of FirstCompleted, FirstSucceeded, Race and Wait of no futures,
+	// and of Next of an empty Set.
 	ErrNoFutures = errors.New("future: no futures given")
 
 	// ErrNoValue is the error of an adapted channel that was closed before it had a value.
@@ -50,7 +51,7 @@ var (
 	ErrCycle = errors.New("future: future waits for itself")
 
 	errNilError   = errors.New("future: SetError: nil error; use SetResult to succeed")
-	errNilFuture  = errors.New("future: ThenFuture: function returned a nil future")
+	errNilFuture  = errors.New("future: function returned a nil future")
 	errHandedBack = errors.New("future: handed back") // of a task that is to be handed back to its executor
 	errPending    = fmt.Errorf("%w: pending", ErrInvalidState)
 )

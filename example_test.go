@@ -72,13 +72,11 @@ func ExampleGo() {
 	// Output: 42 <nil>
 }
 
-// A function that returns only an error has struct{} as its value.
-func ExampleGo_errorOnly() {
+// The future of a function that returns only an error has struct{} as its value.
+func ExampleGoErr() {
 	ctx := context.Background()
 	save := func(context.Context) error { return errors.New("disk full") }
-	f := future.Go(ctx, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, save(ctx)
-	})
+	f := future.GoErr(ctx, save)
 	<-f.Done()
 	fmt.Println(f.Err())
 	// Output: disk full
@@ -262,6 +260,27 @@ func ExampleHandle() {
 	// Output: failed: future: cancelled <nil>
 }
 
+// HandleFuture asks a second server if the first one has no answer.
+func ExampleHandleFuture() {
+	ctx := context.Background()
+	ask := func(server string) *future.Future[string] {
+		return future.Go(ctx, func(context.Context) (string, error) {
+			if server == "first" {
+				return "", errors.New("first server: no answer")
+			}
+			return "answer of the " + server + " server", nil
+		})
+	}
+	f := future.HandleFuture(ctx, ask("first"), func(_ context.Context, v string, err error) *future.Future[string] {
+		if err != nil {
+			return ask("second")
+		}
+		return future.FromResult(v)
+	})
+	fmt.Println(f.Await(ctx))
+	// Output: answer of the second server <nil>
+}
+
 func ExampleFinally() {
 	ctx := context.Background()
 	f := future.Finally(ctx, future.FromResult(1), func(context.Context) error {
@@ -388,6 +407,16 @@ func ExampleMap() {
 	})
 	fmt.Println(lengths.Await(ctx))
 	// Output: [3 5 7] <nil>
+}
+
+func ExampleOutcome_Get() {
+	outcomes, _ := future.Outcomes(future.FromResult(1), future.FromError[int](errors.New("boom"))).Result()
+	for _, o := range outcomes {
+		fmt.Println(o.Get())
+	}
+	// Output:
+	// 1 <nil>
+	// 0 boom
 }
 
 // Wait takes futures of different types as Awaitables. The end of the context ends the wait, and

@@ -252,6 +252,9 @@ type Outcome[T any] struct {
 	Err   error
 }
 
+// Get returns the value and the error, as [Future.Result] of the future did.
+func (o Outcome[T]) Get() (T, error) { return o.Value, o.Err }
+
 // Awaitable is implemented by all *Future[T] and *Promise[T], by the types that embed one, and
 // by no others. It is for lists of futures of mixed types, or of structs that embed futures, as
 // [Wait], [AsCompleted] and [CancelAll] take.

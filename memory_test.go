@@ -393,6 +393,11 @@ func TestMemory_LongLivedContext(t *testing.T) {
 				continue
 			}
 		},
+		"GoErr": func(int) {
+			if err := future.GoErr(inline, func(context.Context) error { return nil }).Err(); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"Then": func(i int) {
 			f := future.Then(inline, future.FromResult(i), func(context.Context, int) (int, error) { return i, nil })
 			futuretest.WantValue(t, f, i)

@@ -67,3 +67,12 @@ func TestOutcomes_Cancel(t *testing.T) {
 		}
 	})
 }
+
+func TestOutcome_Get(t *testing.T) {
+	if v, err := (future.Outcome[int]{Value: 1}).Get(); v != 1 || err != nil {
+		t.Errorf("Get() = %v, %v", v, err)
+	}
+	if v, err := (future.Outcome[int]{Err: errE}).Get(); v != 0 || err != errE {
+		t.Errorf("Get() = %v, %v", v, err)
+	}
+}

@@ -121,8 +121,8 @@ type cell struct {
 	watchers  list          // guarded by mu; empty once settled
 	companion unsafe.Pointer
 	// companion is, in this order:
-	//   - of a pending task: the function, of type func(context.Context) (T, error), as
-	//     its word;
+	//   - of a pending task: the function, of type func(context.Context) (T, error), or
+	//     func(context.Context) error of an errTask, as its word;
 	//   - of another pending cell: the *registration of its producer, or nil of a promise;
 	//   - of a failed or canceled cell: the *failure;
 	//   - of a cell that has succeeded: nil.

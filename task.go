@@ -9,8 +9,8 @@ import (
 // Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns the
 // future of its result. The context that fn gets is detached from ctx when fn has returned: a
 // response body or rows that fn returns are then no longer ended by ctx. Use [Lasting] if fn
-// returns something that is read later, or release it yourself. For functions that return only
-// an error, T is struct{}. asyncio: create_task.
+// returns something that is read later, or release it yourself. [GoErr] is for functions that
+// return only an error. asyncio: create_task.
 //
 // The context that fn gets has the values and the deadline of ctx. It ends when the task is
 // canceled, with the cause of that, or when ctx ends while fn runs. It is not canceled because
@@ -43,6 +43,16 @@ import (
 func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future[T] {
 	checkArgs("Go", ctx, true, fn != nil)
 	t := newTask(ctx, placementOf(ctx), fn)
+	t.ctx.start(t)
+	return &t.future
+}
+
+// GoErr is [Go] for a function that returns only an error.
+func GoErr(ctx context.Context, fn func(context.Context) error) *Future[struct{}] {
+	checkArgs("GoErr", ctx, true, fn != nil)
+	t := new(errTask)
+	initTask(&t.task, ctx, placementOf(ctx), nil)
+	*t.fn() = fn
 	t.ctx.start(t)
 	return &t.future
 }
@@ -83,10 +93,15 @@ func (t *task[T]) IsDone() bool                 { return t.future.c.isSettled() 
 func (t *task[T]) scope() *scope                { return &t.ctx }
 
 func (t *task[T]) call(ctx context.Context) effects {
-	if t.ctx.parent.Err() != nil && t.future.c.state.Load()&mustRun == 0 {
+	if t.ctx.mayNotBegin() {
 		return t.ctx.settleTask(t.ctx.refusal(nil, nil))
 	}
 	v, err := (*taskFunc[T](&t.future.c))(ctx)
+	return t.returned(v, err)
+}
+
+// returned settles the task, whose function has returned v and err.
+func (t *task[T]) returned(v T, err error) effects {
 	if err != nil {
 		return t.ctx.taskReturned(err, reflect.TypeOf(t))
 	}
@@ -94,6 +109,32 @@ func (t *task[T]) call(ctx context.Context) effects {
 	t.future.c.mu.Lock()
 	t.future.v = v
 	return t.future.c.settle(succeeded)
+}
+
+// An errTask is a task whose function returns only an error. The companion of its cell is that
+// function: one that adapts it would cost an allocation, and its name would be in reports.
+type errTask struct{ task[struct{}] }
+
+// fn returns where t, which has not settled, keeps its function.
+func (t *errTask) fn() *func(context.Context) error {
+	return (*func(context.Context) error)(unsafe.Pointer(&t.future.c.companion))
+}
+
+func (t *errTask) Run() { runTask(t, t.ctx.place, true) }
+
+func (t *errTask) CancelCause(cause error) bool { return t.ctx.cancelSubmitted(t, cause) }
+
+func (t *errTask) call(ctx context.Context) effects {
+	if t.ctx.mayNotBegin() {
+		return t.ctx.settleTask(t.ctx.refusal(nil, nil))
+	}
+	return t.returned(struct{}{}, (*t.fn())(ctx))
+}
+
+// mayNotBegin reports whether the function of the task of s is not to be called, since its
+// context has ended.
+func (s *scope) mayNotBegin() bool {
+	return s.parent.Err() != nil && s.cell().state.Load()&mustRun == 0
 }
 
 // start hands t, the task of s, to its executor, and waits for admission.

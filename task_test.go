@@ -342,3 +342,92 @@ func TestGo_NameOfItsContext(t *testing.T) {
 		t.Errorf("%q, %v", name, err)
 	}
 }
+
+func TestGoErr(t *testing.T) {
+	for name, c := range map[string]struct {
+		fn   func(context.Context) error
+		want func(t *testing.T, f *future.Future[struct{}])
+	}{
+		"success": {func(context.Context) error { return nil },
+			func(t *testing.T, f *future.Future[struct{}]) { futuretest.WantValue(t, f, struct{}{}) }},
+		"failure": {func(context.Context) error { return errE },
+			func(t *testing.T, f *future.Future[struct{}]) { futuretest.WantFailed(t, f, errE) }},
+		"cancellation": {func(context.Context) error { return future.ErrCancelled },
+			func(t *testing.T, f *future.Future[struct{}]) { futuretest.WantCancelled(t, f) }},
+		"Goexit": {func(context.Context) error { runtime.Goexit(); return nil },
+			func(t *testing.T, f *future.Future[struct{}]) { futuretest.WantFailed(t, f, future.ErrGoexit) }},
+		"panic": {func(context.Context) error { panic("boom") },
+			func(t *testing.T, f *future.Future[struct{}]) {
+				var pe *future.PanicError
+				if !errors.As(f.Err(), &pe) || pe.Value != "boom" {
+					t.Errorf("%v; want the panic", f)
+				}
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := future.GoErr(t.Context(), c.fn)
+			<-f.Done()
+			c.want(t, f)
+		})
+	}
+	t.Run("Cancel", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := future.GoErr(t.Context(), func(ctx context.Context) error {
+				<-ctx.Done()
+				return ctx.Err()
+			})
+			synctest.Wait()
+			futuretest.WantPending(t, f)
+			f.CancelCause(errE)
+			synctest.Wait()
+			futuretest.WantCancelled(t, f, errE)
+		})
+	})
+	t.Run("context has ended", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errE)
+		futuretest.WantCancelled(t, future.GoErr(ctx, func(context.Context) error {
+			t.Error("called")
+			return nil
+		}), errE)
+	})
+	t.Run("queued", func(t *testing.T) {
+		queue := new(futuretest.Queue)
+		ctx := future.WithExecutor(t.Context(), queue)
+		f := future.GoErr(ctx, func(context.Context) error { t.Error("called"); return nil })
+		dropped := future.GoErr(ctx, func(context.Context) error { t.Error("called"); return nil })
+		runs := future.GoErr(ctx, func(context.Context) error { return errE })
+		f.Cancel()
+		futuretest.WantCancelled(t, f)
+		queue.Pop().Run()
+		queue.Pop().CancelCause(errE)
+		futuretest.WantCancelled(t, dropped, errE)
+		queue.Run()
+		futuretest.WantFailed(t, runs, errE)
+	})
+	t.Run("refused", func(t *testing.T) {
+		ex := future.ExecutorFunc(func(context.Context, future.Task) error { return errE })
+		f := future.GoErr(future.WithExecutor(t.Context(), ex), func(context.Context) error { t.Error("called"); return nil })
+		futuretest.WantFailed(t, f, errE)
+	})
+}
+
+var errNobody = errors.New("failed for nobody")
+
+func failForNobody(context.Context) error  { return errNobody }
+func panicForNobody(context.Context) error { panic(errNobody) }
+
+// A report names the function that was passed to GoErr.
+func TestGoErr_Report(t *testing.T) {
+	for name, fn := range map[string]func(context.Context) error{"failForNobody": failForNobody, "panicForNobody": panicForNobody} {
+		r := futuretest.CatchReports(t)
+		futuretest.Isolate(func() { <-future.GoErr(context.Background(), fn).Done() })
+		if !futuretest.Collect(func() bool { return len(r.Of(errNobody)) == 1 }) {
+			t.Fatalf("%s: not reported", name)
+		}
+		want := "future.Future[struct {}] of github.com/channel-native/future_test." + name
+		if got := r.Of(errNobody)[0].Future; got != want {
+			t.Errorf("reported as %q; want %q", got, want)
+		}
+	}
+}

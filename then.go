@@ -7,7 +7,7 @@ import "context"
 // settles f, unless that executor is [Inline]. If f fails or is canceled, fn is not called, and
 // the derived future has the same state and the very same error.
 //
-// The following holds for ThenFuture, Recover, Handle, Finally and Combine too.
+// The following holds for ThenFuture, Recover, Handle, HandleFuture, Finally and Combine too.
 //
 // A link of a chain that becomes ready on a goroutine of its executor goes on there, in a loop:
 // a chain hops to its executor once, and needs neither a goroutine nor stack for each link.
@@ -59,10 +59,16 @@ func ThenFuture[T, U any](ctx context.Context, f *Future[T], fn func(context.Con
 type thenFutureFunc[T, U any] func(context.Context, T) *Future[U]
 
 func (fn thenFutureFunc[T, U]) call(ctx context.Context, src, dst *cell) effects {
-	if inner := fn(ctx, futureOf[T](src).v); inner != nil {
-		return stageBefore(dst).follow(inner)
+	return followInner(dst, fn(ctx, futureOf[T](src).v))
+}
+
+// followInner makes the stage whose future has the cell dst follow inner, the result of its
+// function.
+func followInner[U any](dst *cell, inner *Future[U]) effects {
+	if inner == nil {
+		return stageBefore(dst).crash(errNilFuture)
 	}
-	return stageBefore(dst).crash(errNilFuture)
+	return stageBefore(dst).follow(inner)
 }
 
 // Recover returns a future of the value of f or, if f failed, of the result of fn, which is
@@ -101,6 +107,22 @@ type handleFunc[T, U any] func(context.Context, T, error) (U, error)
 func (fn handleFunc[T, U]) call(ctx context.Context, src, dst *cell) effects {
 	v, err := fn(ctx, valueOf[T](src), src.err())
 	return finish(dst, v, err)
+}
+
+// HandleFuture is [Handle] for a function that returns a future, and follows that inner future
+// as [ThenFuture] does. If the function returns nil, or a future that waits for the derived one
+// ([ErrCycle]), the derived future fails.
+func HandleFuture[T, U any](ctx context.Context, f *Future[T], fn func(context.Context, T, error) *Future[U]) *Future[U] {
+	checkArgs("HandleFuture", ctx, f != nil, fn != nil)
+	s, derived := newStage[U]()
+	s.start(ctx, &handleKind, &f.c, handleFutureFunc[T, U](fn))
+	return derived
+}
+
+type handleFutureFunc[T, U any] func(context.Context, T, error) *Future[U]
+
+func (fn handleFutureFunc[T, U]) call(ctx context.Context, src, dst *cell) effects {
+	return followInner(dst, fn(ctx, valueOf[T](src), src.err()))
 }
 
 // Combine returns the future of the result of fn, which is called with the values of a and b.

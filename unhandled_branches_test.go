@@ -19,6 +19,9 @@ var branches = map[string]func(f *future.Future[int]) future.Awaitable{
 	"ThenFuture": func(f *future.Future[int]) future.Awaitable {
 		return future.ThenFuture(context.Background(), f, func(context.Context, int) *future.Future[int] { return f })
 	},
+	"HandleFuture": func(f *future.Future[int]) future.Awaitable {
+		return future.HandleFuture(context.Background(), f, func(context.Context, int, error) *future.Future[int] { return f })
+	},
 	"Finally": func(f *future.Future[int]) future.Awaitable {
 		return future.Finally(context.Background(), f, func(context.Context) error { return nil })
 	},
