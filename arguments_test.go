@@ -70,6 +70,11 @@ func (a *badCallArgs) handleFuture(context.Context, int, error) *future.Future[i
 	return future.FromResult(0)
 }
 
+func (a *badCallArgs) each(context.Context, int) error {
+	a.ran.Add(1)
+	return nil
+}
+
 func (a *badCallArgs) cleanup(context.Context) error {
 	a.ran.Add(1)
 	return nil
@@ -135,6 +140,10 @@ func badCalls() []badCall {
 		{"Combine", "nil function", func(a *badCallArgs) { future.Combine[int, int, int](a.ctx, a.fut(), a.fut(), nil) }},
 
 		{"Gather", "nil future", func(a *badCallArgs) { future.Gather(a.fut(), nil) }},
+		{"AllOrNothing", "nil future", func(a *badCallArgs) { future.AllOrNothing(a.fut(), nil) }},
+		{"AllOrNothing", "nil future, another failed", func(a *badCallArgs) { future.AllOrNothing(a.fut(), future.FromError[int](errE), nil) }},
+		{"Join", "nil interface", func(a *badCallArgs) { future.Join(a.fut(), noAny) }},
+		{"Join", "nil in an interface", func(a *badCallArgs) { future.Join(a.fut(), hidden) }},
 		{"Outcomes", "nil future", func(a *badCallArgs) { future.Outcomes(a.fut(), nil) }},
 		{"FirstCompleted", "nil future", func(a *badCallArgs) { future.FirstCompleted(a.fut(), nil) }},
 		{"FirstCompleted", "nil future, another done", func(a *badCallArgs) { future.FirstCompleted(a.fut(), done, nil) }},
@@ -155,6 +164,9 @@ func badCalls() []badCall {
 		{"Map", "negative limit", func(a *badCallArgs) { future.Map(a.ctx, -1, items, a.then) }},
 		{"Map", "limit 0, no items", func(a *badCallArgs) { future.Map(a.ctx, 0, nil, a.then) }},
 
+		{"ForEach", "nil context", func(a *badCallArgs) { future.ForEach(noCtx, 2, items, a.each) }},
+		{"ForEach", "nil function", func(a *badCallArgs) { future.ForEach(a.ctx, 2, items, nil) }},
+		{"ForEach", "limit 0, no items", func(a *badCallArgs) { future.ForEach(a.ctx, 0, nil, a.each) }},
 		{"Wait", "nil context", func(a *badCallArgs) { future.Wait(noCtx, future.WhenAllCompleted, done) }},
 		{"Wait", "nil future", func(a *badCallArgs) { future.Wait(a.ctx, future.WhenAllCompleted, a.fut(), nil) }},
 		{"Wait", "nil future, another done", func(a *badCallArgs) { future.Wait(a.ctx, future.WhenFirstCompleted, done, a.fut(), nil) }},

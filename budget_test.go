@@ -215,3 +215,24 @@ func TestBudget_WithTimeout(t *testing.T) {
 		t.Errorf("a promise and a timeout that is not reached: %v bytes; want at most 296", got)
 	}
 }
+
+func TestBudget_Gather(t *testing.T) {
+	budgetSkip(t)
+	values := []*future.Future[int]{future.FromResult(1), future.FromResult(2)}
+	mixed := []*future.Future[int]{values[0], nil}
+	for name, gather := range map[string]func(...*future.Future[int]) *future.Future[[]int]{
+		"Gather":       future.Gather[int],
+		"AllOrNothing": future.AllOrNothing[int],
+	} {
+		budgetWant(t, name+" of values", 2, func() { gather(values...) })
+		budgetWant(t, name+" of a promise, which is completed", 4, func() {
+			budgetPromise = future.NewPromise[int]()
+			mixed[1] = &budgetPromise.Future
+			f := gather(mixed...)
+			budgetPromise.SetResult(1)
+			if v, err := f.Result(); len(v) != 2 || err != nil {
+				panic("not the values")
+			}
+		})
+	}
+}

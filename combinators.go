@@ -17,11 +17,17 @@ import (
 // different goroutines, count in either order. A combinator counts as reading a failure of each
 // of futs. Canceling the derived future settles it at once and cancels the pending futures of
 // futs. The combinators panic, before anything happens, if one of futs is nil.
-func Gather[T any](futs ...*Future[T]) *Future[[]T] {
+func Gather[T any](futs ...*Future[T]) *Future[[]T] { return gather("Gather", futs, false) }
+
+// AllOrNothing is [Gather] that cancels the pending futures of futs when one of them has failed,
+// or was canceled, with its error as the cause. It does not wait for them to stop.
+func AllOrNothing[T any](futs ...*Future[T]) *Future[[]T] { return gather("AllOrNothing", futs, true) }
+
+func gather[T any](name string, futs []*Future[T], cancels bool) *Future[[]T] {
 	values := make([]T, len(futs))
 	for i, f := range futs {
 		if f == nil || f.c.state.Load() < succeeded {
-			return gatherPending(values, futs, i)
+			return gatherPending(name, values, futs, i, cancels)
 		}
 		values[i] = f.v
 	}
@@ -29,9 +35,10 @@ func Gather[T any](futs ...*Future[T]) *Future[[]T] {
 }
 
 // gatherPending goes on where futs[i] has not succeeded.
-func gatherPending[T any](values []T, futs []*Future[T], i int) *Future[[]T] {
-	checkFutures("Gather", futs[i:])
+func gatherPending[T any](name string, values []T, futs []*Future[T], i int, cancels bool) *Future[[]T] {
+	checkFutures(name, futs[i:])
 	f, derived := newFan[[]T](&gatherKind, gatherFunc[T]{}, len(futs)-i)
+	f.cancels = cancels
 	setInputs(f, futs[i:])
 	derived.v = values
 	f.gather()
@@ -91,6 +98,17 @@ func (gatherFunc[T]) call(_ context.Context, _, dst *cell) effects {
 	return dst.settle(succeeded)
 }
 
+// Join is [Gather] for futures of different types: the future succeeds when all of futs have,
+// and the values are then read from futs. Join() is done.
+func Join(futs ...Awaitable) *Future[struct{}] {
+	checkAwaitables("Join", futs)
+	cells := make([]*cell, len(futs))
+	for i, f := range futs {
+		cells[i] = f.base()
+	}
+	return all(cells...)
+}
+
 // Outcomes returns the future of every outcome, in the order of futs. It waits for all of them
 // and never fails, though it can be canceled. The Err of a future that was canceled Is
 // [ErrCancelled]. Outcomes() is done, with an empty slice. See [Gather] for the rest. asyncio:
@@ -133,8 +151,9 @@ func FirstCompleted[T any](futs ...*Future[T]) *Future[T] {
 	return first("FirstCompleted", futs, &firstKind)
 }
 
-// Race is [FirstCompleted], and cancels the others when the first is done. It does not wait for
-// them to stop. Of no futures it fails with [ErrNoFutures].
+// Race is [FirstCompleted], and cancels the others when the first is done, with its error, if it
+// has one, as the cause. It does not wait for them to stop. Of no futures it fails with
+// [ErrNoFutures].
 func Race[T any](futs ...*Future[T]) *Future[T] { return first("Race", futs, &raceKind) }
 
 var firstKind, raceKind = newFirstKind(), newFirstKind()
@@ -173,8 +192,8 @@ func firstSettled[T any](won *Future[T], futs []*Future[T], k *kind) *Future[T] 
 	f, derived := newFan[T](k, (*Future[T])(nil), 0)
 	e := f.settleAs(&won.c)
 	if k == &raceKind {
-		for _, f := range futs {
-			e.cancel(&f.c, nil, nil)
+		for _, loser := range futs {
+			e.cancel(&loser.c, nil, f.cause())
 		}
 	}
 	e.run(nil)

@@ -321,6 +321,33 @@ func ExampleGather() {
 }
 
 // Outcomes has every outcome, for partial answers.
+// The parts of a page are of use only together: the first failure stops the work on the others.
+func ExampleAllOrNothing() {
+	header, body := future.NewPromise[string](), future.NewPromise[string]()
+	page := future.AllOrNothing(&header.Future, &body.Future)
+	_ = header.SetError(errors.New("no header"))
+	fmt.Println(page.Err())
+	fmt.Println(body.Err())
+	// Output:
+	// no header
+	// future: cancelled: no header
+}
+
+// Join waits for futures of different types. The values are read from these.
+func ExampleJoin() {
+	ctx := context.Background()
+	name := future.Go(ctx, func(context.Context) (string, error) { return "gopher", nil })
+	age := future.Go(ctx, func(context.Context) (int, error) { return 16, nil })
+	if _, err := future.Join(name, age).Await(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	n, _ := name.Result()
+	a, _ := age.Result()
+	fmt.Println(n, a)
+	// Output: gopher 16
+}
+
 func ExampleOutcomes() {
 	ctx := context.Background()
 	parts := future.Outcomes(future.FromResult("bread"), future.FromError[string](errors.New("no butter")))
@@ -407,6 +434,20 @@ func ExampleMap() {
 	})
 	fmt.Println(lengths.Await(ctx))
 	// Output: [3 5 7] <nil>
+}
+
+func ExampleForEach() {
+	ctx := context.Background()
+	files := []string{"a.txt", "b.txt", "c.exe"}
+	checked := future.ForEach(ctx, 2, files, func(_ context.Context, file string) error {
+		if !strings.HasSuffix(file, ".txt") {
+			return fmt.Errorf("%s is no text", file)
+		}
+		return nil
+	})
+	_, err := checked.Await(ctx)
+	fmt.Println(err)
+	// Output: c.exe is no text
 }
 
 func ExampleOutcome_Get() {

@@ -110,16 +110,25 @@ func (f *fan) fail(s uint32, fl *failure) effects {
 }
 
 // release takes the registrations in inputs off the inputs that are pending, and cancels these
-// if f does so.
+// if f does so. The future has settled.
 func (f *fan) release(inputs []input, e *effects) {
 	if unwatchAll(inputs) == 0 || !f.cancels {
 		return
 	}
 	for i := range inputs {
 		if inputs[i].fan == nil {
-			e.cancel(inputs[i].src, nil, nil)
+			e.cancel(inputs[i].src, nil, f.cause())
 		}
 	}
+}
+
+// cause returns the cause for which f cancels inputs: the error of the future, which has
+// settled, or nil if it has succeeded.
+func (f *fan) cause() error {
+	if fl := f.cell().failure(); fl != nil {
+		return fl.err
+	}
+	return nil
 }
 
 // unwatchAll takes the registrations in inputs off the inputs that are pending, sets fan of

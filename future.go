@@ -284,3 +284,9 @@ func checkArgs(name string, ctx context.Context, future, fn bool) {
 		panic("future: " + name + ": nil function")
 	}
 }
+
+func checkLimit(name string, limit int) {
+	if limit < 1 {
+		panic("future: " + name + ": limit below 1")
+	}
+}

@@ -15,11 +15,11 @@ import (
 // never on the caller's goroutine, unless that executor is [Inline]. If the executor refuses
 // some of the tasks, the others do the work; if it refuses all, the future fails with the error
 // of the executor. As soon as a call fails, so does the future, with the very same error: the
-// contexts of the running calls are canceled, and the calls that have not started never start.
-// A call that returns [ErrCancelled] makes the future fail too, and not be canceled. Canceling
-// the future stops the calls in the same way, and so does the end of ctx, though the future
-// then settles only when one of the running calls has returned: it is canceled, or has failed
-// if a deadline passed.
+// contexts of the running calls are canceled with that error as the cause, and the calls that
+// have not started never start. A call that returns [ErrCancelled] makes the future fail too,
+// and not be canceled. Canceling the future stops the calls in the same way, and so does the
+// end of ctx, though the future then settles only when one of the running calls has returned:
+// it is canceled, or has failed if a deadline passed.
 //
 // The calls share one context. It ends when ctx ends, and when the future fails or is canceled,
 // also for calls that have returned: so context.AfterFunc in fn releases what they have opened.
@@ -36,20 +36,34 @@ import (
 // use. It panics if ctx or fn is nil or if limit is below 1.
 func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Context, A) (B, error)) *Future[[]B] {
 	checkArgs("Map", ctx, true, fn != nil)
-	if limit < 1 {
-		panic("future: Map: limit below 1")
-	}
+	checkLimit("Map", limit)
 	results := make([]B, len(items))
+	return mapItems(ctx, limit, items, fn, results, results, gatherFunc[B]{})
+}
+
+// ForEach is [Map] for a function that returns only an error: the future succeeds when all calls
+// have. ForEach of no items is done.
+func ForEach[A any](ctx context.Context, limit int, items []A, fn func(context.Context, A) error) *Future[struct{}] {
+	checkArgs("ForEach", ctx, true, fn != nil)
+	checkLimit("ForEach", limit)
+	call := func(ctx context.Context, item A) (struct{}, error) { return struct{}{}, fn(ctx, item) }
+	results := make([]struct{}, len(items)) // takes no memory
+	return mapItems(ctx, limit, items, call, results, struct{}{}, nil)
+}
+
+// mapItems calls fn with each of items, and writes what it returns to results. The future
+// succeeds with value; if it does not succeed, drop drops that, unless drop is nil.
+func mapItems[A, B, V any](ctx context.Context, limit int, items []A, fn func(context.Context, A) (B, error), results []B, value V, drop function) *Future[V] {
 	if len(items) == 0 {
-		return FromResult(results)
+		return FromResult(value)
 	}
 	o := new(struct {
 		m      mapping
-		future Future[[]B]
+		future Future[V]
 	})
 	m := &o.m
-	o.future.v = results
-	m.start(ctx, min(limit, len(items)), len(items), gatherFunc[B]{}, func(task context.Context) (struct{}, error) {
+	o.future.v = value
+	m.start(ctx, min(limit, len(items)), len(items), drop, func(task context.Context) (struct{}, error) {
 		ctx := contextOfCalls(task)
 		for calls := 0; ; calls++ {
 			if m.ledger != nil && calls > 0 && m.yields(task, calls) {
@@ -180,7 +194,7 @@ func (m *mapping) taskDone(src *cell) (e effects) {
 	default:
 		e = m.fan.failWith(src)
 	}
-	m.forget(nil)
+	m.forget(m.fan.cause())
 	return e
 }
 
@@ -225,7 +239,9 @@ func (m *mapping) forget(cause error) {
 		calls.cell().settle(succeeded)
 		calls.end()
 	default:
-		m.fan.fn.call(noContext, nil, c)
+		if drop := m.fan.fn; drop != nil {
+			drop.call(noContext, nil, c)
+		}
 		if anyBegun(tasks) {
 			calls.cancel(cause)
 		}

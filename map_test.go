@@ -360,3 +360,86 @@ func TestMap_StartsNothingOnceDone(t *testing.T) {
 		})
 	}
 }
+
+func TestForEach(t *testing.T) {
+	t.Run("limit", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var running, most atomic.Int32
+			var sum atomic.Int64
+			start := time.Now()
+			f := future.ForEach(t.Context(), 2, []int{1, 2, 3, 4, 5}, func(_ context.Context, i int) error {
+				most.Store(max(most.Load(), running.Add(1)))
+				defer running.Add(-1)
+				time.Sleep(time.Second)
+				sum.Add(int64(i))
+				return nil
+			})
+			time.Sleep(2500 * time.Millisecond)
+			futuretest.WantPending(t, f)
+			<-f.Done()
+			futuretest.WantValue(t, f, struct{}{})
+			if most.Load() != 2 || sum.Load() != 15 || time.Since(start) != 3*time.Second {
+				t.Errorf("%d calls at once, sum %d, after %v", most.Load(), sum.Load(), time.Since(start))
+			}
+		})
+	})
+	t.Run("nothing", func(t *testing.T) {
+		futuretest.WantValue(t, future.ForEach(t.Context(), 1, nil, func(context.Context, int) error { return errE }), struct{}{})
+	})
+	t.Run("inline", func(t *testing.T) {
+		n := 0
+		inline := future.WithExecutor(t.Context(), future.Inline)
+		f := future.ForEach(inline, 3, make([]int, 1000), func(context.Context, int) error { n++; return nil })
+		futuretest.WantValue(t, f, struct{}{})
+		if n != 1000 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
+// Scenario E20
+func TestForEach_AfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fail := make(chan struct{})
+		var started atomic.Int32
+		causes := make([]error, 3)
+		done := make([]context.Context, 3)
+		f := future.ForEach(t.Context(), 3, []int{0, 1, 2, 3, 4}, func(ctx context.Context, i int) error {
+			started.Add(1)
+			done[i] = ctx
+			if i == 0 {
+				<-fail
+				return errE
+			}
+			<-ctx.Done()
+			causes[i] = context.Cause(ctx)
+			return ctx.Err()
+		})
+		synctest.Wait()
+		close(fail)
+		synctest.Wait()
+		futuretest.WantFailed(t, f, errE)
+		if started.Load() != 3 || causes[1] != errE || causes[2] != errE {
+			t.Errorf("%d calls started, and two were canceled with the causes %v", started.Load(), causes[1:])
+		}
+		if cause := context.Cause(done[0]); cause != errE {
+			t.Errorf("the context of the call that failed has the cause %v", cause)
+		}
+	})
+}
+
+func TestForEach_Cancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		wait := func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }
+		f, g := future.ForEach(ctx, 2, []int{0, 1, 2}, wait), future.ForEach(ctx, 2, []int{0, 1, 2}, wait)
+		synctest.Wait()
+		f.CancelCause(errE1)
+		futuretest.WantCancelled(t, f, errE1)
+		futuretest.WantPending(t, g)
+		cancel(errE2)
+		synctest.Wait()
+		futuretest.WantCancelled(t, g, errE2)
+	})
+}

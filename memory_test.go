@@ -423,10 +423,20 @@ func TestMemory_LongLivedContext(t *testing.T) {
 // combinators are the functions that make one future of any number of futures.
 var combinators = map[string]func(...*future.Future[int]) future.Awaitable{
 	"Gather":         func(fs ...*future.Future[int]) future.Awaitable { return future.Gather(fs...) },
+	"AllOrNothing":   func(fs ...*future.Future[int]) future.Awaitable { return future.AllOrNothing(fs...) },
+	"Join":           func(fs ...*future.Future[int]) future.Awaitable { return future.Join(awaitables(fs)...) },
 	"Outcomes":       func(fs ...*future.Future[int]) future.Awaitable { return future.Outcomes(fs...) },
 	"FirstCompleted": func(fs ...*future.Future[int]) future.Awaitable { return future.FirstCompleted(fs...) },
 	"FirstSucceeded": func(fs ...*future.Future[int]) future.Awaitable { return future.FirstSucceeded(fs...) },
 	"Race":           func(fs ...*future.Future[int]) future.Awaitable { return future.Race(fs...) },
+}
+
+func awaitables(fs []*future.Future[int]) []future.Awaitable {
+	as := make([]future.Awaitable, len(fs))
+	for i, f := range fs {
+		as[i] = f
+	}
+	return as
 }
 
 func TestMemory_NoRegistrationIsLeft(t *testing.T) {
@@ -479,6 +489,7 @@ func TestMemory_PendingInputsAreReleased(t *testing.T) {
 	}{
 		"Gather":         {combinators["Gather"], func(p *future.Promise[int]) { p.SetError(errE) }},
 		"Gather, cancel": {combinators["Gather"], func(p *future.Promise[int]) { p.Cancel() }},
+		"Join":           {combinators["Join"], func(p *future.Promise[int]) { p.SetError(errE) }},
 		"FirstCompleted": {combinators["FirstCompleted"], func(p *future.Promise[int]) { p.SetError(errE) }},
 		"FirstSucceeded": {combinators["FirstSucceeded"], func(p *future.Promise[int]) { p.SetResult(1) }},
 	} {

@@ -56,6 +56,22 @@ func TestRace_CancelsTheLosers(t *testing.T) {
 	})
 }
 
+// A Race that is decided by a failure cancels the others with it as the cause.
+func TestRace_FailureIsTheCause(t *testing.T) {
+	for when, before := range map[string]bool{"before the call": true, "later": false} {
+		t.Run(when, func(t *testing.T) {
+			ps, fs := promises(2)
+			if before {
+				ps[1].SetError(errE)
+			}
+			r := future.Race(fs...)
+			ps[1].SetError(errE)
+			futuretest.WantFailed(t, r, errE)
+			futuretest.WantCancelled(t, fs[0], errE)
+		})
+	}
+}
+
 // Scenario F15
 func TestRace_CancelReachesTheInputs(t *testing.T) {
 	for name, of := range map[string]func(...*future.Future[int]) *future.Future[int]{

@@ -28,6 +28,8 @@ var branches = map[string]func(f *future.Future[int]) future.Awaitable{
 	"WithTimeout":    func(f *future.Future[int]) future.Awaitable { return future.WithTimeout(f, time.Hour) },
 	"WithContext":    func(f *future.Future[int]) future.Awaitable { return future.WithContext(context.Background(), f) },
 	"Gather":         func(f *future.Future[int]) future.Awaitable { return future.Gather(f) },
+	"AllOrNothing":   func(f *future.Future[int]) future.Awaitable { return future.AllOrNothing(f) },
+	"Join":           func(f *future.Future[int]) future.Awaitable { return future.Join(f) },
 	"FirstCompleted": func(f *future.Future[int]) future.Awaitable { return future.FirstCompleted(f) },
 	"Race":           func(f *future.Future[int]) future.Awaitable { return future.Race(f) },
 	"CompleteWith": func(f *future.Future[int]) future.Awaitable {
