@@ -167,6 +167,11 @@ func badCalls() []badCall {
 		{"ForEach", "nil context", func(a *badCallArgs) { future.ForEach(noCtx, 2, items, a.each) }},
 		{"ForEach", "nil function", func(a *badCallArgs) { future.ForEach(a.ctx, 2, items, nil) }},
 		{"ForEach", "limit 0, no items", func(a *badCallArgs) { future.ForEach(a.ctx, 0, nil, a.each) }},
+		{"MapSeq", "nil context", func(a *badCallArgs) { future.MapSeq(noCtx, 2, slices.Values(items), a.then) }},
+		{"MapSeq", "nil function", func(a *badCallArgs) { future.MapSeq[int, int](a.ctx, 2, slices.Values(items), nil) }},
+		{"MapSeq", "nil sequence", func(a *badCallArgs) { future.MapSeq(a.ctx, 2, nil, a.then) }},
+		{"MapSeq", "limit 0", func(a *badCallArgs) { future.MapSeq(a.ctx, 0, slices.Values(items), a.then) }},
+
 		{"Wait", "nil context", func(a *badCallArgs) { future.Wait(noCtx, future.WhenAllCompleted, done) }},
 		{"Wait", "nil future", func(a *badCallArgs) { future.Wait(a.ctx, future.WhenAllCompleted, a.fut(), nil) }},
 		{"Wait", "nil future, another done", func(a *badCallArgs) { future.Wait(a.ctx, future.WhenFirstCompleted, done, a.fut(), nil) }},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -235,4 +236,21 @@ func TestBudget_Gather(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestBudget_Map(t *testing.T) {
+	budgetSkip(t)
+	ctx := future.WithExecutor(context.Background(), future.Inline)
+	items := make([]int, 100)
+	budgetWant(t, "Map with 2 tasks", 7, func() { future.Map(ctx, 2, items, double) })
+	budgetWant(t, "ForEach with 2 tasks", 7, func() {
+		future.ForEach(ctx, 2, items, func(context.Context, int) error { return nil })
+	})
+	budgetWant(t, "a MapSeq and 100 items", 305, func() {
+		for _, err := range future.MapSeq(ctx, 2, slices.Values(items), double) {
+			if err != nil {
+				panic(err)
+			}
+		}
+	})
 }

@@ -450,6 +450,26 @@ func ExampleForEach() {
 	// Output: c.exe is no text
 }
 
+// The numbers never end. At most three are squared at a time, and none is taken after the break.
+func ExampleMapSeq() {
+	numbers := func(yield func(int) bool) {
+		for n := 1; yield(n); n++ {
+		}
+	}
+	square := func(_ context.Context, n int) (int, error) { return n * n, nil }
+	for v, err := range future.MapSeq(context.Background(), 3, numbers, square) {
+		if err != nil || v > 20 {
+			break
+		}
+		fmt.Println(v)
+	}
+	// Output:
+	// 1
+	// 4
+	// 9
+	// 16
+}
+
 func ExampleOutcome_Get() {
 	outcomes, _ := future.Outcomes(future.FromResult(1), future.FromError[int](errors.New("boom"))).Result()
 	for _, o := range outcomes {

@@ -3,6 +3,7 @@ package future_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -101,6 +102,16 @@ func TestLending_ParkedTasksLend(t *testing.T) {
 				})
 			},
 			lends: 1,
+		},
+		"MapSeq": {
+			start: func(ctx context.Context, gate *future.Future[int]) {
+				future.GoErr(ctx, func(ctx context.Context) error {
+					for range future.MapSeq(ctx, 1, slices.Values([]int{0}), func(ctx context.Context, _ int) (int, error) { return gate.Await(ctx) }) {
+					}
+					return nil
+				})
+			},
+			lends: 2, // the task that ranges, and that of the item
 		},
 		"Group": {
 			start: func(ctx context.Context, gate *future.Future[int]) {

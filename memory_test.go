@@ -393,6 +393,13 @@ func TestMemory_LongLivedContext(t *testing.T) {
 				continue
 			}
 		},
+		"MapSeq": func(i int) {
+			for v, err := range future.MapSeq(inline, 1, slices.Values([]int{i}), func(context.Context, int) (int, error) { return i, nil }) {
+				if v != i || err != nil {
+					t.Fatal(v, err)
+				}
+			}
+		},
 		"GoErr": func(int) {
 			if err := future.GoErr(inline, func(context.Context) error { return nil }).Err(); err != nil {
 				t.Fatal(err)
