@@ -172,6 +172,10 @@ func badCalls() []badCall {
 		{"MapSeq", "nil sequence", func(a *badCallArgs) { future.MapSeq(a.ctx, 2, nil, a.then) }},
 		{"MapSeq", "limit 0", func(a *badCallArgs) { future.MapSeq(a.ctx, 0, slices.Values(items), a.then) }},
 
+		{"Add", "nil future", func(*badCallArgs) { new(future.Set[int]).Add(nil) }},
+		{"Next", "nil context", func(a *badCallArgs) { _, _ = setOf(done).Next(noCtx) }},
+		{"All", "nil context", func(a *badCallArgs) { setOf(done).All(noCtx) }},
+
 		{"Wait", "nil context", func(a *badCallArgs) { future.Wait(noCtx, future.WhenAllCompleted, done) }},
 		{"Wait", "nil future", func(a *badCallArgs) { future.Wait(a.ctx, future.WhenAllCompleted, a.fut(), nil) }},
 		{"Wait", "nil future, another done", func(a *badCallArgs) { future.Wait(a.ctx, future.WhenFirstCompleted, done, a.fut(), nil) }},

@@ -254,3 +254,20 @@ func TestBudget_Map(t *testing.T) {
 		}
 	})
 }
+
+func TestBudget_Set(t *testing.T) {
+	budgetSkip(t)
+	var s future.Set[int]
+	p := future.NewPromise[int]()
+	add := func() { s.Add(&p.Future) }
+	budgetWant(t, "Add", 1, add)
+	if got := budgetBytes(add); got > 64.5 {
+		t.Errorf("Add: %v bytes; want at most 64", got)
+	}
+	p.SetResult(1)
+	budgetWant(t, "Next", 0, func() {
+		if f, err := s.Next(context.Background()); f != &p.Future || err != nil {
+			panic(err)
+		}
+	})
+}

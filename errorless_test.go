@@ -88,6 +88,15 @@ func TestAwait_ContextThatEndedWithoutAnError(t *testing.T) {
 			}
 		})
 	})
+	t.Run("Set", func(t *testing.T) {
+		ctx, end := newErrorless()
+		end()
+		within(t, "Next", func() {
+			if f, err := setOf(pending()).Next(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Next = %v, %v; want an error that is context.Canceled", f, err)
+			}
+		})
+	})
 	// A done future beats the end of the context.
 	t.Run("done", func(t *testing.T) {
 		ctx, end := newErrorless()

@@ -470,6 +470,27 @@ func ExampleMapSeq() {
 	// 16
 }
 
+// A crawler follows the links of each page as soon as it is there.
+func ExampleSet() {
+	links := map[string][]string{"home": {"about", "blog"}, "blog": {"post"}}
+	ctx := context.Background()
+	var pages future.Set[string]
+	fetch := func(page string) {
+		pages.Add(future.Go(ctx, func(context.Context) (string, error) { return page, nil }))
+	}
+	fetch("home")
+	n := 0
+	for f := range pages.All(ctx) {
+		page, _ := f.Result()
+		for _, link := range links[page] {
+			fetch(link)
+		}
+		n++
+	}
+	fmt.Println(n, "pages")
+	// Output: 4 pages
+}
+
 func ExampleOutcome_Get() {
 	outcomes, _ := future.Outcomes(future.FromResult(1), future.FromError[int](errors.New("boom"))).Result()
 	for _, o := range outcomes {

@@ -35,7 +35,7 @@ var layers = [][]string{
 	{"run"},
 	{"completewith", "fan", "serial", "task", "timeout"},
 	{"adapt", "combinators", "group", "hedge", "then"},
-	{"ascompleted", "map", "mapseq", "wait"},
+	{"ascompleted", "map", "mapseq", "set", "wait"},
 	{"doc"},
 }
 

@@ -103,6 +103,12 @@ func TestLending_ParkedTasksLend(t *testing.T) {
 			},
 			lends: 1,
 		},
+		"Set": {
+			start: func(ctx context.Context, gate *future.Future[int]) {
+				future.Go(ctx, func(ctx context.Context) (*future.Future[int], error) { return setOf(gate).Next(ctx) })
+			},
+			lends: 1,
+		},
 		"MapSeq": {
 			start: func(ctx context.Context, gate *future.Future[int]) {
 				future.GoErr(ctx, func(ctx context.Context) error {

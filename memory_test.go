@@ -393,6 +393,11 @@ func TestMemory_LongLivedContext(t *testing.T) {
 				continue
 			}
 		},
+		"Set": func(i int) {
+			for range setOf(future.FromResult(i)).All(ctx) {
+				continue
+			}
+		},
 		"MapSeq": func(i int) {
 			for v, err := range future.MapSeq(inline, 1, slices.Values([]int{i}), func(context.Context, int) (int, error) { return i, nil }) {
 				if v != i || err != nil {
@@ -599,6 +604,27 @@ func TestMemory_CostPerInput(t *testing.T) {
 			for pos := range future.AsCompleted(t.Context(), fs...) {
 				if pos > 0 {
 					ps[pos-1].SetResult(pos)
+				}
+			}
+		},
+		"Set": func(n int) {
+			ps, fs := promises(n)
+			s := setOf(fs...)
+			settleBackward(ps[n/2:])
+			for range s.All(t.Context()) {
+				break
+			}
+			settleBackward(ps[:n/2])
+			for range s.All(t.Context()) {
+			}
+		},
+		"Set, one by one": func(n int) {
+			ps, fs := promises(n)
+			s := setOf(fs...)
+			for i, p := range ps {
+				p.SetResult(i)
+				if f, err := s.Next(t.Context()); f != fs[i] || err != nil {
+					t.Fatal(f, err)
 				}
 			}
 		},

@@ -393,6 +393,12 @@ func TestUnhandled_WaitIsNotReading(t *testing.T) {
 				t.Errorf("Wait = %v, %v", done, err)
 			}
 		},
+		"Set": func(t *testing.T, p *future.Promise[int]) { wantNext(t, setOf(&p.Future), &p.Future) },
+		"Set that is left": func(t *testing.T, p *future.Promise[int]) {
+			for range setOf(&p.Future, &p.Future).All(context.Background()) {
+				break
+			}
+		},
 		"AsCompleted": func(_ *testing.T, p *future.Promise[int]) {
 			for range future.AsCompleted(context.Background(), &p.Future) {
 			}

@@ -119,6 +119,11 @@ var waits = map[string]func(ctx context.Context, answer *future.Future[int]){
 	"Wait": func(ctx context.Context, answer *future.Future[int]) {
 		_, _, _ = future.Wait(ctx, future.WhenAllCompleted, answer)
 	},
+	"Set": func(ctx context.Context, answer *future.Future[int]) {
+		var s future.Set[int]
+		s.Add(answer)
+		_, _ = s.Next(ctx)
+	},
 	"AsCompleted": func(ctx context.Context, answer *future.Future[int]) {
 		for range future.AsCompleted(ctx, answer) {
 		}

@@ -40,6 +40,7 @@ var joins = map[string]join{
 	"Wait":          joinWait,
 	"WaitFirst":     joinWaitFirst,
 	"AsCompleted":   joinAsCompleted,
+	"Set":           joinSet,
 	"Gather":        joinGather,
 	"derived ctx":   joinDerivedContext,
 	"Await in turn": joinBackwards,
@@ -108,6 +109,21 @@ func joinAsCompleted(ctx context.Context, g *gauge, futs []*future.Future[int]) 
 		err = ctx.Err()
 	}
 	return sum, err
+}
+
+func joinSet(ctx context.Context, g *gauge, futs []*future.Future[int]) (sum int, err error) {
+	var s future.Set[int]
+	for _, f := range futs {
+		s.Add(f)
+	}
+	for s.Len() > 0 {
+		var e error
+		g.parked(func() { _, e = s.Next(ctx) })
+		if e != nil {
+			return 0, e
+		}
+	}
+	return sumOf(futs)
 }
 
 func joinGather(ctx context.Context, g *gauge, futs []*future.Future[int]) (sum int, err error) {
