@@ -17,12 +17,11 @@ func (m *model) derive(k kind, fn *modelFunc, inputs ...*modelFuture) *modelFutu
 	switch {
 	case len(inputs) > 0:
 		m.watch(f, inputs...)
-	case k == kindGather, k == kindOutcomes:
+	case k == kindGather, k == kindOutcomes, k == kindAllOrNothing, k == kindJoin:
 		m.settle(f, future.Succeeded, f.showInputs(), "")
 	default:
 		m.settle(f, future.Failed, "", "no futures")
 	}
-	f.built = true
 	m.drain()
 	return f
 }
@@ -74,30 +73,28 @@ func (m *model) cancel(f *modelFuture, cause string) bool {
 	if f.done() {
 		return false
 	}
-	m.cancelAll([]*modelFuture{f}, cause)
+	m.cancelUpstream(f, nil, cause)
 	return true
 }
 
-// cancelAll cancels fs and the futures upstream of them: the source of a future comes next,
-// the inputs of a future of many come last.
-func (m *model) cancelAll(fs []*modelFuture, cause string) {
-	m.cancelUpstream(nil, slices.Clone(fs), cause)
-}
-
-func (m *model) cancelUpstream(src *modelFuture, more []*modelFuture, cause string) {
-	for src != nil || len(more) > 0 {
-		if src == nil {
-			src, more = more[0], more[1:]
+// cancelUpstream cancels f, unless it is nil, and more, and the futures upstream of them: the
+// one source of a future comes next, its inputs come after what is left of more.
+func (m *model) cancelUpstream(f *modelFuture, more []*modelFuture, cause string) {
+	more = slices.Clone(more)
+	for f != nil || len(more) > 0 {
+		if f == nil {
+			f, more = more[0], more[1:]
 		}
-		next, others := m.cut(src, cause, future.Cancelled, cancellation(cause))
-		src, more = next, append(more, others...)
+		source, inputs := m.cut(f, cause, future.Cancelled, cancellation(cause))
+		f, more = source, append(more, inputs...)
 	}
 }
 
 // cut ends f as s and err say, after it has asked the root: the first future upstream that
 // is no pass-through. The layers between them are canceled. If the root is done, each takes
-// over its outcome instead. cut returns what the root was waiting for: one source, or many.
-func (m *model) cut(f *modelFuture, cause string, s future.State, err string) (src *modelFuture, more []*modelFuture) {
+// over its outcome instead. cut returns the futures that the root was waiting for, as
+// cancelOne does.
+func (m *model) cut(f *modelFuture, cause string, s future.State, err string) (source *modelFuture, inputs []*modelFuture) {
 	var layers []*modelFuture
 	root := f
 	for !root.done() && root.passes() != nil && !slices.Contains(layers, root) {
@@ -109,7 +106,7 @@ func (m *model) cut(f *modelFuture, cause string, s future.State, err string) (s
 	case root == f && len(layers) == 0:
 		return m.cancelOne(f, cause, s, err)
 	case !done && !slices.Contains(layers, root): // the layers of a ring wait for themselves
-		src, more = m.cancelOne(root, cause, future.Cancelled, cancellation(cause))
+		source, inputs = m.cancelOne(root, cause, future.Cancelled, cancellation(cause))
 	}
 	for _, layer := range slices.Backward(layers) {
 		switch {
@@ -121,7 +118,7 @@ func (m *model) cut(f *modelFuture, cause string, s future.State, err string) (s
 			m.settle(layer, future.Cancelled, "", cancellation(cause))
 		}
 	}
-	return src, more
+	return source, inputs
 }
 
 // passes returns the future whose outcome alone decides that of f, or nil if there is none,
@@ -138,8 +135,9 @@ func (f *modelFuture) passes() *modelFuture {
 }
 
 // cancelOne settles f, unless it is a task: that settles when its function returns.
-// cancelOne returns what f was waiting for.
-func (m *model) cancelOne(f *modelFuture, cause string, s future.State, err string) (src *modelFuture, more []*modelFuture) {
+// cancelOne returns the futures that f was waiting for: its source, or its inputs if it is a
+// future of many.
+func (m *model) cancelOne(f *modelFuture, cause string, s future.State, err string) (source *modelFuture, inputs []*modelFuture) {
 	if f.done() {
 		return nil, nil
 	}
@@ -156,12 +154,22 @@ func (m *model) cancelOne(f *modelFuture, cause string, s future.State, err stri
 	}
 	m.settle(f, s, "", err)
 	switch {
-	case f.kind >= kindGather: // of many inputs
-		return nil, slices.Clone(f.inputs)
-	case f.kind == kindShield, len(f.inputs) == 0:
+	case f.kind == kindShield || len(f.inputs) == 0:
 		return nil, nil
+	case f.kind.isFan():
+		return nil, f.inputs
 	default:
 		return f.inputs[0], nil
+	}
+}
+
+// isFan reports whether a future of kind k has any number of inputs.
+func (k kind) isFan() bool {
+	switch k {
+	case kindGather, kindAllOrNothing, kindJoin, kindOutcomes, kindFirstCompleted, kindRace, kindFirstSucceeded:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -170,8 +178,8 @@ func (m *model) expire(f *modelFuture, cause string, s future.State, err string)
 	if f.done() {
 		return
 	}
-	src, more := m.cut(f, cause, s, err)
-	m.cancelUpstream(src, more, cause)
+	source, inputs := m.cut(f, cause, s, err)
+	m.cancelUpstream(source, inputs, cause)
 	m.drain()
 }
 

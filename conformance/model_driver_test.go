@@ -50,13 +50,16 @@ const (
 	opWithContext
 	opAdvance // the time
 	opCompleteWith
+	opHandleFuture
+	opAllOrNothing
+	opJoin
 
 	opCount
 )
 
 var opNames = strings.Fields("Promise SetResult SetError Cancel AddCallback RemoveCallback Await EndContext " +
 	"Then Recover Handle Finally ThenFuture Go Finish Gather Outcomes FirstCompleted Race FirstSucceeded " +
-	"Shield Timeout WithContext Advance CompleteWith")
+	"Shield Timeout WithContext Advance CompleteWith HandleFuture AllOrNothing Join")
 
 const (
 	opBytes    = 4
@@ -116,6 +119,9 @@ var modelSeeds = [][][opBytes]byte{
 	{{opPromise}, {opPromise}, {opThenFuture, 0, 0, 1}, {opSetResult, 0}, {opCancel, 2}, {opFinish, 0, 0, 1}},
 	{{opPromise}, {opWithContext, 0, 0}, {opAwait, 1, 4}, {opEndContext, 3, 1}},
 	{{opGo}, {opWithContext}, {opEndContext}},
+	{{opPromise}, {opPromise}, {opHandleFuture, 0, 0, 1}, {opSetError, 0}, {opFinish, 0, 0, 1}, {opSetResult, 1}},
+	{{opPromise}, {opGo}, {opAllOrNothing, 2, 0, 1}, {opSetError, 0, 1}, {opFinish, 0, 1, 1}},
+	{{opPromise}, {opPromise}, {opJoin, 2, 0, 1}, {opSetResult, 1, 1}, {opSetResult, 0, 2}},
 	{{opGo, 48, 48, 48}, {opPromise}, {opCancel, 49, 49, 48}, {opCompleteWith, 48, 48, 48}},
 	{{opPromise}, {opPromise}, {opFirstSucceeded, 1, 0, 1}, {opOutcomes, 1, 1, 0}, {opSetError, 1, 1}, {opCancel, 0, 1}},
 }

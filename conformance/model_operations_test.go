@@ -20,7 +20,8 @@ type operation struct{ library, model func() string }
 func (s *sequence) operation(code byte, a, b, c int) (op operation, ok bool) {
 	switch code {
 	case opPromise, opGo, opThen, opRecover, opHandle, opFinally, opThenFuture, opGather, opOutcomes,
-		opFirstCompleted, opRace, opFirstSucceeded, opShield, opTimeout, opWithContext:
+		opFirstCompleted, opRace, opFirstSucceeded, opShield, opTimeout, opWithContext,
+		opHandleFuture, opAllOrNothing, opJoin:
 		if len(s.handles)+2 > maxHandles { // fanIn makes two
 			return operation{}, false
 		}
@@ -211,7 +212,7 @@ func (s *sequence) creation(code byte, a, b, c int) (operation, bool) {
 		return s.promise(), true
 	case opGo:
 		return s.run(code, nil, b, c), true
-	case opGather, opOutcomes, opFirstCompleted, opRace, opFirstSucceeded:
+	case opGather, opOutcomes, opFirstCompleted, opRace, opFirstSucceeded, opAllOrNothing, opJoin:
 		return s.fanIn(code, a, b, c), true
 	}
 	source, ok := pick(s.sources(), a)
@@ -249,6 +250,7 @@ func (s *sequence) creates(library func() *handle, model func() *modelFuture) op
 var kinds = map[byte]kind{
 	opGo: kindGo, opThen: kindThen, opRecover: kindRecover, opHandle: kindHandle, opFinally: kindFinally, opThenFuture: kindThenFuture,
 	opGather: kindGather, opOutcomes: kindOutcomes, opFirstCompleted: kindFirstCompleted, opRace: kindRace, opFirstSucceeded: kindFirstSucceeded,
+	opHandleFuture: kindHandleFuture, opAllOrNothing: kindAllOrNothing, opJoin: kindJoin,
 }
 
 func (s *sequence) promise() operation {
@@ -317,6 +319,8 @@ func start(ctx context.Context, code byte, source *handle, body func(context.Con
 		return future.Handle(ctx, source.strings, func(ctx context.Context, _ string, _ error) (string, error) { return valueOrError(ctx) })
 	case opFinally:
 		return future.Finally(ctx, source.strings, func(ctx context.Context) error { return body(ctx).err })
+	case opHandleFuture:
+		return future.HandleFuture(ctx, source.strings, func(ctx context.Context, _ string, _ error) *future.Future[string] { return body(ctx).future })
 	default:
 		return future.ThenFuture(ctx, source.strings, func(ctx context.Context, _ string) *future.Future[string] { return body(ctx).future })
 	}
@@ -366,8 +370,8 @@ func (s *sequence) withTimeout(source *handle, d time.Duration) operation {
 	)
 }
 
-// fanIn makes a future of up to three others. A Gather or Outcomes gets a Then that
-// converts its value to a text, which can be the input of others.
+// fanIn makes a future of up to three others. One whose value is no text gets a Then that
+// converts it to a text, which can be the input of others.
 func (s *sequence) fanIn(code byte, n, b, c int) operation {
 	var inputs []*future.Future[string]
 	var models []*modelFuture
@@ -386,9 +390,17 @@ func (s *sequence) fanIn(code byte, n, b, c int) operation {
 	case opFirstSucceeded:
 		return s.creates(func() *handle { return handleOf(future.FirstSucceeded(inputs...), identity) }, model)
 	case opGather:
-		return withText(s, func() *future.Future[[]string] { return future.Gather(inputs...) }, model, func(vs []string) string {
-			return "[" + strings.Join(vs, " ") + "]"
-		})
+		return withText(s, func() *future.Future[[]string] { return future.Gather(inputs...) }, model, showValues)
+	case opAllOrNothing:
+		return withText(s, func() *future.Future[[]string] { return future.AllOrNothing(inputs...) }, model, showValues)
+	case opJoin:
+		return withText(s, func() *future.Future[struct{}] {
+			futs := make([]future.Awaitable, len(inputs))
+			for i, f := range inputs {
+				futs[i] = f
+			}
+			return future.Join(futs...)
+		}, model, func(struct{}) string { return "joined" })
 	default:
 		return withText(s, func() *future.Future[[]future.Outcome[string]] { return future.Outcomes(inputs...) }, model, func(os []future.Outcome[string]) string {
 			parts := make([]string, len(os))
@@ -399,6 +411,8 @@ func (s *sequence) fanIn(code byte, n, b, c int) operation {
 		})
 	}
 }
+
+func showValues(vs []string) string { return "[" + strings.Join(vs, " ") + "]" }
 
 // withText makes a future and a Then that converts its value by show.
 func withText[T any](s *sequence, library func() *future.Future[T], model func() *modelFuture, show func(T) string) operation {
@@ -422,13 +436,13 @@ func withText[T any](s *sequence, library func() *future.Future[T], model func()
 }
 
 // behaviorOf returns a behavior of a function of kind k, for the model and for the
-// library. The function of a ThenFuture returns a future, which may be nil, or panics or
-// exits.
+// library. The function of a ThenFuture or HandleFuture returns a future, which may be nil,
+// or panics or exits.
 func (s *sequence) behaviorOf(k kind, b, c int) (behavior, conclusion) {
 	text, err := errorOf(c)
 	bh := behavior{ending: ending(b % randomEndings), text: text}
 	var inner *future.Future[string]
-	if k == kindThenFuture {
+	if k.returnsFuture() {
 		h, ok := pick(s.sources(), c)
 		switch bh.ending {
 		case returnsContextError, returnsErrCancelled:

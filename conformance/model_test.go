@@ -27,9 +27,8 @@ type modelFuture struct {
 	watchers  []modelWatcher // in the order of registration
 	inputs    []*modelFuture
 	remaining int                         // registrations on inputs that have not notified this future
-	built     bool                        // the call that creates this future has registered on all inputs
 	linked    bool                        // by CompleteWith; inputs has the argument
-	inner     *modelFuture                // of a ThenFuture: the result of its function
+	inner     *modelFuture                // of a ThenFuture or HandleFuture: the result of its function
 	fn        *modelFunc                  // nil unless this is a task or a stage
 	called    [laneCount][]*modelCallback // in the order of the calls
 }
@@ -52,6 +51,9 @@ const (
 	kindFirstCompleted
 	kindRace
 	kindFirstSucceeded
+	kindHandleFuture
+	kindAllOrNothing
+	kindJoin
 )
 
 // A modelFunc is the function of a task or a stage.
@@ -72,7 +74,7 @@ type modelContext struct{ cause string } // "" while it has not ended
 type behavior struct {
 	ending ending
 	text   string       // the value or the error
-	future *modelFuture // the future that the function of a ThenFuture returns; may be nil
+	future *modelFuture // the future that the function of a ThenFuture or HandleFuture returns; may be nil
 }
 
 type ending uint8
@@ -246,8 +248,12 @@ func (m *model) notifyDerived(f, source *modelFuture) {
 	switch f.kind {
 	case kindPromise, kindLimit, kindShield:
 		m.settleAs(f, source)
-	case kindHandle, kindFinally:
-		m.stages = append(m.stages, f)
+	case kindHandle, kindFinally, kindHandleFuture:
+		if f.inner != nil {
+			m.settleAs(f, source)
+		} else {
+			m.stages = append(m.stages, f)
+		}
 	case kindThen, kindThenFuture:
 		if failed || f.inner != nil {
 			m.settleAs(f, source)
@@ -260,9 +266,12 @@ func (m *model) notifyDerived(f, source *modelFuture) {
 		} else {
 			m.settleAs(f, source)
 		}
-	case kindGather:
+	case kindGather, kindAllOrNothing, kindJoin:
 		if failed {
 			m.settle(f, future.Failed, "", source.err)
+			if f.kind == kindAllOrNothing {
+				m.cancelLosers(f)
+			}
 		} else if f.remaining == 0 {
 			m.settle(f, future.Succeeded, f.showInputs(), "")
 		}
@@ -294,27 +303,24 @@ func (m *model) settleAsFirst(f, first *modelFuture) {
 	m.settle(f, s, first.value, first.err)
 }
 
-// cancelLosers cancels the inputs of a Race. During the call of Race, each input is
-// canceled with everything upstream of it before the next one.
+// cancelLosers cancels the inputs of f, a Race or AllOrNothing that has settled; if it has
+// failed, its error is the cause. Each is canceled with everything upstream of it before the
+// next one.
 func (m *model) cancelLosers(f *modelFuture) {
-	if f.built {
-		m.cancelAll(f.inputs, "")
-		return
-	}
 	for _, in := range f.inputs {
-		m.cancel(in, "")
+		m.cancel(in, f.err)
 	}
 }
 
 // begin starts the function of f and reports whether it did. A function starts once, and
 // not after f has settled, unless f is a Finally. If the context has ended, f is canceled
-// instead, unless f is a Finally or a Handle.
+// instead, unless f is a Finally, a Handle or a HandleFuture.
 func (m *model) begin(f *modelFuture) bool {
 	fn := f.fn
 	switch {
 	case fn.started || f.done() && f.kind != kindFinally:
 		return false
-	case fn.ctx.cause != "" && f.kind != kindFinally && f.kind != kindHandle:
+	case fn.ctx.cause != "" && f.kind != kindFinally && f.kind != kindHandle && f.kind != kindHandleFuture:
 		m.settle(f, future.Cancelled, "", cancellation(fn.ctx.cause))
 		return false
 	}
@@ -342,10 +348,11 @@ func (m *model) finish(f *modelFuture, b behavior) {
 	case returnsErrCancelled:
 		b.text = "cancelled"
 	}
-	switch isCancellation := b.text == "cancelled" || b.text == "canceled"; {
+	isCancellation := b.text == "cancelled" || b.text == "canceled" || b.ending == returnsError && b.text == fn.cause
+	switch {
 	case f.kind == kindFinally:
 		m.finishFinally(f, b)
-	case f.kind == kindThenFuture && b.ending == returnsValue:
+	case f.kind.returnsFuture() && b.ending == returnsValue:
 		m.follow(f, b.future)
 	case b.ending == returnsValue:
 		m.settle(f, future.Succeeded, b.text, "")
@@ -370,7 +377,10 @@ func (m *model) finishFinally(f *modelFuture, b behavior) {
 	}
 }
 
-// follow makes the ThenFuture f settle as inner, the result of its function, does.
+// returnsFuture reports whether the function of a future of kind k returns a future.
+func (k kind) returnsFuture() bool { return k == kindThenFuture || k == kindHandleFuture }
+
+// follow makes f settle as inner, the result of its function, does.
 func (m *model) follow(f, inner *modelFuture) {
 	switch {
 	case inner == nil:
@@ -386,7 +396,7 @@ func (m *model) follow(f, inner *modelFuture) {
 }
 
 // tail returns the end of the chain of pending futures from f on, each of which settles
-// as the next does, by CompleteWith or as the result of a ThenFuture.
+// as the next does, by CompleteWith or as the result of a ThenFuture or HandleFuture.
 func tail(f *modelFuture) *modelFuture {
 	for !f.done() && (f.inner != nil || f.linked) {
 		if f.inner != nil {

@@ -15,8 +15,11 @@ import (
 // show returns the state and the value or error of f.
 func (f *modelFuture) show() string { return f.state.String() + " " + f.value + f.err }
 
-// showInputs returns the value of a Gather or Outcomes.
+// showInputs returns the value of a Gather or the like.
 func (f *modelFuture) showInputs() string {
+	if f.kind == kindJoin {
+		return "joined"
+	}
 	parts := []string{}
 	for _, in := range f.inputs {
 		parts = append(parts, in.value+in.err)
@@ -45,7 +48,7 @@ func cancellation(cause string) string {
 	switch {
 	case cause == "", cause == "canceled":
 		return "cancelled"
-	case cause == "cancelled", strings.HasPrefix(cause, "(cancelled "):
+	case strings.Contains(cause, "cancelled"): // the cause says it
 		return cause
 	default:
 		return join("cancelled", cause)
