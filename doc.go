@@ -58,13 +58,13 @@
 //
 // The documentation uses these terms:
 //
-//   - A task is a function that was started by [Go] or [GoIn].
+//   - A task is a function that was started by [Go], [GoErr] or [GoIn].
 //   - A derived future is one that [Then], [Gather], [WithTimeout] or a similar function
 //     made from other futures, its inputs. A single input is also called the source.
-//   - A combinator is a function that takes several futures: [Gather], [Outcomes],
-//     [FirstCompleted], [FirstSucceeded] or [Race].
+//   - A combinator is a function that takes several futures: [Gather], [AllOrNothing],
+//     [Join], [Outcomes], [FirstCompleted], [FirstSucceeded] or [Race].
 //   - A continuation is the function of [Then], [ThenFuture], [Recover], [Handle],
-//     [Finally] or [Combine].
+//     [HandleFuture], [Finally] or [Combine].
 //   - A callback is a function registered with [Future.AddDoneCallback].
 //
 // # Who settles a future
@@ -102,11 +102,11 @@
 //
 // # Blocking
 //
-// [Future.Await], [Wait], [Group.Wait] and ranging over [AsCompleted] block, and so do Execute,
-// Shutdown and Close of package pool. A receive from [Future.Done] or from the channel of
-// [Chan] blocks too. It has no context, but it can be one case of a select. [Go] blocks only if
-// the executor makes its callers wait for room, as a pool does. The same holds for [WrapFuture]
-// and [EnsureFuture] of a function, and for Go of package
+// [Future.Await], [Wait], [Group.Wait], [Set.Next] and ranging over [AsCompleted], [Set.All]
+// and [MapSeq] block, and so do Execute, Shutdown and Close of package pool. A receive from
+// [Future.Done] or from the channel of [Chan] blocks too. It has no context, but it can be one
+// case of a select. [Go] blocks only if the executor makes its callers wait for room, as a pool
+// does. The same holds for [WrapFuture] and [EnsureFuture] of a function, and for Go of package
 // [github.com/channel-native/future/flight].
 //
 // No other operation blocks, however full a pool is. In particular, SetResult, Cancel, Then,
@@ -136,18 +136,20 @@
 //	a future of package flight   It settles. The last caller's ends the shared call.
 //	a future that is done        Nothing. Cancel returns false.
 //
-// The futures of [Hedge] and [Map] count as derived: their attempts and calls are the inputs. A
-// wrapped channel or errgroup is one that was passed to [WrapFuture] or [EnsureFuture].
-// Cancellation passes through any number of derived futures, and [Shield] stops it. A running
-// task may ignore the request to stop: [Go] describes the outcome. A deferred call of Cancel,
-// as in the page method, stops the remaining work on every path, and does not change a result.
+// The futures of [Hedge], [Map] and [ForEach] count as derived: their attempts and calls are
+// the inputs. A wrapped channel or errgroup is one that was passed to [WrapFuture] or
+// [EnsureFuture]. Cancellation passes through any number of derived futures, and [Shield] stops
+// it. A running task may ignore the request to stop: [Go] describes the outcome. A deferred
+// call of Cancel, as in the page method, stops the remaining work on every path, and does not
+// change a result.
 //
 // A future that only passes on the outcome of one source asks the source first: that of
 // [WithTimeout], [WithDeadline], [WithContext] and [Promise.CompleteWith], and of [ThenFuture]
-// when its function has returned. If the source, below any number of such layers, has a value
-// or an error already, every layer takes that over, when it is canceled and when it expires. So
-// a value that was received from a channel is not lost. A continuation or a [Race] around the
-// source leaves the value in the source: to read a queue, bound first and chain after.
+// and [HandleFuture] when their function has returned. If the source, below any number of such
+// layers, has a value or an error already, every layer takes that over, when it is canceled and
+// when it expires. So a value that was received from a channel is not lost. A continuation or a
+// [Race] around the source leaves the value in the source: to read a queue, bound first and
+// chain after.
 //
 // In the other direction, a future that follows a single source is canceled when its source is.
 // A future of several inputs is not: if a canceled input decides its outcome, it fails with an
@@ -157,14 +159,16 @@
 // determines whether the pending inputs are canceled:
 //
 //	Event                                        Pending inputs
-//	Gather, Combine: one input has failed        The others go on.
+//	Gather, Join, Combine: one input has failed  The others go on.
+//	AllOrNothing: one input has failed           The others are canceled.
 //	FirstCompleted, FirstSucceeded: one has won  The others go on.
 //	Race, Hedge: one has won                     The others are canceled.
 //	Hedge: one has failed with Permanent(err)    The others are canceled.
-//	Map, Group: one has failed                   The others are canceled.
+//	Map, ForEach, Group: one has failed          The others are canceled.
+//	MapSeq: one has failed, or a break           The others are canceled.
 //	WithTimeout, WithDeadline: time is up        The source is canceled.
 //	WithContext: ctx has ended                   The source is canceled.
-//	Await, Wait, AsCompleted: ctx has ended      Nothing is canceled.
+//	Await, Wait, AsCompleted, Set: ctx has ended Nothing is canceled.
 //
 // # Which goroutine runs your code
 //
@@ -207,9 +211,10 @@
 //   - Waiters are released and derived futures settle before callbacks run. Callbacks that
 //     were registered before the future was done, and that share an executor, run in the
 //     order of registration, one after the other.
-//   - The results of [Gather], [Outcomes] and [Map], the lists of [Wait] and the joined
-//     errors of [FirstSucceeded] are in the order of the inputs. [Hedge] joins errors in
-//     the order of the attempts.
+//   - The results of [Gather], [AllOrNothing], [Outcomes], [Map] and [MapSeq], the lists of
+//     [Wait] and the joined errors of [FirstSucceeded] are in the order of the inputs.
+//     [Hedge] joins errors in the order of the attempts. [AsCompleted] and [Set] follow the
+//     order of completion.
 //   - If several inputs are done when a combinator is called, the first one in the order of
 //     the arguments counts. If a future is done and a context has ended, or a timeout has
 //     expired, the outcome of the future counts.
@@ -238,7 +243,7 @@
 //     channel, where it is to be read.
 //   - A Cancel of the future counts as reading, before the failure or after it, unless
 //     the failure is a panic.
-//   - Done, Wait, AsCompleted, String, LogValue and callbacks do not count as reading.
+//   - Done, Wait, AsCompleted, Set, String, LogValue and callbacks do not count as reading.
 //     Neither does [Shield], until the shield takes the failure over.
 //
 // Each branch counts for itself: if two futures are derived from a failed source, and one of
@@ -256,7 +261,7 @@
 //   - Canceled work may still be running when a derived future is done. The future of a
 //     running task is done only when its function has returned: to wait for the work, await
 //     the task itself or use a [Group].
-//   - Await, Wait and AsCompleted cancel nothing when they give up. WithTimeout and
+//   - Await, Wait, AsCompleted and Set cancel nothing when they give up. WithTimeout and
 //     WithContext do. An Await that gives up returns no partial results: give each input a
 //     [WithTimeout], and collect them with [Outcomes].
 //   - The time of WithTimeout starts with its call, not with the work, which may have to
@@ -266,8 +271,8 @@
 //     executors, nor a callback and a goroutine that waits for the same future.
 //   - The context of a task does not end when its function returns, so an *http.Response in
 //     its result can still be read. But nothing cancels that reading, unless the task was
-//     started with [Lasting]. The context of an attempt of [Hedge], of the calls of a [Map]
-//     and of a call of package flight ends if nobody gets the value.
+//     started with [Lasting]. The context of an attempt of [Hedge], of the calls of a [Map],
+//     [ForEach] or [MapSeq] and of a call of package flight ends if nobody gets the value.
 //
 // # Testing
 //
@@ -291,10 +296,11 @@
 //	create_task(coro())                      Go(ctx, fn)
 //	async with TaskGroup() as g              g := NewGroup(ctx); …; err := g.Wait()
 //	g.create_task(coro())                    GoIn(g, fn)
-//	gather(*futs)                            Gather(futs...)
+//	gather(*futs)                            Gather(futs...), or Join(futs...) of different types
 //	gather(*futs, return_exceptions=True)    Outcomes(futs...)
 //	wait(futs, timeout, return_when)         Wait(ctx, when, futs...)
 //	as_completed(futs)                       AsCompleted(ctx, futs...)
+//	as_completed(a set that grows)           var s Set[T]; s.Add(f); f, err := s.Next(ctx)
 //	await wait_for(fut, d)                   WithTimeout(f, d).Await(ctx)
 //	timeout_at(t)                            WithDeadline(f, t)
 //	await shield(fut)                        Shield(f).Await(ctx)
@@ -325,7 +331,9 @@
 //	errgroup.WithContext(ctx)                g := NewGroup(ctx)
 //	g.Go(func() error)                       GoIn(g, func(ctx) (T, error))
 //	g.Wait()                                 g.Wait(): all errors, not only the first
-//	g.SetLimit(n) over a list                Map(ctx, n, items, fn)
+//	g.SetLimit(n) over a list                Map(ctx, n, items, fn), ForEach(ctx, n, items, fn)
+//	g.SetLimit(n) over a sequence            MapSeq(ctx, n, items, fn)
+//	g.Go(func() error), without a group      GoErr(ctx, fn)
 //	time.After in a select                   WithTimeout(f, d)
 //	singleflight.Group                       package flight
 //
