@@ -108,6 +108,7 @@ func badCalls() []badCall {
 
 		{"WithExecutor", "nil context", func(*badCallArgs) { future.WithExecutor(noCtx, future.Inline) }},
 		{"Lasting", "nil context", func(*badCallArgs) { future.Lasting(noCtx) }},
+		{"WithTaskTimeout", "nil context", func(*badCallArgs) { future.WithTaskTimeout(noCtx, time.Second) }},
 		{"ExecutorFrom", "nil context", func(*badCallArgs) { future.ExecutorFrom(noCtx) }},
 
 		{"Go", "nil context", func(a *badCallArgs) { future.Go(noCtx, a.task) }},

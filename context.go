@@ -49,6 +49,7 @@ type liveScope struct {
 	cancel context.CancelCauseFunc
 	hear   func()      // ends own as the parent has ended; nil if own hears of that by itself
 	stop   func() bool // ends the registration of hear with the parent; nil if there is none
+	limit  *limit      // nil if the work may take any time
 	run    *run        // nil unless the scope is the root of a run with more than one stage
 	asked  atomic.Bool // for Done
 }
@@ -108,12 +109,28 @@ func (l *liveScope) AfterFunc(f func()) (stop func() bool) {
 
 func stopNothing() bool { return false }
 
-// Deadline is the deadline of the parent, while the end of the parent is passed on.
+// Err is the error of own when hear is called: the parent has ended, or the time is over.
+func (l *liveScope) Err() error {
+	if err := l.sureContext.Err(); err != nil {
+		return err
+	}
+	if l.limit.isOver() {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Deadline is the deadline of the parent, while the end of the parent is passed on, or that of
+// the work itself, if it is earlier and the function has not returned.
 func (s *scope) Deadline() (deadline time.Time, ok bool) {
 	if s.returned() && s.Err() == nil {
 		return deadline, false
 	}
-	return s.parent.Deadline()
+	deadline, ok = s.parent.Deadline()
+	if l := s.opened(); l != nil && l.limit != nil && s.runs() && (!ok || l.limit.deadline.Before(deadline)) {
+		return l.limit.deadline, true
+	}
+	return deadline, ok
 }
 
 func (s *scope) Done() <-chan struct{} {
@@ -137,10 +154,13 @@ func (s *scope) Err() error {
 	return l.own.Err()
 }
 
-// catchUp ends l, the live scope of s, if the parent has ended. Package context does so from a
-// goroutine, which may come later than a caller of Err.
+// catchUp ends l, the live scope of s, if the parent has ended or the time is over. Package
+// context and timers do so from a goroutine, which may come later than a caller of Err.
 func (s *scope) catchUp(l *liveScope) {
-	if l.hear != nil && l.own.Err() == nil && !s.returned() && s.parentErr() != nil {
+	if l.hear == nil || l.own.Err() != nil {
+		return
+	}
+	if !s.returned() && s.parentErr() != nil || l.limit.isOver() && s.runs() {
 		l.hear()
 	}
 }
@@ -188,12 +208,16 @@ func (s *scope) opened() *liveScope {
 	return nil
 }
 
-// open returns the live scope of s, and makes it if there is none. It does so in one frame, as
-// the stack may be short.
-func (s *scope) open() *liveScope {
+// open returns the live scope of s, and makes it if there is none.
+func (s *scope) open() *liveScope { return s.openWithin(0) }
+
+// openWithin opens s for work that may take d from now on, or any time if d is 0. With a d other
+// than 0 it is called before the function runs, and replaces a live scope that the wait for
+// admission has made. It is one frame, as the stack may be short.
+func (s *scope) openWithin(d time.Duration) *liveScope {
 	for {
 		old := s.live.Load()
-		if old != nil && old.own != nil {
+		if d == 0 && old != nil && old.own != nil {
 			return old
 		}
 		l := new(liveScope)
@@ -203,12 +227,18 @@ func (s *scope) open() *liveScope {
 		switch parent := s.parent; {
 		case s.returned():
 			l.own, l.cancel = context.WithCancelCause(context.WithoutCancel(parent))
-		case parent.Done() == nil || parent.Err() != nil:
+		case d == 0 && parent.Done() == nil, parent.Err() != nil:
 			l.own, l.cancel = context.WithCancelCause(parent)
 		default:
 			l.Context = parent
 			l.own, l.cancel = context.WithCancelCause(l)
-			l.stop = context.AfterFunc(&l.sureContext, l.hear)
+			if parent.Done() != nil {
+				l.stop = context.AfterFunc(&l.sureContext, l.hear)
+			}
+			if d != 0 {
+				l.limit = &limit{deadline: time.Now().Add(d)}
+				l.limit.timer = time.AfterFunc(d, l.hear)
+			}
 		}
 		if !s.live.CompareAndSwap(old, l) {
 			l.detach()
@@ -217,20 +247,33 @@ func (s *scope) open() *liveScope {
 		if s.returned() {
 			l.detach() // end did not see l
 		}
+		if old != nil && old.own != nil {
+			old.detach()
+			if old.own.Err() != nil {
+				l.cancel(context.Cause(old.own))
+			}
+		}
 		return l
 	}
 }
 
-// returned reports whether the function of s has returned, or will not run, and the end of the
-// parent is not to be passed on any more.
-func (s *scope) returned() bool {
+// runs reports whether the function of s has not returned, and may still run.
+func (s *scope) runs() bool {
 	state := s.cell().state.Load()
-	return state >= settled && state&cleaning == 0 && (s.place == nil || !s.place.lasting)
+	return state < settled || state&cleaning != 0
 }
 
+// returned reports whether the function of s has returned, or will not run, and the end of the
+// parent is not to be passed on any more.
+func (s *scope) returned() bool { return !s.runs() && (s.place == nil || !s.place.lasting) }
+
+// detach ends what could end l, but for its cancel function.
 func (l *liveScope) detach() {
 	if l.stop != nil {
 		l.stop()
+	}
+	if l.limit != nil {
+		l.limit.timer.Stop()
 	}
 }
 
@@ -247,9 +290,23 @@ func (s *scope) drop() { s.parent, s.place = nil, nil }
 // end ends the registration with the parent. It is called when the function has returned,
 // before the future settles, and once more after that: open may have come in between.
 func (s *scope) end() {
-	if l := s.live.Load(); l != nil && !s.place.lasting {
+	l := s.live.Load()
+	switch {
+	case l == nil:
+	case !s.place.lasting:
 		l.detach()
+	case l.limit != nil:
+		l.limit.timer.Stop()
 	}
+}
+
+// close is called when all functions have returned that have s as their context, if that is not
+// the context of a task of its own.
+func (s *scope) close() {
+	c := s.cell()
+	c.mu.Lock()
+	c.settle(succeeded)
+	s.end()
 }
 
 // cancel asks the code that works with the scope to stop. If the parent has ended before, its
@@ -264,9 +321,14 @@ func (s *scope) cancel(cause error) {
 		}
 		cause = context.Cause(s.parent)
 	}
-	l := s.open()
-	l.cancel(cause)
-	l.detach()
+	for {
+		l := s.open()
+		l.cancel(cause)
+		l.detach()
+		if s.opened().own == l.own { // else it was replaced as the function started
+			return
+		}
+	}
 }
 
 // verdict returns the outcome of a future whose function returned err, not nil. of is a type
@@ -290,14 +352,17 @@ func (s *scope) verdict(err error, of reflect.Type) (uint32, *failure) {
 			return failed, newEcho(&detailedError{ended, []error{err}})
 		}
 	}
-	return failed, s.failureOf(err, of)
+	return failed, s.failureOf(s.timedOut(err), of)
 }
 
 // refusal returns the outcome of a future whose function will not run: err is the error of the
-// executor that refused it, or nil if the parent has ended.
+// executor that refused it, or nil if the context has ended, see hasEnded.
 func (s *scope) refusal(err error, of reflect.Type) (uint32, *failure) {
 	if ended := s.parent.Err(); ended != nil && (err == nil || errors.Is(err, ended)) {
 		return endedBy(s.parent)
+	}
+	if err == nil {
+		err = s.timeoutError()
 	}
 	return failed, s.failureOf(err, of)
 }
@@ -312,13 +377,13 @@ func (s *scope) failureOf(err error, of reflect.Type) *failure {
 	fl := newFailure(err, of)
 	fl.ctx = outermost(s.parent)
 	if s.cell().state.Load()&isTask != 0 {
-		fl.fn = s.code()
+		fl.fn = s.taskCode()
 	}
 	return fl
 }
 
-// code returns the code of the function of the pending task of s.
-func (s *scope) code() uintptr {
+// taskCode returns the code of the function of the pending task of s.
+func (s *scope) taskCode() uintptr {
 	return **(**uintptr)(unsafe.Pointer(&s.cell().companion)) // the first word of a function is its entry
 }
 
@@ -334,6 +399,37 @@ func outermost(ctx context.Context) context.Context {
 }
 
 func (s *scope) outer() context.Context { return s.parent }
+
+// startLimit opens s with the timeout of its placement, if there is one, when the function is about
+// to run. The tasks of a Map have no limit of their own: each call has.
+func (s *scope) startLimit() {
+	if s.cell().state.Load()&sharesContext == 0 {
+		s.openWithin(s.place.timeout)
+	}
+}
+
+// hasEnded reports whether the context of a function has ended that was not called yet.
+func (s *scope) hasEnded() bool { return s.parent.Err() != nil || s.place.timeout == noTime }
+
+// timedOut returns err, which the function of s has returned, or if that is how it answers the
+// end of its time, an error that Is ErrTimeout too.
+func (s *scope) timedOut(err error) error {
+	l := s.opened()
+	if l == nil || !l.limit.isOver() || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTimeout) {
+		return err
+	}
+	if err == context.DeadlineExceeded {
+		return s.timeoutError()
+	}
+	return &detailedError{s.timeoutError(), []error{err}}
+}
+
+func (s *scope) timeoutError() error {
+	if s.place.timeout == noTime {
+		return ErrTimeout
+	}
+	return timedOutAfter(s.place.timeout)
+}
 
 // endedBy returns the outcome of a future that the end of ctx decides: it is canceled, or has
 // failed if a deadline passed.

@@ -3,6 +3,7 @@ package future
 import (
 	"context"
 	"reflect"
+	"time"
 
 	"github.com/channel-native/future/internal/lending"
 )
@@ -127,7 +128,9 @@ func WithExecutor(ctx context.Context, ex Executor) context.Context {
 		panic("future: WithExecutor: nil executor")
 	}
 	p := newPlacement(ctx, ex)
-	if placementOf(ctx).lasting {
+	old := placementOf(ctx)
+	p.timeout = old.timeout
+	if old.lasting {
 		return Lasting(p)
 	}
 	return p
@@ -154,6 +157,7 @@ type placement struct {
 	spawns   bool                                // the executor is Goroutines
 	inline   bool                                // the executor is Inline
 	lasting  bool                                // the work stays attached to its context, see Lasting
+	timeout  time.Duration                       // of each piece of work, or noTime; 0 if there is none, see WithTaskTimeout
 	inner    *placement                          // for work that is started by the work: the same, but not lasting
 	late     int                                 // 1 if the executor may run a task before it returns, else 0
 }

@@ -62,7 +62,11 @@ func (s *cleanup) call(ctx context.Context) effects {
 	}
 	s.from, s.stage.src = s.stage.src, nil
 	c.mu.Unlock()
-	return s.settle(fn(ctx))
+	err := fn(ctx)
+	if err != nil {
+		err = s.stage.ctx.timedOut(err)
+	}
+	return s.settle(err)
 }
 
 // settle settles the future; err is the error of the cleanup, nil if it has none.

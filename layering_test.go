@@ -27,6 +27,7 @@ var layers = [][]string{
 	{"failure"},
 	{"state", "watch"},
 	{"executor"},
+	{"tasktimeout"},
 	{"context"},
 	{"cancel", "lend"},
 	{"future"},

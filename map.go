@@ -63,6 +63,7 @@ func mapItems[A, B, V any](ctx context.Context, limit int, items []A, fn func(co
 	})
 	m := &o.m
 	o.future.v = value
+	call := withinTimeout(ctx, fn)
 	m.start(ctx, min(limit, len(items)), len(items), drop, func(task context.Context) (struct{}, error) {
 		ctx := contextOfCalls(task)
 		for calls := 0; ; calls++ {
@@ -76,7 +77,7 @@ func mapItems[A, B, V any](ctx context.Context, limit int, items []A, fn func(co
 			if ctx.Err() != nil {
 				return struct{}{}, contextError(ctx)
 			}
-			v, err := fn(ctx, items[i])
+			v, err := call(ctx, items[i])
 			if err != nil {
 				m.stop()
 				return struct{}{}, err
@@ -235,9 +236,7 @@ func (m *mapping) forget(cause error) {
 	switch {
 	case calls == nil: // was called before
 	case c.hasSucceeded():
-		calls.cell().mu.Lock()
-		calls.cell().settle(succeeded)
-		calls.end()
+		calls.close()
 	default:
 		if drop := m.fan.fn; drop != nil {
 			drop.call(noContext, nil, c)
@@ -255,4 +254,37 @@ func anyBegun(tasks []task[struct{}]) bool {
 		}
 	}
 	return false
+}
+
+// withinTimeout returns fn or, if work in ctx has a timeout, fn with a context of its own for each
+// call. That is a child of the given one, and lasts as long.
+func withinTimeout[A, B any](ctx context.Context, fn func(context.Context, A) (B, error)) func(context.Context, A) (B, error) {
+	if placementOf(ctx).timeout == 0 {
+		return fn
+	}
+	place := *placementOf(ctx)
+	place.lasting = true
+	return func(ctx context.Context, a A) (v B, err error) {
+		s := &new(task[struct{}]).ctx
+		s.place = &place
+		defer s.close()
+		if v, err = fn(s.startIn(ctx), a); err != nil {
+			err = s.timedOut(err)
+		}
+		return v, err
+	}
+}
+
+// startIn makes s the context of a call within ctx, and starts its limit.
+func (s *scope) startIn(ctx context.Context) context.Context {
+	s.parent = ctx
+	slot, ok := ctx.(*slotContext)
+	if ok {
+		s.parent = slot.Context
+	}
+	s.startLimit()
+	if !ok {
+		return s
+	}
+	return &slotContext{Context: s, place: slot.place, holder: slot.holder}
 }

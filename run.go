@@ -27,16 +27,16 @@ func runnableOf(r *registration) runnable {
 	return stageOf(r)
 }
 
-// codeOfWork returns the code of the function of r, or 0 if that is gone.
-func codeOfWork(r runnable) uintptr {
-	switch r := r.(type) {
-	case *cleanup:
-		return 0 // runs once for each Finally, and seldom asks
-	case *stage:
-		return r.code()
-	default:
-		return r.scope().code()
+// code returns the code of the function of t, whose context is s, or 0 if it is gone or cheap to
+// guess wrong.
+func (s *scope) code(t runnable) uintptr {
+	if s.cell().state.Load()&isTask != 0 {
+		return s.taskCode()
 	}
+	if stage, ok := t.(*stage); ok {
+		return stage.code()
+	}
+	return 0 // a cleanup
 }
 
 // crash settles the future of r, whose function panicked or called Goexit.
@@ -142,6 +142,9 @@ func (r *runner) drive() (done bool) {
 
 func (r *runner) runCurrent() {
 	s := r.cur.scope()
+	if s.place.timeout != 0 {
+		s.startLimit()
+	}
 	var ctx context.Context = s
 	if r.on != nil && r.on.ledger != nil {
 		r.holder = s.cell()
@@ -433,20 +436,23 @@ func runAlone(t runnable) effects {
 			crashAlone(t, recover())
 		}
 	}()
-	code := openIfAsking(t)
 	s := t.scope()
+	code := s.openIfAsking(t)
 	e := t.call(s)
 	t = nil // has returned
 	s.leave(code)
 	return e
 }
 
-// openIfAsking opens the context of t if its function is known to ask for Done, and returns the
-// code of the function.
-func openIfAsking(t runnable) uintptr {
-	code := codeOfWork(t)
+// openIfAsking opens s, the context of t, if the time of t is limited, or its function is known to
+// ask for Done. It returns the code of the function.
+func (s *scope) openIfAsking(t runnable) uintptr {
+	if s.place.timeout != 0 {
+		s.startLimit()
+	}
+	code := s.code(t)
 	if asksForDone(code) {
-		t.scope().open()
+		s.open()
 	}
 	return code
 }
@@ -523,7 +529,7 @@ func (s *scope) asRun() *run {
 		}
 		l := &liveScope{run: new(run)}
 		if old != nil {
-			l.sureContext, l.own, l.cancel, l.hear, l.stop = old.sureContext, old.own, old.cancel, old.hear, old.stop
+			l.sureContext, l.own, l.cancel, l.hear, l.stop, l.limit = old.sureContext, old.own, old.cancel, old.hear, old.stop, old.limit
 		}
 		if s.live.CompareAndSwap(old, l) {
 			return l.run

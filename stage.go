@@ -126,7 +126,7 @@ func (s *stage) IsDone() bool                 { return s.cell().isSettled() }
 func (s *stage) scope() *scope                { return &s.ctx }
 
 func (s *stage) call(ctx context.Context) effects {
-	if s.kind.wants != outcome && s.ctx.parent.Err() != nil {
+	if s.kind.wants != outcome && s.ctx.hasEnded() {
 		return s.refuse(nil)
 	}
 	if !s.lockOrDrop(begun) {

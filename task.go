@@ -94,7 +94,7 @@ func (t *task[T]) scope() *scope                { return &t.ctx }
 
 func (t *task[T]) call(ctx context.Context) effects {
 	if t.ctx.mayNotBegin() {
-		return t.ctx.settleTask(t.ctx.refusal(nil, nil))
+		return t.ctx.settleTask(t.ctx.refusal(nil, reflect.TypeOf(t)))
 	}
 	v, err := (*taskFunc[T](&t.future.c))(ctx)
 	return t.returned(v, err)
@@ -126,7 +126,7 @@ func (t *errTask) CancelCause(cause error) bool { return t.ctx.cancelSubmitted(t
 
 func (t *errTask) call(ctx context.Context) effects {
 	if t.ctx.mayNotBegin() {
-		return t.ctx.settleTask(t.ctx.refusal(nil, nil))
+		return t.ctx.settleTask(t.ctx.refusal(nil, reflect.TypeOf(t)))
 	}
 	return t.returned(struct{}{}, (*t.fn())(ctx))
 }
@@ -134,7 +134,7 @@ func (t *errTask) call(ctx context.Context) effects {
 // mayNotBegin reports whether the function of the task of s is not to be called, since its
 // context has ended.
 func (s *scope) mayNotBegin() bool {
-	return s.parent.Err() != nil && s.cell().state.Load()&mustRun == 0
+	return s.hasEnded() && s.cell().state.Load()&mustRun == 0
 }
 
 // start hands t, the task of s, to its executor, and waits for admission.

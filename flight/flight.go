@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/tasktimeout"
 )
 
 // A Group is a set of running calls by key. It keeps nothing of calls that are done:
@@ -64,7 +65,7 @@ var inline = future.WithExecutor(context.Background(), future.Inline)
 //
 // The context of fn is not detached when fn has returned. It ends if the last caller
 // leaves without the value, also if fn has returned by then: context.AfterFunc in fn
-// releases what fn has opened. Lasting does not matter to a call.
+// releases what fn has opened. A call takes neither Lasting nor WithTaskTimeout of ctx.
 //
 // If ctx has ended already, fn is not called. Go does not wait for fn, unless the
 // executor runs fn on the calling goroutine, as [future.Inline] does. It waits for
@@ -157,7 +158,7 @@ func (c *call[V]) start(fn func(context.Context) (V, error), left <-chan struct{
 	submit := func() {
 		// fn may run on this goroutine and call runtime.Goexit: it runs last.
 		ready := future.NewPromise[struct{}]()
-		c.result.CompleteWith(future.Then(future.Lasting(c.ctx), &ready.Future,
+		c.result.CompleteWith(future.Then(future.Lasting(tasktimeout.Without(c.ctx)), &ready.Future,
 			func(ctx context.Context, _ struct{}) (V, error) { return fn(ctx) }))
 		ready.SetResult(struct{}{})
 	}
