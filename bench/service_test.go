@@ -126,10 +126,25 @@ var services = []struct {
 		}
 		return future.Outcomes(fs...).Await(ctx)
 	}},
+	{"future-tasktimeout", func(ctx context.Context, timeout time.Duration, call caller) ([]outcome, error) {
+		bounded := future.WithTaskTimeout(ctx, timeout)
+		fs := make([]*future.Future[int], backends)
+		for i := range fs {
+			fs[i] = future.Go(bounded, func(ctx context.Context) (int, error) { return call(ctx, i) })
+		}
+		return future.Outcomes(fs...).Await(ctx)
+	}},
 	{"future-map", func(ctx context.Context, timeout time.Duration, call caller) ([]outcome, error) {
 		return future.Map(ctx, backends, everyBackend, func(ctx context.Context, i int) (outcome, error) {
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
+			v, err := call(ctx, i)
+			return outcome{Value: v, Err: err}, nil
+		}).Await(ctx)
+	}},
+	{"future-map-tasktimeout", func(ctx context.Context, timeout time.Duration, call caller) ([]outcome, error) {
+		bounded := future.WithTaskTimeout(ctx, timeout)
+		return future.Map(bounded, backends, everyBackend, func(ctx context.Context, i int) (outcome, error) {
 			v, err := call(ctx, i)
 			return outcome{Value: v, Err: err}, nil
 		}).Await(ctx)

@@ -41,7 +41,7 @@ const serviceText = `An aggregator answers each request from 8 backends, each wi
 - hang: 1 000 requests arrive per second; 2% of the calls ignore their deadline of 100 ms for 300 ms. Code that waits for all backends shows it in p99.
 - 5us-open and http-open: 4 000 and 250 requests per second.
 
-bare has a context.WithTimeout for each backend, a channel and a timer; errgroup and conc have the same contexts. future is Go, WithTimeout and Outcomes; future-map is Map with these contexts.`
+bare has a context.WithTimeout for each backend, a channel and a timer; errgroup and conc have the same contexts. future is Go, WithTimeout and Outcomes; future-map is Map with these contexts. future-tasktimeout and future-map-tasktimeout are Go and Map with WithTaskTimeout instead.`
 
 func rank(scenario string) int {
 	for i, s := range scenarios {
