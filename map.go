@@ -64,7 +64,7 @@ func mapItems[A, B, V any](ctx context.Context, limit int, items []A, fn func(co
 	m := &o.m
 	o.future.v = value
 	call := withinTimeout(ctx, fn)
-	m.start(ctx, min(limit, len(items)), len(items), drop, func(task context.Context) (struct{}, error) {
+	m.start(ctx, codeOf(fn), min(limit, len(items)), len(items), drop, func(task context.Context) (struct{}, error) {
 		ctx := contextOfCalls(task)
 		for calls := 0; ; calls++ {
 			if m.ledger != nil && calls > 0 && m.yields(task, calls) {
@@ -73,6 +73,9 @@ func mapItems[A, B, V any](ctx context.Context, limit int, items []A, fn func(co
 			i := m.next()
 			if i < 0 {
 				return struct{}{}, nil
+			}
+			if calls == 0 {
+				m.startNext()
 			}
 			if ctx.Err() != nil {
 				return struct{}{}, contextError(ctx)
@@ -95,7 +98,9 @@ type mapping struct {
 	tasks    []task[struct{}] // guarded by mu; nil once settled
 	calls    *scope           // the context of the calls, guarded by mu; nil once settled
 	ledger   lending.Ledger   // of the executor, nil if it does not lend; constant
+	code     uintptr          // of the function of the caller's; constant
 	items    int64            // how many; constant
+	started  atomic.Int64     // tasks
 	taken    atomic.Int64     // items
 	finished atomic.Int64     // calls that have returned and have not failed
 	failed   atomic.Bool      // a call has returned an error
@@ -106,8 +111,8 @@ func mappingOf(f *fan) *mapping {
 	return (*mapping)(unsafe.Add(unsafe.Pointer(f), -int(unsafe.Offsetof(mapping{}.fan))))
 }
 
-func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take func(context.Context) (struct{}, error)) {
-	m.items, m.fan.cancels = int64(items), true
+func (m *mapping) start(ctx context.Context, code uintptr, tasks, items int, fn function, take func(context.Context) (struct{}, error)) {
+	m.code, m.items, m.fan.cancels = code, int64(items), true
 	m.fan.prepare(&mapKind, fn, tasks)
 	place := placementOf(ctx)
 	m.ledger = place.ledger
@@ -122,8 +127,29 @@ func (m *mapping) start(ctx context.Context, tasks, items int, fn function, take
 		m.fan.inputs[i].src = &t.future.c
 	}
 	m.fan.watch().run(nil)
+	if place.spawns { // the others follow one by one
+		if asksForDone(code) {
+			calls.open()
+		}
+		m.startNext()
+		return
+	}
+	m.started.Store(int64(tasks))
 	for i := range started {
 		started[i].ctx.submitTask(&started[i])
+	}
+}
+
+// startNext starts the next task, if there is one. On goroutines, a task that has taken its first
+// item starts the next: if the calls are so short that a few tasks take all items, the others,
+// which would only come to see that, never start.
+func (m *mapping) startNext() {
+	c := m.fan.cell()
+	c.mu.Lock()
+	tasks := m.tasks
+	c.mu.Unlock()
+	if i := int(m.started.Add(1)) - 1; i < len(tasks) {
+		tasks[i].ctx.submitTask(&tasks[i])
 	}
 }
 
@@ -206,6 +232,7 @@ func (m *mapping) succeed() (e effects) {
 	}
 	inputs := m.fan.takeLocked()
 	e = c.settle(succeeded)
+	inputs = inputs[:min(len(inputs), int(m.started.Load()))]
 	unwatchAll(inputs)
 	for i := range inputs { // a task that has begun has nothing to do, and its context must not end
 		if in := &inputs[i]; in.fan == nil && in.src.state.Load()&begun == 0 {
@@ -236,6 +263,9 @@ func (m *mapping) forget(cause error) {
 	switch {
 	case calls == nil: // was called before
 	case c.hasSucceeded():
+		if l := calls.opened(); l != nil {
+			noteAsking(m.code, l.asked.Load())
+		}
 		calls.close()
 	default:
 		if drop := m.fan.fn; drop != nil {
