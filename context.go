@@ -284,6 +284,17 @@ func (s *scope) begin() bool { return s.cell().state.Or(begun)&begun == 0 }
 // one to go on with it.
 func (s *scope) resume() bool { return s.cell().state.And(^resumes)&resumes != 0 }
 
+// beginLater notes that the task of s, which is about to run, is begun, and that its function is
+// called even if its context ends first. It does nothing if the task was begun or canceled before.
+func (s *scope) beginLater() {
+	state := &s.cell().state
+	for old := state.Load(); old&begun == 0; old = state.Load() {
+		if state.CompareAndSwap(old, old|begun|mustRun|resumes) {
+			return
+		}
+	}
+}
+
 // drop drops the parent of a scope that nobody has, and nobody will get.
 func (s *scope) drop() { s.parent, s.place = nil, nil }
 

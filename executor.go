@@ -203,7 +203,7 @@ func runsOnCaller(ex Executor) bool {
 	switch ex := ex.(type) {
 	case inline:
 		return true
-	case *serial:
+	case *limited:
 		return runsOnCaller(ex.on)
 	default:
 		_, waits := ex.(interface{ TryExecute(Task) error })

@@ -34,8 +34,8 @@ var layers = [][]string{
 	{"callback", "stage"},
 	{"finally"},
 	{"run"},
-	{"completewith", "fan", "serial", "task", "timeout"},
-	{"adapt", "combinators", "group", "hedge", "then"},
+	{"completewith", "fan", "limited", "task", "timeout"},
+	{"adapt", "combinators", "group", "hedge", "serial", "then"},
 	{"ascompleted", "map", "mapseq", "set", "wait"},
 	{"doc"},
 }
@@ -56,7 +56,7 @@ const maxExceptions = 12
 var exceptions = []upward{
 	{"errors", "IsFuture", "the text of a PanicError leaves out a value that is a future"},
 	{"executor", "scope", "placementOf reads the executor of a task's context without a search"},
-	{"executor", "serial", "a serial executor may run a task on the caller if its own executor may"},
+	{"executor", "limited", "a serial or limited executor may run a task on the caller if its own executor may"},
 	{"future", "effects.run", "a settle serves its effects"},
 	{"callback", "effects.run", "a callback of a settled future is ready at once"},
 	{"stage", "effects.run", "a stage of a settled future is ready at once"},

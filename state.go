@@ -77,7 +77,7 @@ const (
 	takenOver                        // was given to another future, or its failure was read: it is no unread branch
 	stopAsked                        // was asked to stop: a failure counts as read, unless it is a panic
 	handsBack                        // the function of the task has returned to be handed back; cleared when it is
-	resumes                          // the task was handed back: Run goes on with it; cleared by the one that does
+	resumes                          // the task has begun, and Run goes on with it; cleared by the one that does
 	owned                            // set at birth: nobody but this package has the future; canceled after it succeeded, its context ends
 	mustRun                          // the function is called though the context has ended
 	sharesContext                    // set at birth of a task of a Map: its function gets the context that is its parent

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -66,6 +67,14 @@ var runs = map[string]func(ctx context.Context, n int, piece func(ctx context.Co
 	"items of a Map": func(ctx context.Context, n int, piece func(context.Context)) future.Awaitable {
 		return future.Map(ctx, 1, make([]int, n), func(ctx context.Context, v int) (int, error) { piece(ctx); return v, nil })
 	},
+	"tasks of a limited executor": func(ctx context.Context, n int, piece func(context.Context)) future.Awaitable {
+		ctx = future.WithExecutor(ctx, future.NewLimited(future.ExecutorFrom(ctx), 1))
+		all := make([]*future.Future[int], n)
+		for i := range all {
+			all[i] = future.Go(ctx, func(ctx context.Context) (int, error) { piece(ctx); return i, nil })
+		}
+		return future.Gather(all...)
+	},
 	"tasks of a serial executor": func(ctx context.Context, n int, piece func(context.Context)) future.Awaitable {
 		ctx = future.WithExecutor(ctx, future.NewSerial(future.ExecutorFrom(ctx)))
 		all := make([]*future.Future[int], n)
@@ -90,11 +99,21 @@ var runs = map[string]func(ctx context.Context, n int, piece func(ctx context.Co
 	},
 }
 
-// Each of them also runs on a serial executor on that executor.
+// between are executors that stand between a run and its pool.
+var between = map[string]func(on future.Executor) future.Executor{
+	"serial":            future.NewSerial,
+	"limited":           func(on future.Executor) future.Executor { return future.NewLimited(on, 1) },
+	"limited twice":     func(on future.Executor) future.Executor { return future.NewLimited(future.NewLimited(on, 1), 2) },
+	"serial on limited": func(on future.Executor) future.Executor { return future.NewSerial(future.NewLimited(on, 2)) },
+	"limited on serial": func(on future.Executor) future.Executor { return future.NewLimited(future.NewSerial(on), 2) },
+}
+
 func init() {
-	for name, start := range maps.Clone(runs) {
-		runs[name+" on a serial executor"] = func(ctx context.Context, n int, piece func(ctx context.Context)) future.Awaitable {
-			return start(future.WithExecutor(ctx, future.NewSerial(future.ExecutorFrom(ctx))), n, piece)
+	for _, name := range slices.Collect(maps.Keys(runs)) {
+		for kind, executor := range between {
+			runs[name+", "+kind] = func(ctx context.Context, n int, piece func(context.Context)) future.Awaitable {
+				return runs[name](future.WithExecutor(ctx, executor(future.ExecutorFrom(ctx))), n, piece)
+			}
 		}
 	}
 }

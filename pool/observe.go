@@ -15,9 +15,9 @@ import (
 // the admission, does not count. ran is the time from the start to the return, and includes
 // the time in which the task was parked. A run counts as one task: the links of a chain that
 // go on where their source ran, the items of a Map that one task takes, the callbacks of one
-// future, the tasks of a serial executor. If a run is handed back, to let other tasks go
-// first, the time until it goes on counts as queued. So queued and ran together are the time
-// from the admission to the end.
+// future, the tasks that a serial or limited executor runs one after the other in one place.
+// If a run is handed back, to let other tasks go first, the time until it goes on counts as
+// queued. So queued and ran together are the time from the admission to the end.
 //
 // fn is called once for each task that [Stats] counts as Completed: also for one that ended
 // with a panic or runtime.Goexit, that another worker has taken over, or whose context had

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -117,10 +118,12 @@ func TestWithObserver_Runs(t *testing.T) {
 					}
 					release()
 					p.Idle(bg)
-					// The others run after the first turn of the run, which takes 64 s.
+					// The others run after the first turn of the run, which takes 64 s; each task of a
+					// limited executor is a turn.
 					synctest.Wait()
 					turn := told.all[1].queued
-					if turn != 64e9 && turn != 63e9 { // callbacks ask before each, also the first
+					if turn != 64e9 && turn != 63e9 && // callbacks ask before each, also the first
+						!(turn == 1e9 && strings.HasPrefix(name, "tasks of a limited executor")) {
 						t.Errorf("the first of the others was queued for %v", turn)
 					}
 					want := []observation{{0, 0}}

@@ -133,7 +133,11 @@ func (s *slots) Resume(run, rest lending.Task) bool {
 		p.mu.Unlock()
 		return false
 	}
-	p.handedBack++
+	if run == nil {
+		p.submitted++
+	} else {
+		p.handedBack++
+	}
 	t := p.observeRest(run, rest)
 	if p.preempt.Load() {
 		p.queue.pushFront(t)
