@@ -357,6 +357,9 @@ func (d *drain) Run() {
 	}
 	defer d.end() // also if a task ends the goroutine with runtime.Goexit
 	for t := d.next(); t != nil; t = d.next() {
+		if r, ok := t.(runnable); ok && r.IsDone() {
+			continue // it was canceled, and is no turn
+		}
 		t.Run()
 		if d.handBack() {
 			return
@@ -510,7 +513,7 @@ func (d *drain) refuse(err error) {
 }
 
 // A places is a limited executor as a [lending.Ledger]. A task reclaims its place before its slot
-// below, as a task that starts has one before the other: so none has a slot and waits for a place.
+// below, and a drain does not wait for a place: so nobody has a slot and waits for a place.
 type places struct{ limited *limited }
 
 // Base returns the ledger of the executor below, if that lends.

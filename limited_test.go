@@ -189,6 +189,37 @@ func TestLimited_OccupiesItsBaseAsNeeded(t *testing.T) {
 	})
 }
 
+// A task takes its place when it starts below, and not when it is handed over: it does not keep a
+// parked task waiting, and it waits for that one.
+func TestLimited_PlaceIsTakenAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var base futuretest.Queue
+		ctx := limit(&base, 1)
+		answer, gate := future.NewPromise[int](), make(chan struct{})
+		var log callbackLog
+		first := future.Go(ctx, func(ctx context.Context) (int, error) {
+			v, err := answer.Await(ctx)
+			log.note(1)
+			<-gate
+			return v, err
+		})
+		second := future.Go(ctx, func(context.Context) (int, error) { log.note(2); return 2, nil })
+		go base.Pop().Run()
+		synctest.Wait()
+		if base.Len() != 1 {
+			t.Fatalf("%d tasks wait below; want the one for which the parked task makes way", base.Len())
+		}
+		_ = answer.SetResult(1)
+		log.want(t, 1) // though the other one has been handed over
+		base.Run()
+		log.want(t, 1)
+		close(gate)
+		log.want(t, 1, 2)
+		futuretest.WantValue(t, first, 1)
+		futuretest.WantValue(t, second, 2)
+	})
+}
+
 // A parked task that can go on takes the next place, before tasks that were queued earlier.
 // Scenarios N12, O12
 func TestLimited_ParkedTaskGoesFirst(t *testing.T) {

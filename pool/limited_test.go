@@ -108,6 +108,36 @@ func TestLimited_EachTaskIsATurn(t *testing.T) {
 	})
 }
 
+// Tasks that were canceled while they waited are no turns: what comes behind them does not let
+// others go first as often.
+func TestLimited_CanceledTaskIsNoTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx := newPool(t, 1)
+		limited := limit(ctx, 1)
+		first := newJob(t, 1).submit(limited)
+		synctest.Wait()
+		var canceled []*future.Future[int]
+		for range 100 {
+			canceled = append(canceled, future.Go(limited, func(context.Context) (int, error) { t.Error("it ran"); return 1, nil }))
+		}
+		future.CancelAll(canceled...)
+		others := 0
+		last := future.Go(limited, func(context.Context) (int, error) { return others, nil })
+		var other future.TaskFunc
+		other = func() { // and then another one, for as long as the last one waits
+			others++
+			if !last.IsDone() {
+				_ = p.Execute(bg, other)
+			}
+		}
+		_ = p.Execute(bg, other)
+		first.open()
+		if got, err := last.Await(bg); err != nil || got > 5 {
+			t.Errorf("it started after %d others (error %v)", got, err)
+		}
+	})
+}
+
 // nestings are limited executors on a pool, none of which runs more than one task at once, and
 // pools of several workers.
 var nestings = map[string]struct {
@@ -156,8 +186,10 @@ func TestLimited_TaskAwaitsATaskThatItStarts(t *testing.T) {
 				return 0, nil
 			}
 			for i := range 2 {
-				f := future.Go(ctx, func(ctx context.Context) (int, error) { return nest(ctx, depth-1-i) })
-				g.parked(func() { v, err = f.Await(ctx) })
+				g.parked(func() { // Go may wait for admission, and lends meanwhile
+					f := future.Go(ctx, func(ctx context.Context) (int, error) { return nest(ctx, depth-1-i) })
+					v, err = f.Await(ctx)
+				})
 				if err != nil {
 					break
 				}
