@@ -219,6 +219,12 @@ func badCalls() []badCall {
 		{"Chan", "nil future", func(*badCallArgs) { future.Chan(noFut) }},
 
 		{"NewGroup", "nil context", func(*badCallArgs) { future.NewGroup(noCtx) }},
+		{"NewGroup", "nil option", func(a *badCallArgs) { future.NewGroup(a.ctx, nil) }},
+		{"GoIn", "nil group", func(a *badCallArgs) { future.GoIn(nil, a.task) }},
+		{"TryGoIn", "nil group", func(a *badCallArgs) { future.TryGoIn(nil, a.task) }},
+		{"TryGoIn", "nil function", func(a *badCallArgs) { future.TryGoIn[int](future.NewGroup(a.ctx), nil) }},
+		{"Go", "nil group", func(a *badCallArgs) { (*future.Group)(nil).Go(a.cleanup) }},
+		{"Go", "nil function, group", func(a *badCallArgs) { future.NewGroup(a.ctx).Go(nil) }},
 		{"GoIn", "nil function", func(a *badCallArgs) { future.GoIn[int](future.NewGroup(a.ctx), nil) }},
 	}
 }
@@ -254,14 +260,16 @@ func TestArguments_TableIsComplete(t *testing.T) {
 	for _, c := range badCalls() {
 		tested[c.fn] = true
 	}
-	for _, name := range refusers(t) {
+	names := refusers(t)
+	for _, name := range names {
 		if !tested[name] && !exempt[name] {
 			t.Errorf("%s takes a future, a function or a context, and is not in the table", name)
 		}
-		delete(tested, name)
 	}
 	for name := range tested {
-		t.Errorf("%s is in the table, but not in the package", name)
+		if !slices.Contains(names, name) {
+			t.Errorf("%s is in the table, but not in the package", name)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@
 //
 // The documentation uses these terms:
 //
-//   - A task is a function that was started by [Go], [GoErr] or [GoIn].
+//   - A task is a function that was started by [Go], [GoErr], [GoIn] or [Group.Go].
 //   - A derived future is one that [Then], [Gather], [WithTimeout] or a similar function
 //     made from other futures, its inputs. A single input is also called the source.
 //   - A combinator is a function that takes several futures: [Gather], [AllOrNothing],
@@ -110,7 +110,8 @@
 // [github.com/channel-native/future/flight].
 //
 // No other operation blocks, however full a pool is. In particular, SetResult, Cancel, Then,
-// Map and GoIn do not. With the executor [Inline] they take as long as the code that they run.
+// Map, GoIn and TryGoIn do not. With the executor [Inline] they take as long as the code that
+// they run.
 //
 // To wait for a future next to other channels, select on Done, as the page method above does.
 // To wait for a future or for the end of a context, use Await: if the future is done and the
@@ -164,7 +165,8 @@
 //	FirstCompleted, FirstSucceeded: one has won  The others go on.
 //	Race, Hedge: one has won                     The others are canceled.
 //	Hedge: one has failed with Permanent(err)    The others are canceled.
-//	Map, ForEach, Group: one has failed          The others are canceled.
+//	Map, ForEach: one has failed                 The others are canceled.
+//	Group: one has failed                        The others are canceled, but see KeepGoing.
 //	MapSeq: one has failed, or a break           The others are canceled.
 //	WithTimeout, WithDeadline: time is up        The source is canceled.
 //	WithContext: ctx has ended                   The source is canceled.
@@ -183,6 +185,9 @@
 //   - [Goroutines] is the default. It runs each task on a goroutine of its own.
 //   - [NewSerial] returns an executor that runs one task at a time, in order, on another
 //     executor. Data that only its tasks access needs no lock.
+//   - [NewLimited] returns an executor that runs at most n tasks at once, in order, on
+//     another executor, such as a pool that others use too. The others wait in memory. As on
+//     a pool, tasks may wait for each other.
 //   - A pool of package [github.com/channel-native/future/pool] limits how many tasks run
 //     at once. A task may wait for other tasks of its pool, if it waits with the context
 //     that its function was given, or with one derived from it. The pool lends its slot to
@@ -296,6 +301,7 @@
 //	create_task(coro())                      Go(ctx, fn)
 //	async with TaskGroup() as g              g := NewGroup(ctx); …; err := g.Wait()
 //	g.create_task(coro())                    GoIn(g, fn)
+//	Semaphore(n) around each task            NewGroup(ctx, Limit(n)), NewLimited(ex, n)
 //	gather(*futs)                            Gather(futs...), or Join(futs...) of different types
 //	gather(*futs, return_exceptions=True)    Outcomes(futs...)
 //	wait(futs, timeout, return_when)         Wait(ctx, when, futs...)
@@ -329,10 +335,13 @@
 //	code that needs a channel                Chan(f)
 //	a sync.WaitGroup and a slice             Gather(futs...), Outcomes(futs...)
 //	errgroup.WithContext(ctx)                g := NewGroup(ctx)
-//	g.Go(func() error)                       GoIn(g, func(ctx) (T, error))
+//	g.Go(func() error)                       g.Go(func(ctx) error), GoIn(g, func(ctx) (T, error))
 //	g.Wait()                                 g.Wait(): all errors, not only the first
+//	g.SetLimit(n)                            NewGroup(ctx, Limit(n)); Go does not block
 //	g.SetLimit(n) over a list                Map(ctx, n, items, fn), ForEach(ctx, n, items, fn)
 //	g.SetLimit(n) over a sequence            MapSeq(ctx, n, items, fn)
+//	g.TryGo(func() error)                    f, ok := TryGoIn(g, func(ctx) (T, error))
+//	errgroup.Group without a context         NewGroup(ctx, KeepGoing())
 //	g.Go(func() error), without a group      GoErr(ctx, fn)
 //	time.After in a select                   WithTimeout(f, d)
 //	singleflight.Group                       package flight

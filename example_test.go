@@ -8,10 +8,12 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/pool"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -676,6 +678,69 @@ func ExampleGroup() {
 	// cancelled
 }
 
+// A function without a value.
+func ExampleGroup_Go() {
+	g := future.NewGroup(context.Background())
+	f := g.Go(func(context.Context) error { return errors.New("broken") })
+	fmt.Println(g.Wait())
+	fmt.Println(f.State())
+	// Output:
+	// broken
+	// failed
+}
+
+// At most two of the tasks run at once. GoIn does not wait: the others start in order.
+func ExampleLimit() {
+	g := future.NewGroup(context.Background(), future.Limit(2))
+	var running, most atomic.Int32
+	for range 10 {
+		g.Go(func(context.Context) error {
+			if n := running.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			time.Sleep(time.Millisecond)
+			running.Add(-1)
+			return nil
+		})
+	}
+	fmt.Println(g.Wait(), most.Load() <= 2)
+	// Output: <nil> true
+}
+
+// All tasks run, though two of them fail.
+func ExampleKeepGoing() {
+	g := future.NewGroup(context.Background(), future.KeepGoing(), future.Limit(1))
+	for _, host := range []string{"a", "b", "c"} {
+		g.Go(func(context.Context) error {
+			if host == "b" {
+				return nil
+			}
+			return fmt.Errorf("%s is down", host)
+		})
+	}
+	fmt.Println(g.Wait())
+	// Output:
+	// a is down
+	// c is down
+}
+
+// A task that finds no place is not started: its work can be shed.
+func ExampleTryGoIn() {
+	g := future.NewGroup(context.Background(), future.Limit(1))
+	release := make(chan struct{})
+	future.GoIn(g, func(context.Context) (int, error) {
+		<-release
+		return 1, nil
+	})
+	_, ok := future.TryGoIn(g, func(context.Context) (int, error) { return 2, nil })
+	fmt.Println(ok)
+	close(release)
+	fmt.Println(g.Wait())
+	// Output:
+	// false
+	// <nil>
+}
+
 // Tasks run one at a time and in order: state that they share needs no lock.
 func ExampleNewSerial() {
 	ctx := future.WithExecutor(context.Background(), future.NewSerial(future.Goroutines))
@@ -692,6 +757,20 @@ func ExampleNewSerial() {
 	// Output:
 	// [1 2 3 4 5] <nil>
 	// [0 1 2 3 4]
+}
+
+// Each tenant gets a limit of its own on a pool that all share. Tasks may wait for each other.
+func ExampleNewLimited() {
+	p := pool.New(8)
+	defer p.Close()
+	tenant := future.WithExecutor(context.Background(), future.NewLimited(p, 1))
+	total := future.Go(tenant, func(ctx context.Context) (int, error) {
+		part := future.Go(ctx, func(context.Context) (int, error) { return 21, nil })
+		v, err := part.Await(ctx) // lends its place to part
+		return 2 * v, err
+	})
+	fmt.Println(total.Await(tenant))
+	// Output: 42 <nil>
 }
 
 // With Inline the callback has run when SetResult returns.

@@ -11,10 +11,10 @@ import (
 )
 
 // A Group owns tasks whose lives end before its Wait returns: structured concurrency. The first
-// failure cancels the rest. All methods, and [GoIn], are safe for concurrent use. A Group is
-// made by [NewGroup]; the zero Group cannot be used. Wait must be called on every path: it
-// releases the context of the group and returns the failures. To leave early, call Cancel and
-// then Wait. asyncio: TaskGroup.
+// failure cancels the rest, unless the group was made with [KeepGoing]. All methods, [GoIn] and
+// [TryGoIn] are safe for concurrent use. A Group is made by [NewGroup]; the zero Group cannot be
+// used. Wait must be called on every path: it releases the context of the group and returns the
+// failures. To leave early, call Cancel and then Wait. asyncio: TaskGroup.
 type Group struct {
 	parent context.Context
 	work   context.Context // of the children; ends with parent, a failure or Cancel
@@ -34,19 +34,50 @@ type Group struct {
 	feeding  bool           // a goroutine hands over the backlog
 	closed   bool           // no child runs and none will
 
+	keepGoing bool // a failure does not cancel the group; constant
+
 	result atomic.Pointer[error] // of Wait; nil until the first Wait returns
 }
 
+// A GroupOption changes how a group runs its tasks. See [NewGroup].
+type GroupOption func(*Group)
+
+// Limit makes at most n tasks of a group run at once. They run on a [NewLimited] executor, on the
+// executor of the context: [GoIn] does not wait, the tasks start in order, and a task that waits
+// with its own context makes way for others, so tasks may wait for each other. Work that a task
+// starts with its context counts too. The executor of the context may bound the tasks further.
+// Limit panics if n is below 1.
+func Limit(n int) GroupOption {
+	if n < 1 {
+		panic("future: Limit: limit below 1")
+	}
+	return func(g *Group) {
+		g.parent = WithExecutor(g.parent, NewLimited(ExecutorFrom(g.parent), n))
+	}
+}
+
+// KeepGoing makes a group run all its tasks though some fail: a failure cancels no other task,
+// and Wait returns all failures, equal ones once. Cancel and the end of the context still cancel
+// the group.
+func KeepGoing() GroupOption { return func(g *Group) { g.keepGoing = true } }
+
 // NewGroup returns a group whose tasks have the values, the executor, the deadline and the
-// cancellation of ctx. It panics if ctx is nil.
-func NewGroup(ctx context.Context) *Group {
+// cancellation of ctx. The options are [Limit] and [KeepGoing]. NewGroup panics if ctx or an
+// option is nil.
+func NewGroup(ctx context.Context, opts ...GroupOption) *Group {
 	if ctx == nil {
 		panic("future: NewGroup: nil context")
 	}
 	g := &Group{parent: ctx}
-	g.work, g.cancel = context.WithCancelCause(&sureContext{ctx})
+	for _, o := range opts {
+		if o == nil {
+			panic("future: NewGroup: nil option")
+		}
+		o(g)
+	}
+	g.work, g.cancel = context.WithCancelCause(&sureContext{g.parent})
 	g.ctx, g.end = g.work, g.cancel
-	if placementOf(ctx).lasting {
+	if placementOf(g.parent).lasting {
 		g.ctx, g.end = context.WithCancelCause(g.work)
 	}
 	return g
@@ -54,34 +85,77 @@ func NewGroup(ctx context.Context) *Group {
 
 // GoIn runs fn as a task of g, as [Go] does with the context of the group, and returns its
 // future. If fn fails, all other children of the group are canceled with its error as the
-// cause. A child that is canceled on its own is no failure. Neither is a child that was asked
-// to stop and answers with the cause, nor a child that answers with context.DeadlineExceeded
-// once the deadline of the group has passed. An error that is joined with such an answer is not
-// in the result of Wait; it is in the future of the child. Wait returns the failure of fn, so
-// it is not reported as unread. A child may start other children while the owner waits.
+// cause, unless the group was made with [KeepGoing]. A child that is canceled on its own is no
+// failure. Neither is a child that was asked to stop and answers with the cause, nor a child that
+// answers with context.DeadlineExceeded once the deadline of the group has passed. An error that
+// is joined with such an answer is not in the result of Wait; it is in the future of the child.
+// Wait returns the failure of fn, so it is not reported as unread. A child may start other
+// children while the owner waits.
 //
-// On the default executor fn has started when GoIn returns: it is called even if the group is
-// canceled before its goroutine runs. On another executor, a child that waits for admission
-// never runs once the group has ended. In a group that has ended, because it was canceled or
-// Wait has returned, fn is not called and the future is canceled: start a producer, whose end
-// others wait for, before what may fail. GoIn does not wait for admission by a full executor,
-// as its caller may be a child that occupies it: the group hands its children over in order as
-// they are admitted, and needs one goroutine for that. With [Inline], fn has returned when GoIn
-// returns. GoIn panics if g or fn is nil.
+// On the default executor fn has started when GoIn returns, unless it has to wait for a place
+// under [Limit]: it is called even if the group is canceled before its goroutine runs. On another
+// executor, and under Limit, a child that waits for room never runs once the group has ended. In
+// a group that has ended, because it was canceled or Wait has returned, fn is not called and the
+// future is canceled: start a producer, whose end others wait for, before what may fail. GoIn
+// does not wait for admission by a full executor, as its caller may be a child that occupies it:
+// the group hands its children over in order as they are admitted, and needs one goroutine for
+// that, or under Limit one for each place. With [Inline], fn has returned when GoIn returns,
+// unless it has to wait for a place. GoIn panics if g or fn is nil.
 func GoIn[T any](g *Group, fn func(context.Context) (T, error)) *Future[T] {
-	if g == nil {
-		panic("future: GoIn: nil group")
+	checkChild("GoIn", g != nil, fn != nil)
+	c := newChild(g, fn)
+	g.add(&c.child, &c.task, true)
+	return &c.task.future
+}
+
+// TryGoIn is GoIn for a child that must not wait for room. If there is none, it returns nil and
+// false, and fn is never called: all places are taken under [Limit], or on a [NewLimited]
+// executor; the executor is full; or earlier children still wait for room.
+//
+// Otherwise it returns true, also if the future has failed because the executor refused the child
+// for another reason, and if it is canceled because the group has ended. On an executor that has
+// no TryExecute, TryGoIn is GoIn. It does not block, and panics if g or fn is nil.
+func TryGoIn[T any](g *Group, fn func(context.Context) (T, error)) (*Future[T], bool) {
+	checkChild("TryGoIn", g != nil, fn != nil)
+	c := newChild(g, fn)
+	if !g.add(&c.child, &c.task, false) {
+		return nil, false
 	}
-	if fn == nil {
-		panic("future: GoIn: nil function")
-	}
-	o := new(struct {
+	return &c.task.future, true
+}
+
+// Go is [GoIn] for a function without a value, as in package errgroup. It panics if g or fn is
+// nil.
+func (g *Group) Go(fn func(context.Context) error) *Future[struct{}] {
+	checkChild("Go", g != nil, fn != nil)
+	c := new(struct {
 		child child
-		task  task[T]
+		task  errTask
 	})
-	initTask(&o.task, g.work, placementOf(g.work), fn)
-	g.add(&o.child, &o.task)
-	return &o.task.future
+	initErrTask(&c.task, g.work, placementOf(g.work), fn)
+	g.add(&c.child, &c.task, true)
+	return &c.task.future
+}
+
+func checkChild(caller string, group, fn bool) {
+	if !group {
+		panic("future: " + caller + ": nil group")
+	}
+	if !fn {
+		panic("future: " + caller + ": nil function")
+	}
+}
+
+// A childTask is a task of a group.
+type childTask[T any] struct {
+	child child
+	task  task[T]
+}
+
+func newChild[T any](g *Group, fn func(context.Context) (T, error)) *childTask[T] {
+	c := new(childTask[T])
+	initTask(&c.task, g.work, placementOf(g.work), fn)
+	return c
 }
 
 // A child is the registration of a group on one of its tasks. The task follows in the same
@@ -102,13 +176,18 @@ var childKind = kind{
 	},
 }
 
-func (g *Group) add(c *child, t runnable) {
+// add adds c, whose task is t. If wait is not set, it reports false if there is no room for c.
+func (g *Group) add(c *child, t runnable, wait bool) bool {
 	c.kind, c.group, c.task = &childKind, g, t
-	if g.enter(c) {
-		g.start(c)
-	} else {
+	switch {
+	case !g.enter(c):
 		t.CancelCause(context.Cause(g.work))
+	case wait:
+		g.start(c)
+	default:
+		return g.tryStart(c)
 	}
+	return true
 }
 
 // enter lists c, unless g is closed. As soon as c is listed, g may cancel it: so the
@@ -144,20 +223,68 @@ func (g *Group) start(c *child) {
 	if !s.submit() {
 		return // it was canceled
 	}
-	g.mu.Lock()
-	waits := g.feeding // behind others, in order
-	g.mu.Unlock()
-	if !waits && place.tryExecute(c.task) == nil {
+	if l := limitOf(place); l != nil {
+		l.executeChild(c.task)
+		return
+	}
+	if !g.feeds() && place.tryExecute(c.task) == nil {
 		return
 	}
 	g.mu.Lock()
 	g.backlog = append(g.backlog, c)
-	waits = g.feeding
+	feeding := g.feeding
 	g.feeding = true
 	g.mu.Unlock()
-	if !waits {
+	if !feeding {
 		go g.feed(place)
 	}
+}
+
+// tryStart is start for a child that does not wait for room. If there is none, it takes c out of
+// the group, and reports false.
+func (g *Group) tryStart(c *child) bool {
+	s := c.task.scope()
+	place := s.place
+	if place.spawns || place.inline || place.try == nil || g.work.Err() != nil {
+		g.start(c)
+		return true
+	}
+	if !s.submit() {
+		return true // it was canceled
+	}
+	err := errNoRoom
+	if l := limitOf(place); l != nil {
+		err = handOver(c.task, func() error { return l.executeNow(c.task) })
+	} else if !g.feeds() {
+		err = handOver(c.task, func() error { return executeNow(place.executor, c.task) })
+	}
+	switch {
+	case err == nil:
+	case err != errNoRoom:
+		refuse(c.task, err).run(nil)
+	case s.begin(): // else it was canceled
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.removeLocked(c)
+		g.countLocked()
+		return false
+	}
+	return true
+}
+
+// limitOf returns the executor of place if it was made by NewLimited, else nil.
+func limitOf(place *placement) *limited {
+	if l, ok := place.executor.(*limited); ok && l.lends {
+		return l
+	}
+	return nil
+}
+
+// feeds reports whether children wait for admission: later ones wait behind them.
+func (g *Group) feeds() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.feeding
 }
 
 func (g *Group) feed(place *placement) {
@@ -273,19 +400,30 @@ func (g *Group) childDone(c *child) (e effects) {
 	missed := failure == nil && !c.cell().hasSucceeded() && g.work.Err() != nil
 	g.mu.Lock()
 	g.missed = g.missed || missed
-	last := g.children[len(g.children)-1]
-	g.children[c.index], last.index = last, c.index
-	g.children[len(g.children)-1] = nil
-	g.children = g.children[:len(g.children)-1]
+	g.removeLocked(c)
 	if failure != nil {
 		g.addLocked(failure)
 	}
 	g.mu.Unlock()
-	if failure != nil {
+	if failure != nil && !g.keepGoing {
 		e = g.stop(failure)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.countLocked()
+	return e
+}
+
+// removeLocked takes c off the list. g.mu is held.
+func (g *Group) removeLocked(c *child) {
+	last := g.children[len(g.children)-1]
+	g.children[c.index], last.index = last, c.index
+	g.children[len(g.children)-1] = nil
+	g.children = g.children[:len(g.children)-1]
+}
+
+// countLocked notes that one child less runs. g.mu is held.
+func (g *Group) countLocked() {
 	g.running--
 	if g.running == 0 {
 		g.children = nil
@@ -294,7 +432,6 @@ func (g *Group) childDone(c *child) (e effects) {
 			g.idle = nil
 		}
 	}
-	return e
 }
 
 // failureOf returns the error of c, which is done, or nil if c has not failed. Once the

@@ -17,7 +17,7 @@ var testedPackages = []string{".", "pool", "flight"}
 // The scenarios that are not implemented yet. A scenario that has a test must not be
 // among them.
 const openScenarios = `
-	O3
+	
 `
 
 var (

@@ -51,8 +51,7 @@ func Go[T any](ctx context.Context, fn func(context.Context) (T, error)) *Future
 func GoErr(ctx context.Context, fn func(context.Context) error) *Future[struct{}] {
 	checkArgs("GoErr", ctx, true, fn != nil)
 	t := new(errTask)
-	initTask(&t.task, ctx, placementOf(ctx), nil)
-	*t.fn() = fn
+	initErrTask(t, ctx, placementOf(ctx), fn)
 	t.ctx.start(t)
 	return &t.future
 }
@@ -114,6 +113,11 @@ func (t *task[T]) returned(v T, err error) effects {
 // An errTask is a task whose function returns only an error. The companion of its cell is that
 // function: one that adapts it would cost an allocation, and its name would be in reports.
 type errTask struct{ task[struct{}] }
+
+func initErrTask(t *errTask, ctx context.Context, place *placement, fn func(context.Context) error) {
+	initTask(&t.task, ctx, place, nil)
+	*t.fn() = fn
+}
 
 // fn returns where t, which has not settled, keeps its function.
 func (t *errTask) fn() *func(context.Context) error {
