@@ -356,6 +356,57 @@ func TestTryGoIn_NoRoomLeavesNoTrace(t *testing.T) {
 	})
 }
 
+// A group that is open does not keep the functions that found no room.
+func TestTryGoIn_NoRoomIsNotKept(t *testing.T) {
+	g := future.NewGroup(context.Background(), future.Limit(1))
+	gate, gone := make(chan struct{}), make(chan struct{})
+	g.Go(func(context.Context) error { <-gate; return nil })
+	func() {
+		big := new([1 << 10]byte)
+		closeWhenCollected(big, gone)
+		if _, ok := future.TryGoIn(g, func(context.Context) (int, error) { return int(big[0]), nil }); ok {
+			t.Error("there is room")
+		}
+	}()
+	if !futuretest.Collect(func() bool { return futuretest.Closed(gone) }) {
+		t.Error("the group keeps a function that found no room")
+	}
+	close(gate)
+	_ = g.Wait()
+}
+
+// Children that wait for admission come first, though the executor has room by now.
+func TestTryGoIn_WaitsBehindOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ex := &lateExecutor{boundedExecutor: newBoundedExecutor(t)}
+		g := future.NewGroup(future.WithExecutor(context.Background(), ex))
+		first := future.GoIn(g, returning(1))
+		synctest.Wait()
+		ex.room = true
+		if f, ok := future.TryGoIn(g, returning(2)); ok || f != nil {
+			t.Errorf("TryGoIn() = %v, %v; want no room", f, ok)
+		}
+		futuretest.WantPending(t, first)
+		ex.open()
+		if err := g.Wait(); err != nil {
+			t.Errorf("Wait() = %v", err)
+		}
+	})
+}
+
+// A lateExecutor has room for TryExecute before it admits those that wait.
+type lateExecutor struct {
+	*boundedExecutor
+	room bool
+}
+
+func (e *lateExecutor) TryExecute(task future.Task) error {
+	if e.room {
+		return spawn(context.Background(), task)
+	}
+	return e.boundedExecutor.TryExecute(task)
+}
+
 // Where nobody has to wait for room, TryGoIn is GoIn.
 // Scenario O3
 func TestTryGoIn_IsGoIn(t *testing.T) {

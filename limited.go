@@ -178,9 +178,9 @@ func (l *limited) another() *drain {
 	return &drain{limited: l}
 }
 
-// A refused is called, with the mutex held, when a drain was refused with err. It returns the
-// error for the submitter, and another drain to ask for, or nil.
-type refused func(err error) (error, *drain)
+// A refused is called, with the mutex held, when a drain was refused with err. It returns another
+// drain to ask for, or nil, and the error that is left for the submitter.
+type refused func(err error) (next *drain, left error)
 
 // offer calls on, which hands d to the executor below. If that refuses, also by a panic or by
 // runtime.Goexit, d does nothing, and then is called.
@@ -196,7 +196,7 @@ func (l *limited) offer(d *drain, then refused, on func() error) (err error) {
 		l.mu.Lock()
 		var next *drain
 		if d.giveUp() {
-			err, next = then(err)
+			next, err = then(err)
 		}
 		l.mu.Unlock()
 		l.askSoon(next)
@@ -208,19 +208,19 @@ func (l *limited) offer(d *drain, then refused, on func() error) (err error) {
 // withdraw is called for a drain that was refused: the submitter takes back the task with that
 // number, unless another drain has taken it. on is asked again for the others.
 func (l *limited) withdraw(number uint64) refused {
-	return func(err error) (error, *drain) {
+	return func(err error) (*drain, error) {
 		i := slices.IndexFunc(l.queue, func(q queued) bool { return q.number == number })
 		if i < 0 {
-			return nil, l.another()
+			return l.another(), nil
 		}
 		l.queue = slices.Delete(l.queue, i, i+1)
 		l.dropEmpty()
-		return err, l.another()
+		return l.another(), err
 	}
 }
 
 // retry is called for a drain that was refused without waiting: a goroutine waits.
-func (l *limited) retry(err error) (error, *drain) { return err, l.another() }
+func (l *limited) retry(err error) (*drain, error) { return l.another(), err }
 
 // askSoon lets another goroutine ask. d may be nil.
 func (l *limited) askSoon(d *drain) {
@@ -235,7 +235,7 @@ func (l *limited) ask(d *drain) {
 	l.mu.Lock()
 	last := l.last
 	l.mu.Unlock()
-	_ = l.offer(d, func(err error) (error, *drain) { return err, l.refuseUpTo(last, err) },
+	_ = l.offer(d, func(err error) (*drain, error) { return l.refuseUpTo(last, err), err },
 		func() error { return l.on.Execute(context.Background(), d) })
 }
 

@@ -709,6 +709,63 @@ func TestLimited_RunThatMadeWayIsRefused(t *testing.T) {
 	}
 }
 
+// A run that has had its turn waits behind another task. That one parks, and the base refuses.
+func TestLimited_RunThatHadItsTurnIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refuse := false
+		ctx := limit(future.ExecutorFunc(func(_ context.Context, task future.Task) error {
+			if refuse {
+				return errE
+			}
+			go task.Run()
+			return nil
+		}), 1)
+		never := future.NewPromise[int]()
+		var other *future.Future[int]
+		run := future.Map(ctx, 1, make([]int, 200), func(_ context.Context, v int) (int, error) {
+			if other == nil {
+				refuse = true
+				other = future.Go(ctx, func(ctx context.Context) (int, error) { return never.Await(ctx) })
+			}
+			return v, nil
+		})
+		synctest.Wait()
+		if err := run.Err(); !errors.Is(err, errE) {
+			t.Errorf("%v; want it to have ended with E", run)
+		}
+		futuretest.WantPending(t, other)
+		_ = never.SetResult(1)
+		synctest.Wait()
+		futuretest.WantValue(t, other, 1)
+	})
+}
+
+// A refusal is for the tasks that waited when the base was asked. One that came meanwhile stays,
+// and the base is asked again.
+// Scenario N17
+func TestLimited_RefusalIsNotForLaterTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := newBoundedExecutor(t)
+		base.refuse = errE
+		ctx := limit(base, 1)
+		link := func(v int) *future.Future[int] {
+			return future.Then(ctx, future.FromResult(v), func(_ context.Context, v int) (int, error) { return v, nil })
+		}
+		one, two := link(1), link(2)
+		synctest.Wait()
+		three := link(3) // came while the base was asked
+		futuretest.WantPending(t, one, two, three)
+		base.open()
+		synctest.Wait()
+		futuretest.WantFailed(t, one, errE)
+		asked := base.asked.Load()
+		if asked != 2 {
+			t.Errorf("the base was asked %d times; want 2", asked)
+		}
+		_, _ = readError(two), readError(three)
+	})
+}
+
 // Tasks that panic or call Goexit, also while they are parked, keep no place.
 func TestLimited_PanicAndGoexit(t *testing.T) {
 	for name, base := range bases {
@@ -724,7 +781,7 @@ func TestLimited_PanicAndGoexit(t *testing.T) {
 						future.Go(ctx, func(context.Context) (int, error) { runtime.Goexit(); return 1, nil }),
 						future.Go(ctx, func(ctx context.Context) (int, error) {
 							go never.Await(ctx) // its place is lent when it ends
-							time.Sleep(1)
+							time.Sleep(time.Nanosecond)
 							runtime.Goexit()
 							return 1, nil
 						}),
@@ -744,7 +801,7 @@ func TestLimited_PanicAndGoexit(t *testing.T) {
 					futs = append(futs, future.Go(ctx, func(context.Context) (int, error) {
 						g.enter()
 						defer g.leave()
-						time.Sleep(1)
+						time.Sleep(time.Nanosecond)
 						return 1, nil
 					}))
 				}
