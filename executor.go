@@ -204,7 +204,7 @@ func runsOnCaller(ex Executor) bool {
 	case inline:
 		return true
 	case *limited:
-		return runsOnCaller(ex.on)
+		return ex.on.late > 0
 	default:
 		_, waits := ex.(interface{ TryExecute(Task) error })
 		return !waits

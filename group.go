@@ -223,8 +223,7 @@ func (g *Group) start(c *child) {
 	if !s.submit() {
 		return // it was canceled
 	}
-	if l := limitOf(place); l != nil {
-		l.executeChild(c.task)
+	if l, ok := place.executor.(*limited); ok && l.on.spawns && l.executeNow(c.task) == nil {
 		return
 	}
 	if !g.feeds() && place.tryExecute(c.task) == nil {
@@ -253,9 +252,7 @@ func (g *Group) tryStart(c *child) bool {
 		return true // it was canceled
 	}
 	err := errNoRoom
-	if l := limitOf(place); l != nil {
-		err = handOver(c.task, func() error { return l.executeNow(c.task) })
-	} else if !g.feeds() {
+	if !g.feeds() {
 		err = handOver(c.task, func() error { return executeNow(place.executor, c.task) })
 	}
 	switch {
@@ -270,14 +267,6 @@ func (g *Group) tryStart(c *child) bool {
 		return false
 	}
 	return true
-}
-
-// limitOf returns the executor of place if it was made by NewLimited, else nil.
-func limitOf(place *placement) *limited {
-	if l, ok := place.executor.(*limited); ok && l.lends {
-		return l
-	}
-	return nil
 }
 
 // feeds reports whether children wait for admission: later ones wait behind them.

@@ -34,9 +34,9 @@ var layers = [][]string{
 	{"callback", "stage"},
 	{"finally"},
 	{"run"},
-	{"completewith", "fan", "limited", "task", "timeout"},
-	{"adapt", "combinators", "group", "hedge", "serial", "then"},
-	{"ascompleted", "map", "mapseq", "set", "wait"},
+	{"completewith", "drain", "fan", "task", "timeout"},
+	{"adapt", "combinators", "hedge", "limited", "then"},
+	{"ascompleted", "group", "map", "mapseq", "set", "wait"},
 	{"doc"},
 }
 

@@ -2,12 +2,7 @@ package future
 
 import (
 	"context"
-	"errors"
-	"slices"
-	"sync"
-	"sync/atomic"
 
-	"github.com/channel-native/future/internal/goexit"
 	"github.com/channel-native/future/internal/lending"
 )
 
@@ -39,477 +34,33 @@ func NewLimited(on Executor, n int) Executor {
 	if n < 1 {
 		panic("future: NewLimited: limit below 1")
 	}
-	l := &limited{on: on, base: lending.LedgerOf(on), n: n, lends: true}
-	l.Lender = lending.NewLender(places{l})
-	return l
+	return newLimited(on, n, true)
 }
 
-// A limited is an executor that runs up to n tasks at once on another one, in order. It hands
-// drains to that executor, which take the tasks from the queue. A serial executor is a limited
-// one with a single place, which is not lent.
+// NewSerial returns an executor that runs one task at a time, in the order in which they were
+// handed over, on the executor on: as asyncio's loop.call_soon does with callbacks. It is no
+// event loop: a task that blocks, also one that awaits, holds up the tasks behind it, and one
+// that awaits one of these waits until the context of the wait ends. While there is work, the
+// serial executor occupies on with one task of its own. It is safe for concurrent use.
 //
-// A drain takes a place when it starts, and ends at once if there is none. It has no place while
-// it waits for its turn on the executor below: that executor may run nothing before a parked task
-// has returned, which needs a place to go on.
-type limited struct {
-	lending.Lender // places; none if on does not lend, and neither do the places
-
-	on    Executor
-	base  lending.Ledger // of on; nil if it does not lend
-	n     int            // places
-	lends bool           // a parked task lends its place
-
-	// The following are guarded by mu.
-	mu         sync.Mutex
-	resumed    []Task          // the rests of runs that come before the queue
-	queue      []queued        // in order
-	last       uint64          // the number of the last task that was handed over
-	busy       int             // places in use
-	offered    int             // drains that were offered to on, and have not started
-	stopping   int             // drains that were asked to stop, and have not ended
-	reclaimers []chan struct{} // of parked tasks that wait for a place, in order; if any, all are in use
-	handedBack bool            // a run of a serial executor was handed back; cleared when its drain is
-
-	preempt atomic.Bool // there are reclaimers
+// If on refuses, the refusal goes to the submitter whose call asked on. Tasks that others have
+// handed over meanwhile keep their places: on is asked again for them, and if it refuses again
+// their futures fail with that error; tasks that are handed over after that are not affected. A
+// settle is never refused: it keeps its place too. A serial executor keeps no goroutine and
+// needs no closing. NewSerial does not block, and panics if on is nil.
+func NewSerial(on Executor) Executor {
+	if on == nil {
+		panic("future: NewSerial: nil executor")
+	}
+	return newLimited(on, 1, false)
 }
 
-// A queued is a task that waits for a place.
-type queued struct {
-	task   Task
-	number uint64 // in the order of handing over, from 1; 0: the rest of a run that was handed back
-}
-
-// Execute hands task over. It blocks for as long as on does.
-func (l *limited) Execute(ctx context.Context, task Task) error {
-	d, number := l.enqueue(task, true)
-	if d == nil {
-		return nil
+func newLimited(on Executor, n int, lends bool) *limited {
+	l := &limited{on: newPlacement(context.Background(), on), n: n, lends: lends}
+	if lends || l.on.ledger != nil {
+		l.Lender = lending.NewLender(places{l})
 	}
-	return l.offer(d, l.withdraw(number), func() error { return l.on.Execute(ctx, d) })
-}
-
-// TryExecute never refuses, so that settles keep their order: another goroutine waits for
-// admission instead.
-func (l *limited) TryExecute(task Task) error {
-	if d, _ := l.enqueue(task, true); d != nil {
-		l.tryOffer(d)
-	}
-	return nil
-}
-
-func (l *limited) tryOffer(d *drain) {
-	if on, ok := l.on.(interface{ TryExecute(Task) error }); ok {
-		_ = l.offer(d, l.retry, func() error { return on.TryExecute(d) })
-	} else {
-		l.ask(d) // does not wait
-	}
-}
-
-// executeNow hands t, the task of a child of a group, to l, and does not wait, neither here nor
-// for on. It returns errNoRoom if it would have to.
-func (l *limited) executeNow(t runnable) error {
-	d, number := l.enqueue(t, false)
-	if d == nil {
-		return errNoRoom
-	}
-	l.noteStart(t)
-	return l.offer(d, l.withdraw(number), func() error { return executeNow(l.on, d) })
-}
-
-// executeChild is TryExecute for t, the task of a child of a group.
-func (l *limited) executeChild(t runnable) {
-	if d, _ := l.enqueue(t, true); d != nil {
-		l.noteStart(t)
-		l.tryOffer(d)
-	}
-}
-
-// noteStart notes that t, which has found a place, has started if on is the default executor.
-func (l *limited) noteStart(t runnable) {
-	if _, spawns := l.on.(goroutines); spawns {
-		t.scope().beginLater()
-	}
-}
-
-var errNoRoom = errors.New("no room")
-
-// executeNow hands t to ex, and does not wait. It returns errNoRoom if ex would make it wait.
-func executeNow(ex Executor, t Task) error {
-	try, ok := ex.(interface{ TryExecute(Task) error })
-	if !ok {
-		return ex.Execute(context.Background(), t)
-	}
-	if try.TryExecute(t) == nil {
-		return nil
-	}
-	// Execute tells a full executor from a closed one: it waits only until the context ends.
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	err := ex.Execute(ended, t)
-	if errors.Is(err, context.Canceled) {
-		return errNoRoom
-	}
-	return err
-}
-
-// enqueue appends task to the queue, and returns its number. It returns a drain to be offered to
-// on if there is a place for the task. If wait is not set and there is none, it does nothing.
-func (l *limited) enqueue(task Task, wait bool) (d *drain, number uint64) {
-	checkTask(task)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !wait && (l.busy+l.offered >= l.n || l.waiting() > l.offered) {
-		return nil, 0
-	}
-	l.last++
-	l.queue = append(l.queue, queued{task, l.last})
-	return l.another(), l.last
-}
-
-func (l *limited) waiting() int { return len(l.resumed) + len(l.queue) }
-
-// another returns another drain if a place is free, and more tasks wait than drains were offered
-// for them. Otherwise it returns nil. l.mu is held.
-func (l *limited) another() *drain {
-	if l.busy+l.offered >= l.n || l.waiting() <= l.offered {
-		return nil
-	}
-	l.offered++
-	return &drain{limited: l}
-}
-
-// A refused is called, with the mutex held, when a drain was refused with err. It returns another
-// drain to ask for, or nil, and the error that is left for the submitter.
-type refused func(err error) (next *drain, left error)
-
-// offer calls on, which hands d to the executor below. If that refuses, also by a panic or by
-// runtime.Goexit, d does nothing, and then is called.
-func (l *limited) offer(d *drain, then refused, on func() error) (err error) {
-	err = ErrGoexit // unless on returns
-	defer func() {
-		if v := recover(); v != nil {
-			err = newPanicError(v)
-		}
-		if err == nil {
-			return
-		}
-		l.mu.Lock()
-		var next *drain
-		if d.giveUp() {
-			next, err = then(err)
-		}
-		l.mu.Unlock()
-		l.askSoon(next)
-	}()
-	err = on()
-	return err
-}
-
-// withdraw is called for a drain that was refused: the submitter takes back the task with that
-// number, unless another drain has taken it. on is asked again for the others.
-func (l *limited) withdraw(number uint64) refused {
-	return func(err error) (*drain, error) {
-		i := slices.IndexFunc(l.queue, func(q queued) bool { return q.number == number })
-		if i < 0 {
-			return l.another(), nil
-		}
-		l.queue = slices.Delete(l.queue, i, i+1)
-		l.dropEmpty()
-		return l.another(), err
-	}
-}
-
-// retry is called for a drain that was refused without waiting: a goroutine waits.
-func (l *limited) retry(err error) (*drain, error) { return l.another(), err }
-
-// askSoon lets another goroutine ask. d may be nil.
-func (l *limited) askSoon(d *drain) {
-	if d != nil {
-		go l.ask(d)
-	}
-}
-
-// ask offers d to on, and may wait for that. A refusal is for the tasks that wait now, and not
-// for later ones; nor for any, while a drain is left that takes them.
-func (l *limited) ask(d *drain) {
-	l.mu.Lock()
-	last := l.last
-	l.mu.Unlock()
-	_ = l.offer(d, func(err error) (*drain, error) { return l.refuseUpTo(last, err), err },
-		func() error { return l.on.Execute(context.Background(), d) })
-}
-
-// refuseUpTo makes the tasks fail that were handed over up to the one with the number last,
-// unless other drains take them. l.mu is held.
-func (l *limited) refuseUpTo(last uint64, err error) (next *drain) {
-	if l.busy+l.offered > 0 {
-		return nil
-	}
-	resumed, queue := l.resumed, l.queue
-	n := 0
-	for n < len(queue) && queue[n].number <= last {
-		n++
-	}
-	l.resumed, l.queue = nil, slices.Clone(queue[n:])
-	go func() { // their effects may be refused in turn
-		cancelAll(resumed, err)
-		goexit.Each(queue[:n], func(q queued) { q.refuse(err) })
-	}()
-	return l.another()
-}
-
-// refuse tells the task that on refused it with err.
-func (q queued) refuse(err error) {
-	switch t := q.task.(type) {
-	case *drain:
-		t.refuse(err)
-		return
-	case *batch, runnable:
-		if q.number > 0 {
-			refuse(t, err).run(nil)
-			return
-		}
-	}
-	q.task.CancelCause(err)
-}
-
-// cancelAll cancels tasks. A callback on Inline may call runtime.Goexit.
-func cancelAll(tasks []Task, cause error) (changed bool) {
-	goexit.Each(tasks, func(t Task) { changed = t.CancelCause(cause) || changed })
-	return changed
-}
-
-// split hands d to on for a part of the run that calls it: if on lends, it needs no admission. d
-// may be nil.
-func (l *limited) split(d *drain) {
-	if d == nil || l.base != nil && l.base.Resume(nil, d) {
-		return
-	}
-	l.askSoon(d)
-}
-
-// free frees a place. It returns a drain for it, or nil. l.mu is held.
-func (l *limited) free() *drain {
-	l.busy--
-	if len(l.reclaimers) > 0 {
-		l.busy++
-		close(l.reclaimers[0])
-		l.reclaimers[0] = nil
-		l.reclaimers = l.reclaimers[1:]
-		l.preempt.Store(len(l.reclaimers) > 0)
-	}
-	return l.another()
-}
-
-// pop takes the next task, or nil. l.mu is held.
-func (l *limited) pop() (t Task) {
-	switch {
-	case len(l.resumed) > 0:
-		t, l.resumed[0] = l.resumed[0], nil
-		l.resumed = l.resumed[1:]
-	case len(l.queue) > 0:
-		t, l.queue[0].task = l.queue[0].task, nil
-		l.queue = l.queue[1:]
-	}
-	return t
-}
-
-// popAll empties the queue. l.mu is held.
-func (l *limited) popAll() (tasks []Task) {
-	for t := l.pop(); t != nil; t = l.pop() {
-		tasks = append(tasks, t)
-	}
-	l.dropEmpty()
-	return tasks
-}
-
-// dropEmpty drops the memory of an empty queue. l.mu is held.
-func (l *limited) dropEmpty() {
-	if l.waiting() == 0 {
-		l.resumed, l.queue = nil, nil
-	}
-}
-
-// A drain is a task for the executor below, which runs tasks of the limited executor, one after
-// the other.
-type drain struct {
-	limited *limited // constant
-
-	// The following are guarded by limited.mu.
-	state   drainState
-	stopped bool // on wants it to stop: later tasks are for other drains
-	current Task // that runs
-	ran     int  // how many tasks have run
-}
-
-type drainState uint8
-
-const (
-	drainOffered drainState = iota // counts in limited.offered
-	drainRuns                      // has a place, or its task has lent it
-	drainEnded                     // or was given up
-)
-
-// Run runs tasks in a place, until there is none left or the place is needed.
-func (d *drain) Run() {
-	if !d.start() {
-		return
-	}
-	defer d.end() // also if a task ends the goroutine with runtime.Goexit
-	for t := d.next(); t != nil; t = d.next() {
-		if r, ok := t.(runnable); ok && r.IsDone() {
-			continue // it was canceled, and is no turn
-		}
-		t.Run()
-		if d.handBack() {
-			return
-		}
-	}
-}
-
-func (d *drain) start() bool {
-	l := d.limited
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !d.giveUp() || l.busy == l.n {
-		return false
-	}
-	d.state = drainRuns
-	l.busy++
-	return true
-}
-
-// giveUp ends d, and reports whether it had not started. limited.mu is held.
-func (d *drain) giveUp() bool {
-	if d.state != drainOffered {
-		return false
-	}
-	d.state = drainEnded
-	d.limited.offered--
-	return true
-}
-
-// next returns the next task for d to run, or nil if d is to end.
-func (d *drain) next() Task {
-	l := d.limited
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d.current = nil
-	if d.hasMore() {
-		d.current = l.pop()
-	}
-	return d.current
-}
-
-// end ends d, unless it has ended, and frees its place.
-func (d *drain) end() {
-	l := d.limited
-	l.mu.Lock()
-	var next *drain
-	if d.state == drainRuns {
-		d.endLocked()
-		next = l.free()
-	}
-	l.mu.Unlock()
-	l.split(next)
-}
-
-func (d *drain) endLocked() {
-	d.state, d.current = drainEnded, nil
-	if d.stopped {
-		d.limited.stopping--
-	}
-	d.limited.dropEmpty()
-}
-
-// handBack gives the place of d to another drain, and hands that back to on, if others wait
-// there. It reports whether d has ended.
-func (d *drain) handBack() bool {
-	l := d.limited
-	if l.base == nil {
-		return false
-	}
-	l.mu.Lock()
-	d.ran++
-	pieces := d.ran
-	if l.lends || l.handedBack {
-		pieces = lending.Turn // a task of a limited executor is a turn of its own
-	}
-	l.handedBack = false
-	more := d.hasMore()
-	l.mu.Unlock()
-	if !more || !l.base.Yields(pieces) {
-		return false
-	}
-	l.mu.Lock()
-	if !d.hasMore() {
-		l.mu.Unlock()
-		return false
-	}
-	l.busy-- // the other drain takes the place when it starts
-	l.offered++
-	l.mu.Unlock()
-	other := &drain{limited: l}
-	resumed := l.base.Resume(d, other)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !resumed { // on cancels what it has: d goes on
-		other.giveUp()
-		if l.busy < l.n {
-			l.busy++
-			return false
-		}
-	}
-	d.endLocked()
-	return true
-}
-
-// hasMore reports whether d may take another task. limited.mu is held.
-func (d *drain) hasMore() bool {
-	return !d.stopped && len(d.limited.reclaimers) == 0 && d.limited.waiting() > 0
-}
-
-// CancelCause tells that on will not run the drain that it accepted or, while d runs, that on
-// wants the tasks to stop. Tasks that wait are canceled too, unless d has not started and other
-// drains take them.
-func (d *drain) CancelCause(cause error) (changed bool) {
-	return cancelAll(d.stop(), cause)
-}
-
-// stop returns the tasks to cancel.
-func (d *drain) stop() (tasks []Task) {
-	l := d.limited
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case d.giveUp():
-		if l.busy+l.offered > 0 {
-			return nil
-		}
-	case d.state == drainRuns:
-		if !d.stopped {
-			d.stopped = true
-			l.stopping++
-		}
-		if d.current != nil {
-			tasks = append(tasks, d.current)
-		}
-	default:
-		return nil
-	}
-	return append(tasks, l.popAll()...)
-}
-
-// refuse tells d, which was handed to another limited executor, that it was refused there.
-func (d *drain) refuse(err error) {
-	l := d.limited
-	l.mu.Lock()
-	var next *drain
-	if d.giveUp() {
-		next = l.refuseUpTo(l.last, err)
-	}
-	l.mu.Unlock()
-	l.askSoon(next)
+	return l
 }
 
 // A places is a limited executor as a [lending.Ledger]. A task reclaims its place before its slot
@@ -518,8 +69,8 @@ type places struct{ limited *limited }
 
 // Base returns the ledger of the executor below, if that lends.
 func (p places) Base() lending.Ledger {
-	if p.limited.base != nil {
-		return p.limited.base.Base()
+	if base := p.limited.on.ledger; base != nil {
+		return base.Base()
 	}
 	return p
 }
@@ -533,8 +84,8 @@ func (p places) Lend() {
 		l.mu.Unlock()
 		l.split(next)
 	}
-	if l.base != nil {
-		l.base.Lend()
+	if l.on.ledger != nil {
+		l.on.ledger.Lend()
 	}
 }
 
@@ -544,8 +95,8 @@ func (p places) Reclaim() {
 	if l.lends {
 		l.reclaim()
 	}
-	if l.base != nil {
-		l.base.Reclaim()
+	if l.on.ledger != nil {
+		l.on.ledger.Reclaim()
 	}
 }
 
@@ -567,7 +118,7 @@ func (l *limited) reclaim() {
 // executor make way for none of its own tasks.
 func (p places) Yields(pieces int) bool {
 	l := p.limited
-	if l.preempt.Load() || l.base != nil && l.base.Yields(pieces) {
+	if l.preempt.Load() || l.on.ledger != nil && l.on.ledger.Yields(pieces) {
 		return true
 	}
 	if !l.lends || pieces%lending.Turn != 0 {
@@ -582,17 +133,16 @@ func (p places) Yields(pieces int) bool {
 // to a parked task, and last if it has had its turn.
 func (p places) Resume(_, rest lending.Task) bool {
 	l := p.limited
-	first := !l.lends || l.preempt.Load() || l.base != nil && l.base.Yields(1)
+	first := !l.lends || l.preempt.Load() || l.on.ledger != nil && l.on.ledger.Yields(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopping > 0 {
 		return false
 	}
-	l.handedBack = !l.lends
 	if first {
-		l.resumed = append(l.resumed, rest)
+		l.resumed = append(l.resumed, queued{task: rest})
 	} else {
-		l.queue = append(l.queue, queued{rest, 0})
+		l.queue = append(l.queue, queued{task: rest})
 	}
 	return true
 }

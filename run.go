@@ -2,6 +2,7 @@ package future
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 	"sync/atomic"
@@ -575,6 +576,31 @@ func (p *placement) execute(ctx context.Context, t Task) error {
 
 func (p *placement) tryExecute(t Task) error {
 	return handOver(t, func() error { return p.try.TryExecute(t) })
+}
+
+var errNoRoom = errors.New("no room")
+
+// executeNow hands t to ex, and does not wait. It returns errNoRoom if t would have to wait for
+// room.
+func executeNow(ex Executor, t Task) error {
+	if ex, ok := ex.(interface{ executeNow(Task) error }); ok {
+		return ex.executeNow(t)
+	}
+	try, ok := ex.(interface{ TryExecute(Task) error })
+	if !ok {
+		return ex.Execute(context.Background(), t)
+	}
+	if try.TryExecute(t) == nil {
+		return nil
+	}
+	// Execute tells a full executor from a closed one: it waits only until the context ends.
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := ex.Execute(ended, t)
+	if errors.Is(err, context.Canceled) {
+		return errNoRoom
+	}
+	return err
 }
 
 func handOver(t Task, execute func() error) (err error) {
