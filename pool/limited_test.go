@@ -413,3 +413,91 @@ func TestLimited_BoundHoldsWhenARunIsHandedBack(t *testing.T) {
 		}
 	}
 }
+
+// The figures of the pool are right for tasks of limited executors on it: a parked task is parked,
+// the one in its place is a task of its own, and Idle waits for those in the queue. An observer is
+// told of each.
+// Scenario L24
+func TestLimited_FiguresOfThePool(t *testing.T) {
+	for name, c := range map[string]struct {
+		queue int // of the pool
+		on    func(ctx context.Context) context.Context
+	}{
+		"limit":           {200, func(ctx context.Context) context.Context { return limit(ctx, 1) }},
+		"without a queue": {0, func(ctx context.Context) context.Context { return limit(ctx, 1) }},
+		"limit on limit":  {200, func(ctx context.Context) context.Context { return limit(limit(ctx, 1), 2) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, ctx, told := newObserved(t, 1, pool.WithQueue(c.queue))
+				limited := c.on(ctx)
+				want := func(active, parked int, submitted uint64) {
+					t.Helper()
+					synctest.Wait()
+					s := p.Stats()
+					if s.Active != active || s.Parked != parked || s.Submitted != submitted {
+						t.Errorf("%+v; want %d active, %d parked, %d submitted", s, active, parked, submitted)
+					}
+					if s.Submitted != s.Completed+s.Cancelled+uint64(s.Queued+s.Running) {
+						t.Errorf("%+v does not add up", s)
+					}
+				}
+				answer := future.NewPromise[int]()
+				start := make(chan struct{})
+				parked := future.Go(limited, func(ctx context.Context) (int, error) {
+					<-start
+					return answer.Await(ctx)
+				})
+				var behind []*future.Future[int]
+				for range 3 { // wait in the limited executor
+					behind = append(behind, future.Go(limited, sleeps(time.Second)))
+				}
+				want(1, 0, 1)
+				close(start)
+				want(1, 1, 2)
+				idle := startIdle(bg, p)
+				time.Sleep(2500 * time.Millisecond)
+				want(1, 1, 2)
+				idle.wantWaiting(t)
+				futuretest.WantPending(t, behind[2])
+				time.Sleep(time.Second)
+				want(0, 1, 2)
+				idle.wantWaiting(t)
+				told.want(t, observation{0, 3e9})
+				_ = answer.SetResult(1)
+				want(0, 0, 2)
+				idle.want(t, nil)
+				told.want(t, observation{0, 3500e6})
+				futuretest.WantValue(t, parked, 1)
+				wantAtRest(t, p)
+			})
+		})
+	}
+}
+
+// An observer is told once of all tasks that run one after the other in one place, though the pool
+// has others to run in between.
+func TestLimited_ObserverIsToldOfEachDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, ctx, told := newObserved(t, 1)
+		limited := limit(ctx, 2)
+		for range 4 {
+			future.Go(limited, sleeps(time.Second))
+		}
+		future.Go(ctx, sleeps(time.Minute))
+		if err := p.Idle(bg); err != nil {
+			t.Fatal(err)
+		}
+		var runs time.Duration
+		synctest.Wait()
+		for _, o := range told.all {
+			runs += o.ran
+		}
+		if len(told.all) != 3 || runs != 64*time.Second {
+			t.Errorf("told %v; want it of the two drains and of the other task, 64s in all", told.all)
+		}
+		if s := p.Stats(); s.Completed != 3 || s.Submitted != 3 {
+			t.Errorf("%+v; want 3 completed", s)
+		}
+	})
+}

@@ -410,6 +410,10 @@ func TestIdle_OwnTask(t *testing.T) {
 			ctx = future.WithExecutor(bg, future.NewSerial(future.ExecutorFrom(ctx)))
 			future.Go(ctx, func(ctx context.Context) (int, error) { idle(ctx); return 0, nil })
 		},
+		"limited executor": func(ctx context.Context, idle func(context.Context)) {
+			ctx = limit(future.WithExecutor(bg, future.NewSerial(future.ExecutorFrom(ctx))), 2)
+			future.Go(ctx, func(ctx context.Context) (int, error) { idle(ctx); return 0, nil })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
