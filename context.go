@@ -311,13 +311,13 @@ func (s *scope) end() {
 	}
 }
 
-// close is called when all functions have returned that have s as their context, if that is not
-// the context of a task of its own.
+// close is called, perhaps twice, when all functions have returned that have s as their context,
+// if that is not the context of a task of its own.
 func (s *scope) close() {
-	c := s.cell()
-	c.mu.Lock()
-	c.settle(succeeded)
-	s.end()
+	if c := s.cell(); c.lockPending(0) {
+		c.settle(succeeded)
+		s.end()
+	}
 }
 
 // cancel asks the code that works with the scope to stop. If the parent has ended before, its

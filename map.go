@@ -86,7 +86,9 @@ func mapItems[A, B, V any](ctx context.Context, limit int, items []A, fn func(co
 				return struct{}{}, err
 			}
 			results[i] = v
-			m.finished.Add(1)
+			if m.finished.Add(1) == m.items {
+				m.detach()
+			}
 		}
 	})
 	return &o.future
@@ -129,7 +131,7 @@ func (m *mapping) start(ctx context.Context, code uintptr, tasks, items int, fn 
 	m.fan.watch().run(nil)
 	if place.spawns { // the others follow one by one
 		if asksForDone(code) {
-			calls.open()
+			calls.open().own.Done() // makes the channel too
 		}
 		m.startNext()
 		return
@@ -187,6 +189,22 @@ func (m *mapping) next() int {
 		return int(i)
 	}
 	return -1
+}
+
+// detach is called when the last call has returned, and none has failed: before the future
+// settles, since less of the stack is in use.
+func (m *mapping) detach() {
+	c := m.fan.cell()
+	c.mu.Lock()
+	calls := m.calls
+	c.mu.Unlock()
+	if calls == nil {
+		return
+	}
+	if l := calls.opened(); l != nil {
+		noteAsking(m.code, l.asked.Load())
+	}
+	calls.close()
 }
 
 // stop is called when a call has failed; the future has not settled yet.
@@ -263,10 +281,7 @@ func (m *mapping) forget(cause error) {
 	switch {
 	case calls == nil: // was called before
 	case c.hasSucceeded():
-		if l := calls.opened(); l != nil {
-			noteAsking(m.code, l.asked.Load())
-		}
-		calls.close()
+		calls.close() // another task has settled the future before detach
 	default:
 		if drop := m.fan.fn; drop != nil {
 			drop.call(noContext, nil, c)

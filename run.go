@@ -424,7 +424,11 @@ func runOn(t runnable, on *placement) {
 	if on != nil && !on.inline {
 		r.root = t
 	}
-	r.serve()
+	returned := false // r.serve, in line
+	defer r.goOn(&returned)
+	for !r.drive() {
+	}
+	returned = true
 }
 
 // runAlone runs the function of t, which has begun, on a goroutine that was started for it, and
@@ -453,7 +457,7 @@ func (s *scope) openIfAsking(t runnable) uintptr {
 	}
 	code := s.code(t)
 	if asksForDone(code) {
-		s.open()
+		s.open().own.Done() // makes the channel too
 	}
 	return code
 }

@@ -92,7 +92,7 @@ func (t *task[T]) IsDone() bool                 { return t.future.c.isSettled() 
 func (t *task[T]) scope() *scope                { return &t.ctx }
 
 func (t *task[T]) call(ctx context.Context) effects {
-	if t.ctx.mayNotBegin() {
+	if t.ctx.hasEnded() && !t.ctx.mustRun() {
 		return t.ctx.settleTask(t.ctx.refusal(nil, reflect.TypeOf(t)))
 	}
 	v, err := (*taskFunc[T](&t.future.c))(ctx)
@@ -129,17 +129,14 @@ func (t *errTask) Run() { runTask(t, t.ctx.place, true) }
 func (t *errTask) CancelCause(cause error) bool { return t.ctx.cancelSubmitted(t, cause) }
 
 func (t *errTask) call(ctx context.Context) effects {
-	if t.ctx.mayNotBegin() {
+	if t.ctx.hasEnded() && !t.ctx.mustRun() {
 		return t.ctx.settleTask(t.ctx.refusal(nil, reflect.TypeOf(t)))
 	}
 	return t.returned(struct{}{}, (*t.fn())(ctx))
 }
 
-// mayNotBegin reports whether the function of the task of s is not to be called, since its
-// context has ended.
-func (s *scope) mayNotBegin() bool {
-	return s.hasEnded() && s.cell().state.Load()&mustRun == 0
-}
+// mustRun reports whether the function of the task of s is called though its context has ended.
+func (s *scope) mustRun() bool { return s.cell().state.Load()&mustRun != 0 }
 
 // start hands t, the task of s, to its executor, and waits for admission.
 func (s *scope) start(t runnable) {
@@ -154,7 +151,7 @@ func (s *scope) start(t runnable) {
 func (s *scope) submitTask(t runnable) {
 	switch {
 	case s.place.inline, s.parent.Err() != nil:
-		t.Run()
+		runTask(t, s.place, true)
 	case s.place.spawns:
 		go func() { // t.Run, with fewer frames on the new stack
 			if s.begin() {
