@@ -271,3 +271,35 @@ func TestBudget_Set(t *testing.T) {
 		}
 	})
 }
+
+// A context that is asked for Done has its objects and those of its registration with the parent.
+// The calls of a Map share them.
+func TestBudget_OpenContext(t *testing.T) {
+	budgetSkip(t)
+	parent, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ask := func(ctx context.Context) (int, error) {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		default:
+			return 1, nil
+		}
+	}
+	task := func() {
+		if v, err := future.Go(parent, ask).Await(context.Background()); v != 1 || err != nil {
+			panic("not the value")
+		}
+	}
+	budgetWant(t, "a task that asks for Done", 11, task)
+	if got := budgetBytes(task); got > 716.5 {
+		t.Errorf("a task that asks for Done: %v bytes; want at most 712", got)
+	}
+	items := make([]int, 8)
+	budgetWant(t, "a Map of 8 items that ask for Done", 23, func() {
+		f := future.Map(parent, 8, items, func(ctx context.Context, _ int) (int, error) { return ask(ctx) })
+		if v, err := f.Await(context.Background()); len(v) != 8 || err != nil {
+			panic("not the values")
+		}
+	})
+}

@@ -448,13 +448,13 @@ func TestWithTaskTimeout_NotOfAFlight(t *testing.T) {
 	})
 }
 
-// Nothing is paid for the timeout where there is none, see TestBudget_Go. With one, a task has the
-// objects of a context with a deadline.
+// Nothing is paid for the timeout where there is none, see TestBudget_Go. With one, a task has
+// the objects of its context, and of a timer.
 // Scenario O8
 func TestBudget_WithTaskTimeout(t *testing.T) {
 	budgetSkip(t)
 	ctx := future.WithTaskTimeout(context.Background(), time.Hour)
-	budgetWant(t, "Go and Await, with a task timeout", 12, func() {
+	budgetWant(t, "Go and Await, with a task timeout", 10, func() {
 		f := future.Go(ctx, func(ctx context.Context) (int, error) { return 1, ctx.Err() })
 		if v, err := f.Await(context.Background()); v != 1 || err != nil {
 			panic("not the value")
