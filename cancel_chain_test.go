@@ -19,7 +19,7 @@ func TestThenFuture_CancelReachesTheInner(t *testing.T) {
 		release := make(chan struct{})
 		var inner *future.Future[string]
 		var inside context.Context
-		derived := future.ThenFuture(t.Context(), &source.Future, func(ctx context.Context, v int) *future.Future[string] {
+		derived := futuretest.ThenFuture(t.Context(), &source.Future, func(ctx context.Context, v int) *future.Future[string] {
 			inner = future.Go(ctx, func(ctx context.Context) (string, error) {
 				inside = ctx
 				<-ctx.Done()
@@ -74,7 +74,7 @@ func TestThenFuture_CancelReachesTheInner(t *testing.T) {
 // chainOf derives n futures, each from the one before, and returns the last.
 func chainOf(ctx context.Context, f *future.Future[int], n int) *future.Future[int] {
 	for range n {
-		f = future.Then(ctx, f, func(_ context.Context, v int) (int, error) { return v + 1, nil })
+		f = futuretest.Then(ctx, f, func(_ context.Context, v int) (int, error) { return v + 1, nil })
 	}
 	return f
 }
@@ -131,7 +131,7 @@ func TestChain_CancelWhileTheSourceIsPending(t *testing.T) {
 func TestChain_CancelWithAShieldedSource(t *testing.T) {
 	eachVerbButFinally(t, func(t *testing.T, v chainVerb) {
 		p := future.NewPromise[int]()
-		d := v.attach(t.Context(), future.Shield(&p.Future), mustNotRun(t))
+		d := v.attach(t.Context(), futuretest.Shield(&p.Future), mustNotRun(t))
 		d.Cancel()
 		futuretest.WantCancelled(t, d)
 		futuretest.WantPending(t, p)
@@ -298,7 +298,7 @@ func TestThenFuture_ParentEndsWhileTheInnerIsPending(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			start := make(chan struct{})
-			d := future.ThenFuture(ctx, future.FromResult(1), func(ctx context.Context, _ int) *future.Future[int] {
+			d := futuretest.ThenFuture(ctx, future.FromResult(1), func(ctx context.Context, _ int) *future.Future[int] {
 				if early {
 					_ = ctx.Done()
 				}

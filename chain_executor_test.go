@@ -67,7 +67,7 @@ func TestChain_RefusedBranch(t *testing.T) {
 		p := future.NewPromise[int]()
 		before := attachThen(t.Context(), &p.Future, returnSeven)
 		refused := attachThen(future.WithExecutor(t.Context(), refuse), &p.Future, mustNotRun(t))
-		next := future.Handle(t.Context(), refused, func(_ context.Context, _ int, err error) (error, error) { return err, nil })
+		next := futuretest.Handle(t.Context(), refused, func(_ context.Context, _ int, err error) (error, error) { return err, nil })
 		after := attachThen(t.Context(), &p.Future, returnSeven)
 		wantNoError(t, p.SetResult(1))
 		synctest.Wait()
@@ -84,7 +84,7 @@ func TestChain_CancelledIsNotSubmitted(t *testing.T) {
 		q := new(futuretest.Queue)
 		ctx := future.WithExecutor(t.Context(), q)
 		p := future.NewPromise[int]()
-		d := v.attach(ctx, future.Shield(&p.Future), mustNotRun(t))
+		d := v.attach(ctx, futuretest.Shield(&p.Future), mustNotRun(t))
 		d.Cancel()
 		wantNoError(t, v.call(p))
 		synctest.Wait()
@@ -221,7 +221,7 @@ func TestChain_IsOneSubmission(t *testing.T) {
 					ctx := future.WithExecutor(t.Context(), executor.make(c))
 					d, start := source.make(ctx)
 					for i := range 100 {
-						d = future.Then(context.WithValue(ctx, key{}, i), d, plus)
+						d = futuretest.Then(context.WithValue(ctx, key{}, i), d, plus)
 					}
 					synctest.Wait()
 					start()
@@ -251,8 +251,8 @@ func TestChain_RunsOnTheExecutorOfItsContext(t *testing.T) {
 				}
 				return v + 1, nil
 			}
-			d = future.Then(future.WithExecutor(t.Context(), own), d, check)
-			d = future.Then(inline, d, check)
+			d = futuretest.Then(future.WithExecutor(t.Context(), own), d, check)
+			d = futuretest.Then(inline, d, check)
 		}
 		wantNoError(t, p.SetResult(0))
 		for {
@@ -278,7 +278,7 @@ func TestChain_IncomparableExecutorsAreKeptApart(t *testing.T) {
 		d := &p.Future
 		for i := range 10 {
 			own := queues[i%2]
-			d = future.Then(future.WithExecutor(t.Context(), future.ExecutorFunc(own.Execute)), d, func(_ context.Context, v int) (int, error) {
+			d = futuretest.Then(future.WithExecutor(t.Context(), future.ExecutorFunc(own.Execute)), d, func(_ context.Context, v int) (int, error) {
 				if !own.Running() {
 					t.Errorf("link %d ran on the wrong executor", i)
 				}
@@ -367,7 +367,7 @@ func TestChain_BlockingBranchDelaysNoOther(t *testing.T) {
 		}},
 		{"inner", func(ctx context.Context, start <-chan struct{}) *future.Future[int] {
 			task := future.Go(ctx, func(context.Context) (int, error) { <-start; return 7, nil })
-			return future.ThenFuture(ctx, future.FromResult(1), func(context.Context, int) *future.Future[int] { return task })
+			return futuretest.ThenFuture(ctx, future.FromResult(1), func(context.Context, int) *future.Future[int] { return task })
 		}},
 	}
 	for _, source := range sources {
@@ -386,11 +386,11 @@ func TestChain_BlockingBranchDelaysNoOther(t *testing.T) {
 				all := future.Gather(src)
 				ds := []*future.Future[int]{
 					attachThen(ctx, src, block),
-					attachThen(ctx, future.Shield(src), block),
+					attachThen(ctx, futuretest.Shield(src), block),
 					attachHandle(ctx, future.Race(src), block),
 					attachFinally(ctx, src, block),
 					attachCombine(ctx, src, block),
-					future.Then(ctx, all, func(ctx context.Context, _ []int) (int, error) { return block(ctx) }),
+					futuretest.Then(ctx, all, func(ctx context.Context, _ []int) (int, error) { return block(ctx) }),
 					attachThenFuture(ctx, attachThen(ctx, src, returnSeven), block),
 					attachThen(ctx, src, block),
 				}

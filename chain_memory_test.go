@@ -38,18 +38,18 @@ func TestChain_SettledDropsItsReferences(t *testing.T) {
 		make func(ctx context.Context, src, fn payload) *future.Future[int]
 	}{
 		{"Then", func(ctx context.Context, src, fn payload) *future.Future[int] {
-			return future.Then(ctx, future.FromResult(src), func(ctx context.Context, _ payload) (int, error) { return use(ctx, fn), nil })
+			return futuretest.Then(ctx, future.FromResult(src), func(ctx context.Context, _ payload) (int, error) { return use(ctx, fn), nil })
 		}},
 		{"Then failed", func(ctx context.Context, src, fn payload) *future.Future[int] {
-			return future.Then(ctx, future.FromResult(src), func(ctx context.Context, _ payload) (int, error) { return use(ctx, fn), errE })
+			return futuretest.Then(ctx, future.FromResult(src), func(ctx context.Context, _ payload) (int, error) { return use(ctx, fn), errE })
 		}},
 		{"ThenFuture", func(ctx context.Context, src, fn payload) *future.Future[int] {
-			return future.ThenFuture(ctx, future.FromResult(src), func(ctx context.Context, _ payload) *future.Future[int] {
+			return futuretest.ThenFuture(ctx, future.FromResult(src), func(ctx context.Context, _ payload) *future.Future[int] {
 				return future.Go(ctx, func(ctx context.Context) (int, error) { return use(ctx, fn), nil })
 			})
 		}},
 		{"Handle", func(ctx context.Context, src, fn payload) *future.Future[int] {
-			return future.Handle(ctx, future.FromResult(src), func(ctx context.Context, _ payload, _ error) (int, error) { return use(ctx, fn), nil })
+			return futuretest.Handle(ctx, future.FromResult(src), func(ctx context.Context, _ payload, _ error) (int, error) { return use(ctx, fn), nil })
 		}},
 		{"Combine", func(ctx context.Context, src, fn payload) *future.Future[int] {
 			one := future.FromResult(1)
@@ -57,23 +57,23 @@ func TestChain_SettledDropsItsReferences(t *testing.T) {
 		}},
 		{"Recover", func(ctx context.Context, src, fn payload) *future.Future[int] {
 			f := future.Go(ctx, func(context.Context) (int, error) { return int(src.b[0]), errE })
-			return future.Recover(ctx, f, func(ctx context.Context, _ error) (int, error) { return use(ctx, fn), nil })
+			return futuretest.Recover(ctx, f, func(ctx context.Context, _ error) (int, error) { return use(ctx, fn), nil })
 		}},
 		{"Finally", func(ctx context.Context, src, fn payload) *future.Future[int] {
 			f := future.Go(ctx, func(context.Context) (int, error) { return int(src.b[0]), nil })
-			return future.Finally(ctx, f, func(ctx context.Context) error { use(ctx, fn); return nil })
+			return futuretest.Finally(ctx, f, func(ctx context.Context) error { use(ctx, fn); return nil })
 		}},
 		{"skipped Then", func(ctx context.Context, src, fn payload) *future.Future[int] {
 			f := future.Go(ctx, func(context.Context) (int, error) { return int(src.b[0]), errE })
-			return future.Then(ctx, f, func(ctx context.Context, _ int) (int, error) { return use(ctx, fn), nil })
+			return futuretest.Then(ctx, f, func(ctx context.Context, _ int) (int, error) { return use(ctx, fn), nil })
 		}},
 		{"skipped ThenFuture", func(ctx context.Context, src, fn payload) *future.Future[int] {
 			f := future.Go(ctx, func(context.Context) (int, error) { return int(src.b[0]), errE })
-			return future.ThenFuture(ctx, f, func(ctx context.Context, _ int) *future.Future[int] { return future.FromResult(use(ctx, fn)) })
+			return futuretest.ThenFuture(ctx, f, func(ctx context.Context, _ int) *future.Future[int] { return future.FromResult(use(ctx, fn)) })
 		}},
 		{"skipped Recover", func(ctx context.Context, src, fn payload) *future.Future[int] {
 			f := future.Go(ctx, func(context.Context) (int, error) { return int(src.b[0]), nil })
-			return future.Recover(ctx, f, func(ctx context.Context, _ error) (int, error) { return use(ctx, fn), nil })
+			return futuretest.Recover(ctx, f, func(ctx context.Context, _ error) (int, error) { return use(ctx, fn), nil })
 		}},
 		{"skipped Combine", func(ctx context.Context, src, fn payload) *future.Future[int] {
 			f := future.FromError[int](errE)
@@ -81,7 +81,7 @@ func TestChain_SettledDropsItsReferences(t *testing.T) {
 		}},
 		{"cancelled", func(ctx context.Context, src, fn payload) *future.Future[int] {
 			p := future.NewPromise[payload]()
-			d := future.Then(ctx, &p.Future, func(ctx context.Context, v payload) (int, error) { return use(ctx, fn) + use(ctx, v), nil })
+			d := futuretest.Then(ctx, &p.Future, func(ctx context.Context, v payload) (int, error) { return use(ctx, fn) + use(ctx, v), nil })
 			d.Cancel()
 			_ = src.b
 			return d
@@ -110,7 +110,7 @@ func TestChain_SourceDropsTheDerived(t *testing.T) {
 		p := future.NewPromise[int]()
 		func() {
 			captured := trackedObject(&freed)
-			d := attachThen(t.Context(), future.Shield(&p.Future), func(context.Context) (int, error) { return int(captured.b[0]), nil })
+			d := attachThen(t.Context(), futuretest.Shield(&p.Future), func(context.Context) (int, error) { return int(captured.b[0]), nil })
 			d.Cancel()
 		}()
 		if !futuretest.Collect(func() bool { return freed.Load() == 1 }) {
@@ -123,7 +123,7 @@ func TestChain_SourceDropsTheDerived(t *testing.T) {
 		p := future.NewPromise[int]()
 		func() {
 			result := trackedObject(&freed)
-			d := future.Then(t.Context(), &p.Future, func(context.Context, int) (*heapObject, error) { return result, nil })
+			d := futuretest.Then(t.Context(), &p.Future, func(context.Context, int) (*heapObject, error) { return result, nil })
 			wantNoError(t, p.SetResult(1))
 			if _, err := d.Await(t.Context()); err != nil {
 				t.Fatal(err)
@@ -140,7 +140,7 @@ func TestChain_SourceDropsTheDerived(t *testing.T) {
 		var d *future.Future[int]
 		func() {
 			src, captured := trackedObject(&freed), trackedObject(&freed)
-			d = future.Then(future.WithExecutor(t.Context(), q), future.FromResult(src), func(context.Context, *heapObject) (int, error) {
+			d = futuretest.Then(future.WithExecutor(t.Context(), q), future.FromResult(src), func(context.Context, *heapObject) (int, error) {
 				return int(captured.b[0]), nil
 			})
 			d.Cancel()
@@ -190,7 +190,7 @@ func TestChain_MemoryStaysFlat(t *testing.T) {
 		turn func(context.Context)
 	}{
 		{"cancelled Then", func(ctx context.Context) {
-			attachThen(ctx, future.Shield(&long.Future), returnSeven).Cancel()
+			attachThen(ctx, futuretest.Shield(&long.Future), returnSeven).Cancel()
 		}},
 		{"failed Combine", func(ctx context.Context) {
 			d := future.Combine(ctx, &long.Future, failed, func(context.Context, int, int) (int, error) { return 0, nil })
@@ -198,7 +198,7 @@ func TestChain_MemoryStaysFlat(t *testing.T) {
 		}},
 		{"inner of a cancelled ThenFuture", func(ctx context.Context) {
 			one := future.FromResult(1)
-			d := future.ThenFuture(ctx, one, func(context.Context, int) *future.Future[int] { return future.Shield(&long.Future) })
+			d := futuretest.ThenFuture(ctx, one, func(context.Context, int) *future.Future[int] { return futuretest.Shield(&long.Future) })
 			d.Cancel()
 		}},
 	}
@@ -235,7 +235,7 @@ func TestChain_QueuedStageDropsItsSource(t *testing.T) {
 	futuretest.Isolate(func() {
 		p := future.NewPromise[int]()
 		source = weak.Make(p)
-		derived = future.Then(ctx, &p.Future, func(_ context.Context, v int) (int, error) { return v, nil })
+		derived = futuretest.Then(ctx, &p.Future, func(_ context.Context, v int) (int, error) { return v, nil })
 		p.SetResult(1)
 	})
 	if len(queue) != 1 || !derived.Cancel() {
@@ -263,18 +263,20 @@ func TestChain_Allocations(t *testing.T) {
 		name string
 		link func(context.Context, *future.Future[int]) *future.Future[int]
 	}{
-		{"Then", func(ctx context.Context, d *future.Future[int]) *future.Future[int] { return future.Then(ctx, d, then) }},
+		{"Then", func(ctx context.Context, d *future.Future[int]) *future.Future[int] {
+			return futuretest.Then(ctx, d, then)
+		}},
 		{"ThenFuture", func(ctx context.Context, d *future.Future[int]) *future.Future[int] {
-			return future.ThenFuture(ctx, d, thenFuture)
+			return futuretest.ThenFuture(ctx, d, thenFuture)
 		}},
 		{"Recover", func(ctx context.Context, d *future.Future[int]) *future.Future[int] {
-			return future.Recover(ctx, d, recovered)
+			return futuretest.Recover(ctx, d, recovered)
 		}},
 		{"Handle", func(ctx context.Context, d *future.Future[int]) *future.Future[int] {
-			return future.Handle(ctx, d, handle)
+			return futuretest.Handle(ctx, d, handle)
 		}},
 		{"Finally", func(ctx context.Context, d *future.Future[int]) *future.Future[int] {
-			return future.Finally(ctx, d, finally)
+			return futuretest.Finally(ctx, d, finally)
 		}},
 	}
 	for name, ex := range map[string]future.Executor{"Goroutines": future.Goroutines, "Inline": future.Inline} {
@@ -366,13 +368,13 @@ func testDepth(t *testing.T) {
 			plus := func(_ context.Context, v int) (int, error) { check(i); return v + 1, nil }
 			switch i % 5 {
 			case 0:
-				return future.Then(ctx, d, plus)
+				return futuretest.Then(ctx, d, plus)
 			case 1:
-				return future.ThenFuture(ctx, d, func(_ context.Context, v int) *future.Future[int] { check(i); return future.FromResult(v + 1) })
+				return futuretest.ThenFuture(ctx, d, func(_ context.Context, v int) *future.Future[int] { check(i); return future.FromResult(v + 1) })
 			case 2:
-				return future.Handle(ctx, d, func(ctx context.Context, v int, _ error) (int, error) { return plus(ctx, v) })
+				return futuretest.Handle(ctx, d, func(ctx context.Context, v int, _ error) (int, error) { return plus(ctx, v) })
 			case 3:
-				return future.Finally(ctx, d, func(context.Context) error { check(i); return nil })
+				return futuretest.Finally(ctx, d, func(context.Context) error { check(i); return nil })
 			default:
 				return future.Combine(ctx, d, done, func(ctx context.Context, v, _ int) (int, error) { return plus(ctx, v) })
 			}
@@ -416,7 +418,7 @@ func testDepth(t *testing.T) {
 			d := &p.Future
 			for range links {
 				inner := d
-				d = future.ThenFuture(future.WithExecutor(ctx, future.Inline), done, func(context.Context, int) *future.Future[int] { return inner })
+				d = futuretest.ThenFuture(future.WithExecutor(ctx, future.Inline), done, func(context.Context, int) *future.Future[int] { return inner })
 			}
 			return d
 		}
@@ -448,7 +450,7 @@ func testDepth(t *testing.T) {
 				if i == links {
 					return future.FromResult(i)
 				}
-				return future.ThenFuture(ctx, future.FromResult(i+1), step)
+				return futuretest.ThenFuture(ctx, future.FromResult(i+1), step)
 			}
 			if v, err := step(ctx, 0).Await(t.Context()); v != links || err != nil {
 				t.Fatalf("Await() = %v, %v", v, err)

@@ -33,11 +33,11 @@ func succeedWith7(p *future.Promise[int]) error { return p.SetResult(7) }
 func failWithE1(p *future.Promise[int]) error { return p.SetError(errE1) }
 
 func attachThen(ctx context.Context, src *future.Future[int], fn chainFunc) *future.Future[int] {
-	return future.Then(ctx, src, func(ctx context.Context, _ int) (int, error) { return fn(ctx) })
+	return futuretest.Then(ctx, src, func(ctx context.Context, _ int) (int, error) { return fn(ctx) })
 }
 
 func attachThenFuture(ctx context.Context, src *future.Future[int], fn chainFunc) *future.Future[int] {
-	return future.ThenFuture(ctx, src, func(ctx context.Context, _ int) *future.Future[int] {
+	return futuretest.ThenFuture(ctx, src, func(ctx context.Context, _ int) *future.Future[int] {
 		v, err := fn(ctx)
 		if err != nil {
 			return future.FromError[int](err)
@@ -47,15 +47,15 @@ func attachThenFuture(ctx context.Context, src *future.Future[int], fn chainFunc
 }
 
 func attachRecover(ctx context.Context, src *future.Future[int], fn chainFunc) *future.Future[int] {
-	return future.Recover(ctx, src, func(ctx context.Context, _ error) (int, error) { return fn(ctx) })
+	return futuretest.Recover(ctx, src, func(ctx context.Context, _ error) (int, error) { return fn(ctx) })
 }
 
 func attachHandle(ctx context.Context, src *future.Future[int], fn chainFunc) *future.Future[int] {
-	return future.Handle(ctx, src, func(ctx context.Context, _ int, _ error) (int, error) { return fn(ctx) })
+	return futuretest.Handle(ctx, src, func(ctx context.Context, _ int, _ error) (int, error) { return fn(ctx) })
 }
 
 func attachFinally(ctx context.Context, src *future.Future[int], fn chainFunc) *future.Future[int] {
-	return future.Finally(ctx, src, func(ctx context.Context) error {
+	return futuretest.Finally(ctx, src, func(ctx context.Context) error {
 		_, err := fn(ctx)
 		return err
 	})
@@ -130,13 +130,13 @@ var passThroughs = []struct {
 		return attachThenFuture(ctx, f, returnSeven)
 	}},
 	{"inner of ThenFuture", func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
-		return future.ThenFuture(ctx, future.FromResult(0), func(context.Context, int) *future.Future[int] { return f })
+		return futuretest.ThenFuture(ctx, future.FromResult(0), func(context.Context, int) *future.Future[int] { return f })
 	}},
 	{"Recover", func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
-		return future.Recover(ctx, f, func(_ context.Context, err error) (int, error) { return 0, err })
+		return futuretest.Recover(ctx, f, func(_ context.Context, err error) (int, error) { return 0, err })
 	}},
 	{"Handle", func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
-		return future.Handle(ctx, f, func(_ context.Context, v int, err error) (int, error) { return v, err })
+		return futuretest.Handle(ctx, f, func(_ context.Context, v int, err error) (int, error) { return v, err })
 	}},
 	{"Finally", func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
 		return attachFinally(ctx, f, returnSeven)
@@ -149,16 +149,16 @@ var passThroughs = []struct {
 	}},
 	{"Gather", func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
 		all := future.Gather(future.FromResult(1), f)
-		return future.Then(ctx, all, func(_ context.Context, vs []int) (int, error) { return vs[1], nil })
+		return futuretest.Then(ctx, all, func(_ context.Context, vs []int) (int, error) { return vs[1], nil })
 	}},
 	{"Race", func(_ context.Context, f *future.Future[int]) *future.Future[int] { return future.Race(f) }},
 	{"FirstCompleted", func(_ context.Context, f *future.Future[int]) *future.Future[int] { return future.FirstCompleted(f) }},
-	{"Shield", func(_ context.Context, f *future.Future[int]) *future.Future[int] { return future.Shield(f) }},
+	{"Shield", func(_ context.Context, f *future.Future[int]) *future.Future[int] { return futuretest.Shield(f) }},
 	{"WithTimeout", func(_ context.Context, f *future.Future[int]) *future.Future[int] {
-		return future.WithTimeout(f, time.Hour)
+		return futuretest.WithTimeout(f, time.Hour)
 	}},
 	{"WithContext", func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
-		return future.WithContext(ctx, f)
+		return futuretest.WithContext(ctx, f)
 	}},
 }
 
@@ -293,7 +293,7 @@ func TestChain_FunctionFails(t *testing.T) {
 				d := v.attach(t.Context(), &p.Future, exit.fn)
 				after := attachHandle(t.Context(), &p.Future, returnSeven)
 				var seen error
-				next := future.Handle(t.Context(), d, func(_ context.Context, v int, err error) (int, error) {
+				next := futuretest.Handle(t.Context(), d, func(_ context.Context, v int, err error) (int, error) {
 					seen = err
 					return v + 1, nil
 				})
@@ -360,7 +360,7 @@ func TestChain_GoexitDoesNotBreakTheChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := future.Go(t.Context(), returnSeven)
 		for i := range 100 {
-			d = future.Handle(t.Context(), d, func(_ context.Context, _ int, err error) (int, error) {
+			d = futuretest.Handle(t.Context(), d, func(_ context.Context, _ int, err error) (int, error) {
 				if i > 0 && err != future.ErrGoexit {
 					t.Errorf("link %d got %v", i, err)
 				}
@@ -380,7 +380,7 @@ func TestChain_SelfReference(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := future.NewPromise[int]()
 				var d *future.Future[int]
-				d = future.ThenFuture(ctx, &p.Future, func(context.Context, int) *future.Future[int] { return d })
+				d = futuretest.ThenFuture(ctx, &p.Future, func(context.Context, int) *future.Future[int] { return d })
 				wantNoError(t, p.SetResult(1))
 				synctest.Wait()
 				if d.State() != future.Failed || !errors.Is(d.Err(), future.ErrCycle) {
@@ -451,8 +451,8 @@ func TestChain_NeighborsAreNoCycle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
 		first := attachThen(t.Context(), &p.Future, returnSeven)
-		second := future.Then(t.Context(), first, func(ctx context.Context, _ int) (int, error) { return first.Await(ctx) })
-		third := future.ThenFuture(t.Context(), second, func(context.Context, int) *future.Future[int] { return first })
+		second := futuretest.Then(t.Context(), first, func(ctx context.Context, _ int) (int, error) { return first.Await(ctx) })
+		third := futuretest.ThenFuture(t.Context(), second, func(context.Context, int) *future.Future[int] { return first })
 		wantNoError(t, p.SetResult(1))
 		synctest.Wait()
 		futuretest.WantValue(t, second, 7)
@@ -466,7 +466,7 @@ func TestChain_IndirectCycleCanBeCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
 		var outer, inner *future.Future[int]
-		outer = future.ThenFuture(t.Context(), &p.Future, func(context.Context, int) *future.Future[int] { return inner })
+		outer = futuretest.ThenFuture(t.Context(), &p.Future, func(context.Context, int) *future.Future[int] { return inner })
 		inner = attachThen(t.Context(), outer, returnSeven)
 		wantNoError(t, p.SetResult(1))
 		synctest.Wait()
@@ -539,21 +539,21 @@ func TestChain_NilArguments(t *testing.T) {
 		name string
 		call func()
 	}{
-		{"Then", func() { future.Then[int, int](ctx, src, nil) }},
-		{"Then", func() { future.Then(ctx, noSrc, then) }},
-		{"Then", func() { future.Then(noCtx, src, then) }},
-		{"ThenFuture", func() { future.ThenFuture[int, int](ctx, src, nil) }},
-		{"ThenFuture", func() { future.ThenFuture(ctx, noSrc, thenFuture) }},
-		{"ThenFuture", func() { future.ThenFuture(noCtx, src, thenFuture) }},
-		{"Recover", func() { future.Recover(ctx, src, nil) }},
-		{"Recover", func() { future.Recover(ctx, noSrc, recovered) }},
-		{"Recover", func() { future.Recover(noCtx, src, recovered) }},
-		{"Handle", func() { future.Handle[int, int](ctx, src, nil) }},
-		{"Handle", func() { future.Handle(ctx, noSrc, handle) }},
-		{"Handle", func() { future.Handle(noCtx, src, handle) }},
-		{"Finally", func() { future.Finally(ctx, src, nil) }},
-		{"Finally", func() { future.Finally(ctx, noSrc, finally) }},
-		{"Finally", func() { future.Finally(noCtx, src, finally) }},
+		{"Then", func() { futuretest.Then[int, int](ctx, src, nil) }},
+		{"Then", func() { futuretest.Then(ctx, noSrc, then) }},
+		{"Then", func() { futuretest.Then(noCtx, src, then) }},
+		{"ThenFuture", func() { futuretest.ThenFuture[int, int](ctx, src, nil) }},
+		{"ThenFuture", func() { futuretest.ThenFuture(ctx, noSrc, thenFuture) }},
+		{"ThenFuture", func() { futuretest.ThenFuture(noCtx, src, thenFuture) }},
+		{"Recover", func() { futuretest.Recover(ctx, src, nil) }},
+		{"Recover", func() { futuretest.Recover(ctx, noSrc, recovered) }},
+		{"Recover", func() { futuretest.Recover(noCtx, src, recovered) }},
+		{"Handle", func() { futuretest.Handle[int, int](ctx, src, nil) }},
+		{"Handle", func() { futuretest.Handle(ctx, noSrc, handle) }},
+		{"Handle", func() { futuretest.Handle(noCtx, src, handle) }},
+		{"Finally", func() { futuretest.Finally(ctx, src, nil) }},
+		{"Finally", func() { futuretest.Finally(ctx, noSrc, finally) }},
+		{"Finally", func() { futuretest.Finally(noCtx, src, finally) }},
 		{"Combine", func() { future.Combine[int, int, int](ctx, src, src, nil) }},
 		{"Combine", func() { future.Combine(ctx, noSrc, src, combine) }},
 		{"Combine", func() { future.Combine(ctx, src, noSrc, combine) }},

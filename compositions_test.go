@@ -41,12 +41,12 @@ type layerKind struct {
 // layerKinds are the functions that ask their source before they give it up.
 var layerKinds = []layerKind{
 	{"WithTimeout", func(_ context.Context, f *future.Future[int]) *future.Future[int] {
-		return future.WithTimeout(f, time.Hour)
+		return futuretest.WithTimeout(f, time.Hour)
 	}},
 	{"WithDeadline", func(_ context.Context, f *future.Future[int]) *future.Future[int] {
-		return future.WithDeadline(f, time.Now().Add(time.Hour))
+		return futuretest.WithDeadline(f, time.Now().Add(time.Hour))
 	}},
-	{"WithContext", future.WithContext[int]},
+	{"WithContext", futuretest.WithContext[int]},
 	{"CompleteWith", func(_ context.Context, f *future.Future[int]) *future.Future[int] {
 		p := future.NewPromise[int]()
 		if err := p.CompleteWith(f); err != nil {
@@ -56,7 +56,7 @@ var layerKinds = []layerKind{
 	}},
 	{"ThenFuture", func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
 		ctx = future.WithExecutor(ctx, future.Inline) // it follows f when ThenFuture returns
-		return future.ThenFuture(ctx, future.FromResult(0), func(context.Context, int) *future.Future[int] { return f })
+		return futuretest.ThenFuture(ctx, future.FromResult(0), func(context.Context, int) *future.Future[int] { return f })
 	}},
 }
 
@@ -168,17 +168,17 @@ func TestPassThrough_QueueReadLosesNothing(t *testing.T) {
 			inner := over(t, kinds...)
 			t.Run("expires", func(t *testing.T) {
 				wantQueueRead(t, rounds(20_000), func(f *future.Future[int], i int) *future.Future[int] {
-					return future.WithTimeout(inner(f), shortly(i))
+					return futuretest.WithTimeout(inner(f), shortly(i))
 				})
 			})
 			t.Run("context ends", func(t *testing.T) {
 				wantQueueRead(t, rounds(20_000), func(f *future.Future[int], i int) *future.Future[int] {
-					return endSoon(shortly(i), func(ctx context.Context) *future.Future[int] { return future.WithContext(ctx, inner(f)) })
+					return endSoon(shortly(i), func(ctx context.Context) *future.Future[int] { return futuretest.WithContext(ctx, inner(f)) })
 				})
 			})
 			t.Run("canceled", func(t *testing.T) {
 				wantQueueRead(t, rounds(20_000), func(f *future.Future[int], i int) *future.Future[int] {
-					return cancelSoon(future.WithTimeout(inner(f), time.Hour), i%8)
+					return cancelSoon(futuretest.WithTimeout(inner(f), time.Hour), i%8)
 				})
 			})
 		})
@@ -186,7 +186,7 @@ func TestPassThrough_QueueReadLosesNothing(t *testing.T) {
 	// The inner bound expires while the outer one is canceled.
 	t.Run("both bounds end", func(t *testing.T) {
 		wantQueueRead(t, rounds(20_000), func(f *future.Future[int], i int) *future.Future[int] {
-			return cancelSoon(future.WithContext(t.Context(), future.WithTimeout(f, shortly(i))), i%8)
+			return cancelSoon(futuretest.WithContext(t.Context(), futuretest.WithTimeout(f, shortly(i))), i%8)
 		})
 	})
 	// Layers in the middle are canceled while the outermost expires.
@@ -194,7 +194,7 @@ func TestPassThrough_QueueReadLosesNothing(t *testing.T) {
 		wantQueueRead(t, rounds(20_000), func(f *future.Future[int], i int) *future.Future[int] {
 			all := pile(t.Context(), f, 4, mixed)
 			cancelSoon(all[1+i%4], i%8)
-			return future.WithTimeout(outermost(all), shortly(i))
+			return futuretest.WithTimeout(outermost(all), shortly(i))
 		})
 	})
 	// ThenFuture follows the adapter from the task of a pool.
@@ -203,11 +203,11 @@ func TestPassThrough_QueueReadLosesNothing(t *testing.T) {
 		defer p.Close()
 		ctx := future.WithExecutor(t.Context(), p)
 		wantQueueRead(t, rounds(5_000), func(f *future.Future[int], i int) *future.Future[int] {
-			followed := future.ThenFuture(ctx, future.FromResult(0), func(context.Context, int) *future.Future[int] { return f })
+			followed := futuretest.ThenFuture(ctx, future.FromResult(0), func(context.Context, int) *future.Future[int] { return f })
 			for future.Watchers(f) == 0 && !followed.IsDone() { // the rule holds once it follows
 				runtime.Gosched()
 			}
-			return endSoon(shortly(i), func(ctx context.Context) *future.Future[int] { return future.WithContext(ctx, followed) })
+			return endSoon(shortly(i), func(ctx context.Context) *future.Future[int] { return futuretest.WithContext(ctx, followed) })
 		})
 	})
 }
@@ -226,7 +226,7 @@ func TestPassThrough_ReceivedValueBeatsCancel(t *testing.T) {
 					t.Fatalf("Cancel() = true, of %d layers over a received value", i%5)
 				}
 			} else {
-				f := future.WithTimeout(outermost(all), 0)
+				f := futuretest.WithTimeout(outermost(all), 0)
 				all = append(all, f)
 			}
 			for _, f := range slices.Backward(all) {
@@ -282,11 +282,11 @@ var outerEnds = []outerEnd{
 		return f, func() { f.CancelCause(errE1) }
 	}},
 	{"expiry", future.ErrTimeout, func(f *future.Future[int], i int) (*future.Future[int], func()) {
-		return future.WithTimeout(f, shortly(i)), func() {}
+		return futuretest.WithTimeout(f, shortly(i)), func() {}
 	}},
 	{"end of a context", errE2, func(f *future.Future[int], _ int) (*future.Future[int], func()) {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		return future.WithContext(ctx, f), func() { cancel(errE2) }
+		return futuretest.WithContext(ctx, f), func() { cancel(errE2) }
 	}},
 }
 
@@ -514,9 +514,11 @@ func TestPassThrough_OthersLeaveTheValueInTheSource(t *testing.T) {
 	same := func(_ context.Context, v int) (int, error) { return v, nil }
 	won := future.FromResult(-1)
 	for name, over := range map[string]func(ctx context.Context, f *future.Future[int]) *future.Future[int]{
-		"Then": func(ctx context.Context, f *future.Future[int]) *future.Future[int] { return future.Then(ctx, f, same) },
+		"Then": func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
+			return futuretest.Then(ctx, f, same)
+		},
 		"Recover": func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
-			return future.Recover(ctx, f, func(_ context.Context, err error) (int, error) { return 0, err })
+			return futuretest.Recover(ctx, f, func(_ context.Context, err error) (int, error) { return 0, err })
 		},
 		"Race": func(_ context.Context, f *future.Future[int]) *future.Future[int] { return future.Race(f, won) },
 	} {
@@ -525,7 +527,7 @@ func TestPassThrough_OthersLeaveTheValueInTheSource(t *testing.T) {
 			ch := numbers(t, n)
 			for i, want := 0, 0; ; i++ {
 				f := future.WrapFuture[int](context.Background(), ch)
-				g := future.WithTimeout(over(t.Context(), f), shortly(i))
+				g := futuretest.WithTimeout(over(t.Context(), f), shortly(i))
 				_, _ = g.Await(context.Background())
 				v, err := f.Await(context.Background())
 				if errors.Is(err, future.ErrNoValue) {
@@ -558,8 +560,8 @@ func TestPassThrough_ShieldIsABarrier(t *testing.T) {
 			p, ch := future.NewPromise[int](), make(chan int)
 			adapter := future.WrapFuture[int](context.Background(), ch)
 			for _, f := range []*future.Future[int]{task.Future, &p.Future, adapter} {
-				shield := future.Shield(f)
-				g := future.WithTimeout(future.WithContext(t.Context(), shield), time.Second)
+				shield := futuretest.Shield(f)
+				g := futuretest.WithTimeout(futuretest.WithContext(t.Context(), shield), time.Second)
 				<-g.Done()
 				wantTimedOut(t, g)
 				futuretest.WantCancelled(t, shield, future.ErrTimeout)
@@ -581,7 +583,7 @@ func TestPassThrough_ShieldIsABarrier(t *testing.T) {
 	t.Run("expires as the source settles", func(t *testing.T) {
 		for i := range rounds(20_000) {
 			p := future.NewPromise[int]()
-			shield := future.Shield(&p.Future)
+			shield := futuretest.Shield(&p.Future)
 			all := pile(t.Context(), shield, 1+i%3, mixed)
 			cancelSoon(outermost(all), i%4)
 			if err := p.SetResult(i); err != nil {
@@ -600,7 +602,7 @@ func TestPassThrough_ShieldIsABarrier(t *testing.T) {
 		for i := range rounds(20_000) {
 			ch := make(chan int)
 			f := future.WrapFuture[int](context.Background(), ch)
-			g := cancelSoon(future.WithTimeout(future.Shield(f), time.Hour), i%4)
+			g := cancelSoon(futuretest.WithTimeout(futuretest.Shield(f), time.Hour), i%4)
 			ch <- i
 			<-g.Done()
 			if v, err := f.Await(context.Background()); v != i || err != nil {
@@ -628,9 +630,9 @@ func TestPassThrough_ExpiryBeatsTheAnswerOfTheTask(t *testing.T) {
 				<-started
 				f := task
 				for range i % 3 {
-					f = future.WithContext(t.Context(), future.WithTimeout(f, time.Hour))
+					f = futuretest.WithContext(t.Context(), futuretest.WithTimeout(f, time.Hour))
 				}
-				f = future.WithTimeout(f, 0)
+				f = futuretest.WithTimeout(f, 0)
 				futuretest.WantFailed(t, f, future.ErrTimeout)
 				<-task.Done()
 				_ = task.Err()

@@ -30,7 +30,7 @@ func TestFinally_RunsOnEveryOutcome(t *testing.T) {
 				p := future.NewPromise[int]()
 				latch := make(chan struct{})
 				var calls atomic.Int32
-				d := future.Finally(t.Context(), &p.Future, func(context.Context) error {
+				d := futuretest.Finally(t.Context(), &p.Future, func(context.Context) error {
 					calls.Add(1)
 					<-latch
 					return nil
@@ -64,7 +64,7 @@ func TestFinally_RunsAfterCancel(t *testing.T) {
 		make func(*testing.T) *future.Future[int]
 	}{
 		{"promise", func(*testing.T) *future.Future[int] { return &future.NewPromise[int]().Future }},
-		{"shield", func(*testing.T) *future.Future[int] { return future.Shield(&future.NewPromise[int]().Future) }},
+		{"shield", func(*testing.T) *future.Future[int] { return futuretest.Shield(&future.NewPromise[int]().Future) }},
 		{"task", func(t *testing.T) *future.Future[int] {
 			return future.Go(t.Context(), func(ctx context.Context) (int, error) {
 				<-ctx.Done()
@@ -86,7 +86,7 @@ func TestFinally_RunsAfterCancel(t *testing.T) {
 				src := source.make(t)
 				latch := make(chan struct{})
 				var calls atomic.Int32
-				d := future.Finally(t.Context(), src, func(context.Context) error {
+				d := futuretest.Finally(t.Context(), src, func(context.Context) error {
 					calls.Add(1)
 					<-latch
 					return nil
@@ -115,14 +115,14 @@ func TestFinally_Fails(t *testing.T) {
 	cleanup := func(context.Context) error { return errE2 }
 	t.Run("success", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			d := future.Finally(t.Context(), future.FromResult(1), cleanup)
+			d := futuretest.Finally(t.Context(), future.FromResult(1), cleanup)
 			synctest.Wait()
 			futuretest.WantFailed(t, d, errE2)
 		})
 	})
 	joined := func(t *testing.T, src *future.Future[int]) {
 		t.Helper()
-		d := future.Finally(t.Context(), src, cleanup)
+		d := futuretest.Finally(t.Context(), src, cleanup)
 		synctest.Wait()
 		if d.State() != future.Failed {
 			t.Fatalf("%v; want Failed", d)
@@ -145,7 +145,7 @@ func TestFinally_Fails(t *testing.T) {
 	})
 	t.Run("panic", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			d := future.Finally(t.Context(), future.FromError[int](errE1), func(context.Context) error { panic(errE2) })
+			d := futuretest.Finally(t.Context(), future.FromError[int](errE1), func(context.Context) error { panic(errE2) })
 			synctest.Wait()
 			var pe *future.PanicError
 			if !errors.As(d.Err(), &pe) || !errors.Is(d.Err(), errE1) {
@@ -155,7 +155,7 @@ func TestFinally_Fails(t *testing.T) {
 	})
 	t.Run("Goexit", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			d := future.Finally(t.Context(), future.FromError[int](errE1), func(context.Context) error {
+			d := futuretest.Finally(t.Context(), future.FromError[int](errE1), func(context.Context) error {
 				runtime.Goexit()
 				return nil
 			})

@@ -28,7 +28,7 @@ func TestHandle_SeesEveryOutcome(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				wantV, wantErr := test.src.Result()
 				calls := 0
-				d := future.Handle(t.Context(), test.src, func(_ context.Context, v int, err error) (string, error) {
+				d := futuretest.Handle(t.Context(), test.src, func(_ context.Context, v int, err error) (string, error) {
 					calls++
 					if v != wantV || err != wantErr {
 						t.Errorf("got %v, %v; want %v, %v", v, err, wantV, wantErr)
@@ -53,7 +53,7 @@ func TestHandle_SeesEveryOutcome(t *testing.T) {
 func TestHandle_PassesACancellationOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
-		d := future.Handle(t.Context(), &p.Future, func(_ context.Context, v int, err error) (int, error) { return v, err })
+		d := futuretest.Handle(t.Context(), &p.Future, func(_ context.Context, v int, err error) (int, error) { return v, err })
 		p.CancelCause(errE)
 		synctest.Wait()
 		futuretest.WantCancelled(t, d, errE)
@@ -76,7 +76,7 @@ func TestHandleFuture_SeesEveryOutcome(t *testing.T) {
 				wantV, wantErr := src.Result()
 				inner := future.NewPromise[string]()
 				called := make(chan struct{})
-				d := future.HandleFuture(ctx, src, func(inside context.Context, v int, err error) *future.Future[string] {
+				d := futuretest.HandleFuture(ctx, src, func(inside context.Context, v int, err error) *future.Future[string] {
 					defer close(called)
 					if v != wantV || err != wantErr || inside.Err() != ctx.Err() {
 						t.Errorf("got %v, %v, %v; want %v, %v, %v", v, err, inside.Err(), wantV, wantErr, ctx.Err())
@@ -95,7 +95,7 @@ func TestHandleFuture_SeesEveryOutcome(t *testing.T) {
 
 func TestHandleFuture_FollowsItsInner(t *testing.T) {
 	start := func(t *testing.T, fn func(context.Context, int, error) *future.Future[int]) *future.Future[int] {
-		d := future.HandleFuture(t.Context(), future.FromError[int](errE1), fn)
+		d := futuretest.HandleFuture(t.Context(), future.FromError[int](errE1), fn)
 		synctest.Wait()
 		return d
 	}
@@ -124,7 +124,7 @@ func TestHandleFuture_FollowsItsInner(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			src := future.NewPromise[int]()
 			var d *future.Future[int]
-			d = future.HandleFuture(t.Context(), &src.Future, func(context.Context, int, error) *future.Future[int] { return d })
+			d = futuretest.HandleFuture(t.Context(), &src.Future, func(context.Context, int, error) *future.Future[int] { return d })
 			src.SetResult(1)
 			synctest.Wait()
 			futuretest.WantFailed(t, d, future.ErrCycle)
@@ -154,7 +154,7 @@ func TestHandleFuture_FollowsItsInner(t *testing.T) {
 	t.Run("canceled before it was called", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			src := future.NewPromise[int]()
-			d := future.HandleFuture(t.Context(), &src.Future, func(context.Context, int, error) *future.Future[int] {
+			d := futuretest.HandleFuture(t.Context(), &src.Future, func(context.Context, int, error) *future.Future[int] {
 				t.Error("called")
 				return nil
 			})
@@ -175,7 +175,7 @@ func TestHandleFuture_TriesTheNext(t *testing.T) {
 				}
 				return "at last", nil
 			})
-			return future.HandleFuture(ctx, f, func(_ context.Context, v string, err error) *future.Future[string] {
+			return futuretest.HandleFuture(ctx, f, func(_ context.Context, v string, err error) *future.Future[string] {
 				if err != nil {
 					return try(ctx, n+1)
 				}

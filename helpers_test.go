@@ -3,6 +3,7 @@ package future_test
 import (
 	"context"
 	"errors"
+	"go/build"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -246,4 +247,15 @@ func within(t *testing.T, what string, fn func()) {
 	case <-time.After(10 * time.Second):
 		t.Fatalf("%s: deadlock", what)
 	}
+}
+
+// builds reports whether this version of Go builds the file in the current directory. An older
+// one cannot parse a file for a newer one.
+func builds(t testing.TB, file string) bool {
+	t.Helper()
+	ok, err := build.Default.MatchFile(".", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ok
 }

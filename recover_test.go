@@ -23,7 +23,7 @@ func TestRecover_HandlesFailures(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			src := future.FromError[int](errE)
 			calls := 0
-			d := future.Recover(t.Context(), src, func(_ context.Context, err error) (int, error) {
+			d := futuretest.Recover(t.Context(), src, func(_ context.Context, err error) (int, error) {
 				calls++
 				if err != errE {
 					t.Errorf("the handler got %v; want E itself", err)

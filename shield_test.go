@@ -15,7 +15,7 @@ import (
 func TestShield_PassThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps, fs := promises(2)
-		ok, bad, twice := future.Shield(fs[0]), future.Shield(fs[1]), future.Shield(future.Shield(fs[0]))
+		ok, bad, twice := futuretest.Shield(fs[0]), futuretest.Shield(fs[1]), futuretest.Shield(futuretest.Shield(fs[0]))
 		synctest.Wait()
 		futuretest.WantPending(t, ok)
 		futuretest.WantPending(t, twice)
@@ -32,7 +32,7 @@ func TestShield_PassThrough(t *testing.T) {
 func TestShield_SourceCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, task := future.NewPromise[int](), cooperative(t.Context())
-		a, b := future.Shield(&p.Future), future.Shield(task.Future)
+		a, b := futuretest.Shield(&p.Future), futuretest.Shield(task.Future)
 		p.CancelCause(errE)
 		task.Cancel()
 		synctest.Wait()
@@ -48,7 +48,7 @@ func TestShield_SourceCancelled(t *testing.T) {
 func TestShield_Cancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		task := cooperative(t.Context())
-		outer, other := future.Shield(task.Future), future.Shield(task.Future)
+		outer, other := futuretest.Shield(task.Future), futuretest.Shield(task.Future)
 		calls := countCalls(outer)
 		if !outer.CancelCause(errE) {
 			t.Error("CancelCause() = false")
@@ -75,7 +75,7 @@ func TestShield_Cancel(t *testing.T) {
 func TestShield_CancelRacesTheSource(t *testing.T) {
 	for range 500 {
 		p := future.NewPromise[int]()
-		outer := future.Shield(&p.Future)
+		outer := futuretest.Shield(&p.Future)
 		set := make(chan error)
 		go func() { set <- p.SetResult(1) }()
 		cancelled := outer.Cancel()
@@ -97,10 +97,10 @@ func TestShield_CancelRacesTheSource(t *testing.T) {
 func TestShield_DoneSource(t *testing.T) {
 	p := future.NewPromise[int]()
 	p.CancelCause(errE1)
-	futuretest.WantValue(t, future.Shield(future.FromResult(42)), 42)
-	futuretest.WantFailed(t, future.Shield(future.FromError[int](errE)), errE)
-	futuretest.WantCancelled(t, future.Shield(&p.Future), errE1)
-	if future.Shield(future.FromResult(1)).Cancel() {
+	futuretest.WantValue(t, futuretest.Shield(future.FromResult(42)), 42)
+	futuretest.WantFailed(t, futuretest.Shield(future.FromError[int](errE)), errE)
+	futuretest.WantCancelled(t, futuretest.Shield(&p.Future), errE1)
+	if futuretest.Shield(future.FromResult(1)).Cancel() {
 		t.Error("Cancel of a done future = true")
 	}
 }
@@ -119,8 +119,8 @@ func TestShield_InAChain(t *testing.T) {
 				return 0, ctx.Err()
 			}
 		})
-		shield := future.Shield(task)
-		d := future.Then(t.Context(), shield, func(context.Context, int) (int, error) {
+		shield := futuretest.Shield(task)
+		d := futuretest.Then(t.Context(), shield, func(context.Context, int) (int, error) {
 			t.Error("the continuation ran")
 			return 0, nil
 		})
@@ -148,7 +148,7 @@ func TestShield_AroundGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps, fs := promises(2)
 		g := future.Gather(fs...)
-		shield := future.Shield(g)
+		shield := futuretest.Shield(g)
 		if !shield.Cancel() {
 			t.Error("Cancel() = false")
 		}
@@ -170,7 +170,7 @@ func TestShield_AroundGather(t *testing.T) {
 func shieldAndFail(n int, err error) {
 	p := future.NewPromise[int]()
 	for range n {
-		future.Shield(&p.Future).Cancel()
+		futuretest.Shield(&p.Future).Cancel()
 	}
 	p.SetError(err)
 }
@@ -188,7 +188,7 @@ func TestShield_OrphanedFailure(t *testing.T) {
 		before := len(r.All())
 		func() {
 			p := future.NewPromise[int]()
-			future.Shield(&p.Future).Cancel()
+			futuretest.Shield(&p.Future).Cancel()
 			p.SetResult(1)
 		}()
 		r.Want(t, errors.New("nobody's"), 0)
@@ -202,7 +202,7 @@ func TestShield_OrphanedFailure(t *testing.T) {
 		err := errors.New("read at the source")
 		func() {
 			p := future.NewPromise[int]()
-			future.Shield(&p.Future).Cancel()
+			futuretest.Shield(&p.Future).Cancel()
 			p.SetError(err)
 			futuretest.WantFailed(t, &p.Future, err)
 		}()
@@ -212,8 +212,8 @@ func TestShield_OrphanedFailure(t *testing.T) {
 		err := errors.New("read through another shield")
 		func() {
 			p := future.NewPromise[int]()
-			outer := future.Shield(&p.Future)
-			future.Shield(&p.Future).Cancel()
+			outer := futuretest.Shield(&p.Future)
+			futuretest.Shield(&p.Future).Cancel()
 			p.SetError(err)
 			futuretest.WantFailed(t, outer, err)
 		}()
@@ -223,7 +223,7 @@ func TestShield_OrphanedFailure(t *testing.T) {
 		err := errors.New("never read")
 		func() {
 			p := future.NewPromise[int]()
-			outer := future.Shield(&p.Future)
+			outer := futuretest.Shield(&p.Future)
 			p.SetError(err)
 			<-outer.Done()
 		}()
@@ -236,7 +236,7 @@ func TestShield_NoProtectionFromItsOwnScope(t *testing.T) {
 	t.Run("cancelled directly", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			task := cooperative(t.Context())
-			outer := future.Shield(task.Future)
+			outer := futuretest.Shield(task.Future)
 			task.CancelCause(errE)
 			synctest.Wait()
 			futuretest.WantCancelled(t, task.Future, errE)
@@ -250,7 +250,7 @@ func TestShield_NoProtectionFromItsOwnScope(t *testing.T) {
 				<-ctx.Done()
 				return 0, ctx.Err()
 			})
-			outer := future.Shield(inner)
+			outer := futuretest.Shield(inner)
 			synctest.Wait()
 			g.CancelCause(errE)
 			synctest.Wait()
@@ -265,7 +265,7 @@ func TestShield_NoProtectionFromItsOwnScope(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			task := cooperative(ctx)
-			outer := future.Shield(task.Future)
+			outer := futuretest.Shield(task.Future)
 			cancel(errE)
 			synctest.Wait()
 			futuretest.WantCancelled(t, outer, errE)

@@ -16,7 +16,7 @@ func TestThen_CallsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
 		var calls atomic.Int32
-		d := future.Then(t.Context(), &p.Future, func(_ context.Context, v int) (string, error) {
+		d := futuretest.Then(t.Context(), &p.Future, func(_ context.Context, v int) (string, error) {
 			calls.Add(1)
 			return strconv.Itoa(v), nil
 		})
@@ -44,7 +44,7 @@ func TestThen_CallsOnce(t *testing.T) {
 func TestThen_SettledSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := future.FromResult(42)
-		d := future.Then(t.Context(), src, func(_ context.Context, v int) (string, error) { return strconv.Itoa(v), nil })
+		d := futuretest.Then(t.Context(), src, func(_ context.Context, v int) (string, error) { return strconv.Itoa(v), nil })
 		synctest.Wait()
 		futuretest.WantValue(t, d, "42")
 		futuretest.WantValue(t, src, 42)

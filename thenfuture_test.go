@@ -16,7 +16,7 @@ import (
 // Scenario K6
 func TestThenFuture_NilFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := future.ThenFuture(t.Context(), future.FromResult(1), func(context.Context, int) *future.Future[int] { return nil })
+		d := futuretest.ThenFuture(t.Context(), future.FromResult(1), func(context.Context, int) *future.Future[int] { return nil })
 		synctest.Wait()
 		if d.State() != future.Failed || !strings.Contains(d.Err().Error(), "nil") {
 			t.Fatalf("%v; want a failure that says that the future was nil", d)
@@ -63,20 +63,20 @@ func TestThenFuture_MonadLaws(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
 		for fname, f := range arrows {
-			same(t, "left identity "+fname, future.ThenFuture(ctx, future.FromResult(20), f), f(ctx, 20))
+			same(t, "left identity "+fname, futuretest.ThenFuture(ctx, future.FromResult(20), f), f(ctx, 20))
 			zero := future.FromError[int](errE1)
-			same(t, "left zero "+fname, future.ThenFuture(ctx, zero, f), zero)
+			same(t, "left zero "+fname, futuretest.ThenFuture(ctx, zero, f), zero)
 		}
 		for mname, m := range sources {
-			same(t, "right identity "+mname, future.ThenFuture(ctx, m(ctx), unit), m(ctx))
+			same(t, "right identity "+mname, futuretest.ThenFuture(ctx, m(ctx), unit), m(ctx))
 			if !m(ctx).Cancelled() && mname != "failed" {
-				same(t, "right zero "+mname, future.ThenFuture(ctx, m(ctx), arrows["fail"]), future.FromError[int](errE))
+				same(t, "right zero "+mname, futuretest.ThenFuture(ctx, m(ctx), arrows["fail"]), future.FromError[int](errE))
 			}
 			for fname, f := range arrows {
 				for gname, g := range arrows {
-					leftFirst := future.ThenFuture(ctx, future.ThenFuture(ctx, m(ctx), f), g)
-					rightFirst := future.ThenFuture(ctx, m(ctx), func(ctx context.Context, v int) *future.Future[int] {
-						return future.ThenFuture(ctx, f(ctx, v), g)
+					leftFirst := futuretest.ThenFuture(ctx, futuretest.ThenFuture(ctx, m(ctx), f), g)
+					rightFirst := futuretest.ThenFuture(ctx, m(ctx), func(ctx context.Context, v int) *future.Future[int] {
+						return futuretest.ThenFuture(ctx, f(ctx, v), g)
 					})
 					same(t, strings.Join([]string{"associativity", mname, fname, gname}, " "), leftFirst, rightFirst)
 				}
@@ -89,7 +89,7 @@ func TestThenFuture_MonadLaws(t *testing.T) {
 func TestThenFuture_CancelWhileTheInnerIsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, inner := future.FromResult(1), future.NewPromise[int]()
-		d := future.ThenFuture(t.Context(), src, func(context.Context, int) *future.Future[int] { return &inner.Future })
+		d := futuretest.ThenFuture(t.Context(), src, func(context.Context, int) *future.Future[int] { return &inner.Future })
 		synctest.Wait()
 		futuretest.WantPending(t, d)
 		if !d.CancelCause(errE) {
@@ -109,9 +109,9 @@ func TestThenFuture_CancelEndsTheContextOfItsFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := future.NewPromise[int]()
 		var inside context.Context
-		d := future.ThenFuture(t.Context(), future.FromResult(1), func(ctx context.Context, _ int) *future.Future[int] {
+		d := futuretest.ThenFuture(t.Context(), future.FromResult(1), func(ctx context.Context, _ int) *future.Future[int] {
 			inside = ctx
-			return future.Shield(&inner.Future)
+			return futuretest.Shield(&inner.Future)
 		})
 		synctest.Wait()
 		if err := inside.Err(); err != nil {
@@ -129,7 +129,7 @@ func TestThenFuture_CancelWhileTheInnerRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cleanup := make(chan struct{})
 		var inner *future.Future[int]
-		d := future.ThenFuture(t.Context(), future.FromResult(1), func(ctx context.Context, _ int) *future.Future[int] {
+		d := futuretest.ThenFuture(t.Context(), future.FromResult(1), func(ctx context.Context, _ int) *future.Future[int] {
 			inner = future.Go(ctx, func(ctx context.Context) (int, error) {
 				<-ctx.Done()
 				<-cleanup
@@ -161,7 +161,7 @@ func TestThenFuture_OutcomeOfTheInner(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				inner := future.NewPromise[int]()
-				d := future.ThenFuture(t.Context(), future.FromResult(1), func(context.Context, int) *future.Future[int] { return &inner.Future })
+				d := futuretest.ThenFuture(t.Context(), future.FromResult(1), func(context.Context, int) *future.Future[int] { return &inner.Future })
 				synctest.Wait()
 				test.settle(inner)
 				synctest.Wait()
@@ -180,7 +180,7 @@ func TestThenFuture_LateInnerIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		latch := make(chan struct{})
 		inner := future.NewPromise[int]()
-		d := future.ThenFuture(t.Context(), future.FromResult(1), func(context.Context, int) *future.Future[int] {
+		d := futuretest.ThenFuture(t.Context(), future.FromResult(1), func(context.Context, int) *future.Future[int] {
 			<-latch
 			return &inner.Future
 		})
@@ -199,7 +199,7 @@ func TestThenFuture_CancelRacesTheInner(t *testing.T) {
 	for range 1000 {
 		inner := future.NewPromise[int]()
 		var called atomic.Bool
-		d := future.ThenFuture(t.Context(), future.FromResult(1), func(context.Context, int) *future.Future[int] {
+		d := futuretest.ThenFuture(t.Context(), future.FromResult(1), func(context.Context, int) *future.Future[int] {
 			called.Store(true)
 			return &inner.Future
 		})

@@ -20,9 +20,9 @@ var bounds = []struct {
 	name string
 	with func(f *future.Future[int], d time.Duration) *future.Future[int]
 }{
-	{"WithTimeout", future.WithTimeout[int]},
+	{"WithTimeout", futuretest.WithTimeout[int]},
 	{"WithDeadline", func(f *future.Future[int], d time.Duration) *future.Future[int] {
-		return future.WithDeadline(f, time.Now().Add(d))
+		return futuretest.WithDeadline(f, time.Now().Add(d))
 	}},
 }
 
@@ -170,7 +170,7 @@ func TestWithTimeout_ErrorOnCancellation(t *testing.T) {
 				return 0, late
 			})
 			<-running
-			f := future.WithTimeout(task, 0)
+			f := futuretest.WithTimeout(task, 0)
 			<-f.Done()
 			futuretest.WantFailed(t, f, future.ErrTimeout)
 			<-task.Done()
@@ -215,8 +215,8 @@ func TestWithTimeout_CancelRacesTheEnd(t *testing.T) {
 	for i := range 1000 {
 		p, q := future.NewPromise[int](), future.NewPromise[int]()
 		ctx, cancel := context.WithCancelCause(context.Background())
-		f := future.WithTimeout(&p.Future, time.Duration(i%200)*100)
-		g := future.WithContext(ctx, &q.Future)
+		f := futuretest.WithTimeout(&p.Future, time.Duration(i%200)*100)
+		g := futuretest.WithContext(ctx, &q.Future)
 		ended := make(chan struct{})
 		go func() {
 			cancel(errE1)
@@ -247,7 +247,7 @@ func TestWithTimeout_OfAShield(t *testing.T) {
 		eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 			for _, d := range []time.Duration{time.Second, 0, -1} {
 				task := cooperative(t.Context())
-				f := with(future.Shield(task.Future), d)
+				f := with(futuretest.Shield(task.Future), d)
 				<-f.Done()
 				synctest.Wait()
 				wantTimedOut(t, f)
@@ -262,7 +262,7 @@ func TestWithTimeout_OfAShield(t *testing.T) {
 	t.Run("no timeout", func(t *testing.T) {
 		eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 			task := cooperative(t.Context())
-			f := with(future.Shield(task.Future), time.Second)
+			f := with(futuretest.Shield(task.Future), time.Second)
 			task.finish(42, nil)
 			synctest.Wait()
 			futuretest.WantValue(t, f, 42)
@@ -291,7 +291,7 @@ func TestWithTimeout_Forever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := future.NewPromise[int]()
 		far := time.Now().AddDate(5000, 0, 0) // more than a Duration can represent
-		f, g := future.WithTimeout(&p.Future, math.MaxInt64), future.WithDeadline(&p.Future, far)
+		f, g := futuretest.WithTimeout(&p.Future, math.MaxInt64), futuretest.WithDeadline(&p.Future, far)
 		time.Sleep(24 * time.Hour)
 		futuretest.WantPending(t, f)
 		futuretest.WantPending(t, g)
@@ -301,7 +301,7 @@ func TestWithTimeout_Forever(t *testing.T) {
 		futuretest.WantValue(t, g, 1)
 
 		q := future.NewPromise[int]()
-		f = future.WithDeadline(&q.Future, time.Time{})
+		f = futuretest.WithDeadline(&q.Future, time.Time{})
 		<-f.Done()
 		futuretest.WantFailed(t, f, future.ErrTimeout)
 	})
@@ -375,7 +375,7 @@ func TestWithTimeout_OnlySettlesItself(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		start := time.Now()
 		p, q := future.NewPromise[int](), future.NewPromise[int]()
-		f, g := with(&p.Future, time.Second), with(future.Shield(&q.Future), time.Second)
+		f, g := with(&p.Future, time.Second), with(futuretest.Shield(&q.Future), time.Second)
 		fc, gc := countCalls(f), countCalls(g)
 		<-f.Done()
 		<-g.Done()
@@ -434,7 +434,7 @@ func TestWithTimeout_ValueAtTheDeadline(t *testing.T) {
 func TestWithTimeout_ValueRacesTheTimer(t *testing.T) {
 	for i := range 500 {
 		p := future.NewPromise[int]()
-		f := future.WithTimeout(&p.Future, time.Duration(i)*100)
+		f := futuretest.WithTimeout(&p.Future, time.Duration(i)*100)
 		err := p.SetResult(i)
 		<-f.Done()
 		if err == nil {
@@ -457,9 +457,9 @@ func TestWithTimeout_ValueRacesATimeoutOfZero(t *testing.T) {
 	settleRacing(times, func(f *future.Future[int]) {
 		sources[i] = f
 		if i%2 == 0 {
-			timed[i] = future.WithTimeout(f, 0)
+			timed[i] = futuretest.WithTimeout(f, 0)
 		} else {
-			bound[i] = future.WithContext(ctx, f)
+			bound[i] = futuretest.WithContext(ctx, f)
 		}
 		i++
 	})
@@ -489,22 +489,22 @@ func TestWithTimeout_ErrorNamesTheLimit(t *testing.T) {
 		d    time.Duration
 		want string
 	}{
-		{"WithTimeout", func(f *future.Future[int]) *future.Future[int] { return future.WithTimeout(f, 500*ms) }, 500 * ms, "future: timed out after 500ms"},
-		{"the least duration", func(f *future.Future[int]) *future.Future[int] { return future.WithTimeout(f, 1) }, 1, "future: timed out after 1ns"},
+		{"WithTimeout", func(f *future.Future[int]) *future.Future[int] { return futuretest.WithTimeout(f, 500*ms) }, 500 * ms, "future: timed out after 500ms"},
+		{"the least duration", func(f *future.Future[int]) *future.Future[int] { return futuretest.WithTimeout(f, 1) }, 1, "future: timed out after 1ns"},
 		{"WithDeadline", func(f *future.Future[int]) *future.Future[int] {
-			return future.WithDeadline(f, time.Now().UTC().Add(500*ms))
+			return futuretest.WithDeadline(f, time.Now().UTC().Add(500*ms))
 		}, 500 * ms, "future: timed out at 2000-01-01T00:00:00.5Z"},
 		{"WithDeadline, elsewhere", func(f *future.Future[int]) *future.Future[int] {
-			return future.WithDeadline(f, time.Now().In(zone).Add(time.Minute))
+			return futuretest.WithDeadline(f, time.Now().In(zone).Add(time.Minute))
 		}, time.Minute, "future: timed out at 2000-01-01T02:01:00+02:00"},
 		{"of a Shield", func(f *future.Future[int]) *future.Future[int] {
-			return future.WithTimeout(future.Shield(f), time.Hour)
+			return futuretest.WithTimeout(futuretest.Shield(f), time.Hour)
 		}, time.Hour, "future: timed out after 1h0m0s"},
 		{"inside another one", func(f *future.Future[int]) *future.Future[int] {
-			return future.WithTimeout(future.WithTimeout(f, time.Second), time.Minute)
+			return futuretest.WithTimeout(futuretest.WithTimeout(f, time.Second), time.Minute)
 		}, time.Second, "future: timed out after 1s"},
 		{"around another one", func(f *future.Future[int]) *future.Future[int] {
-			return future.WithTimeout(future.WithTimeout(f, time.Minute), time.Second)
+			return futuretest.WithTimeout(futuretest.WithTimeout(f, time.Minute), time.Second)
 		}, time.Second, "future: timed out after 1s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -533,7 +533,7 @@ func TestWithTimeout_ErrorNamesTheLimit(t *testing.T) {
 func TestWithTimeout_ErrorIsTheCause(t *testing.T) {
 	eachBound(t, func(t *testing.T, with func(*future.Future[int], time.Duration) *future.Future[int]) {
 		task, other := uncooperative(t.Context()), future.NewPromise[int]()
-		layer := future.WithContext(t.Context(), with(task.Future, time.Hour))
+		layer := futuretest.WithContext(t.Context(), with(task.Future, time.Hour))
 		f, g := with(layer, time.Second), with(&other.Future, time.Second)
 		<-f.Done()
 		<-g.Done()
@@ -578,7 +578,7 @@ func TestWithTimeout_RetainsNoValue(t *testing.T) {
 		gone := func() *atomic.Bool {
 			v, gone := track()
 			p := future.NewPromise[*big]()
-			f := future.WithTimeout(&p.Future, 12*time.Hour)
+			f := futuretest.WithTimeout(&p.Future, 12*time.Hour)
 			p.SetResult(v)
 			if got, err := f.Result(); got != v || err != nil {
 				t.Errorf("Result() = %p, %v", got, err)
@@ -599,7 +599,7 @@ func TestWithTimeout_RetainsNoValue(t *testing.T) {
 				return v, nil
 			})
 			<-running
-			f := future.WithTimeout(task, 0)
+			f := futuretest.WithTimeout(task, 0)
 			<-f.Done()
 			close(late)
 			if got, err := task.Await(context.Background()); got != v || err != nil {
@@ -618,7 +618,7 @@ func TestWithTimeout_RetainsNoValue(t *testing.T) {
 		f, gone := func() (*future.Future[int], *atomic.Bool) {
 			p, gone := future.NewPromise[int](), new(atomic.Bool)
 			runtime.AddCleanup(p, func(gone *atomic.Bool) { gone.Store(true) }, gone)
-			f := future.WithTimeout(&p.Future, 12*time.Hour)
+			f := futuretest.WithTimeout(&p.Future, 12*time.Hour)
 			p.SetResult(1)
 			return f, gone
 		}()

@@ -170,7 +170,7 @@ func TestHedge_HedgedReadsOfAQueue(t *testing.T) {
 	seen := make(map[int]bool)
 	for len(seen) < n {
 		f := future.Hedge(t.Context(), 0, 3, func(ctx context.Context, _ int) (int, error) {
-			bounded := future.WithTimeout(future.WithContext(ctx, future.WrapFuture[int](ctx, queue)), time.Hour)
+			bounded := futuretest.WithTimeout(futuretest.WithContext(ctx, future.WrapFuture[int](ctx, queue)), time.Hour)
 			v, err := bounded.Await(context.Background())
 			if err == nil {
 				context.AfterFunc(ctx, func() { queue <- v })
@@ -225,7 +225,7 @@ func TestHedge_MapInALosingAttempt(t *testing.T) {
 func TestHedge_CancelledAsItSucceeds(t *testing.T) {
 	for name, over := range map[string]func(ctx context.Context, f *future.Future[int]) *future.Future[int]{
 		"hedge":       func(_ context.Context, f *future.Future[int]) *future.Future[int] { return f },
-		"WithContext": future.WithContext[int],
+		"WithContext": futuretest.WithContext[int],
 		"race of two": func(_ context.Context, f *future.Future[int]) *future.Future[int] {
 			return future.Race(f, &future.NewPromise[int]().Future)
 		},
@@ -265,7 +265,7 @@ func TestHedge_ExpiresAsItSucceeds(t *testing.T) {
 		})
 		r := <-opened
 		go close(gate)
-		f := future.WithTimeout(hedge, shortly(i))
+		f := futuretest.WithTimeout(hedge, shortly(i))
 		_, _ = f.Await(context.Background())
 		if _, err := hedge.Await(context.Background()); err == nil {
 			r.wantHeld(t, "the attempt whose value was delivered")
@@ -282,7 +282,7 @@ func TestMap_ItemsOfAnUndeliveredMapAreTold(t *testing.T) {
 		"another item fails": func(_ *future.Future[[]int], fail chan<- error, _ context.CancelFunc) { fail <- errE },
 		"canceled":           func(f *future.Future[[]int], _ chan<- error, _ context.CancelFunc) { f.CancelCause(errE) },
 		"a bound expires": func(f *future.Future[[]int], _ chan<- error, _ context.CancelFunc) {
-			_, _ = future.WithTimeout(f, time.Second).Await(context.Background())
+			_, _ = futuretest.WithTimeout(f, time.Second).Await(context.Background())
 		},
 		"a race is lost": func(f *future.Future[[]int], _ chan<- error, _ context.CancelFunc) {
 			future.Race(f, future.FromResult([]int{}))
@@ -416,11 +416,13 @@ func TestGo_ValueOfAHeldFutureIsDelivered(t *testing.T) {
 			return future.Race(f, future.FromResult(1))
 		},
 		"Then": func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
-			return future.Then(ctx, f, func(context.Context, int) (int, error) { return 0, errE })
+			return futuretest.Then(ctx, f, func(context.Context, int) (int, error) { return 0, errE })
 		},
-		"WithTimeout": func(_ context.Context, f *future.Future[int]) *future.Future[int] { return future.WithTimeout(f, 0) },
+		"WithTimeout": func(_ context.Context, f *future.Future[int]) *future.Future[int] {
+			return futuretest.WithTimeout(f, 0)
+		},
 		"Gather": func(ctx context.Context, f *future.Future[int]) *future.Future[int] {
-			return future.Then(ctx, future.Gather(f, future.FromError[int](errE)), func(context.Context, []int) (int, error) { return 0, nil })
+			return futuretest.Then(ctx, future.Gather(f, future.FromError[int](errE)), func(context.Context, []int) (int, error) { return 0, nil })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

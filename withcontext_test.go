@@ -24,7 +24,7 @@ func TestWithContext(t *testing.T) {
 	}
 	run("passes through", func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc) {
 		ps, fs := promises(3)
-		a, b, c := future.WithContext(ctx, fs[0]), future.WithContext(ctx, fs[1]), future.WithContext(ctx, fs[2])
+		a, b, c := futuretest.WithContext(ctx, fs[0]), futuretest.WithContext(ctx, fs[1]), futuretest.WithContext(ctx, fs[2])
 		synctest.Wait()
 		futuretest.WantPending(t, a)
 		ps[0].SetResult(1)
@@ -43,7 +43,7 @@ func TestWithContext(t *testing.T) {
 	run("cancelled with the context", func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc) {
 		p := future.NewPromise[int]()
 		task, slow := cooperative(context.Background()), uncooperative(context.Background())
-		a, b, c := future.WithContext(ctx, &p.Future), future.WithContext(ctx, task.Future), future.WithContext(ctx, slow.Future)
+		a, b, c := futuretest.WithContext(ctx, &p.Future), futuretest.WithContext(ctx, task.Future), futuretest.WithContext(ctx, slow.Future)
 		calls := countCalls(a)
 		cancel(errE)
 		synctest.Wait()
@@ -65,7 +65,7 @@ func TestWithContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		p := future.NewPromise[int]()
-		f := future.WithContext(ctx, &p.Future)
+		f := futuretest.WithContext(ctx, &p.Future)
 		<-f.Done()
 		synctest.Wait()
 		if f.State() != future.Failed || !errors.Is(f.Err(), context.DeadlineExceeded) {
@@ -77,10 +77,10 @@ func TestWithContext(t *testing.T) {
 	})
 	run("ended before", func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc) {
 		cancel(errE)
-		futuretest.WantValue(t, future.WithContext(ctx, future.FromResult(1)), 1) // settled beats ended
-		futuretest.WantFailed(t, future.WithContext(ctx, future.FromError[int](errE1)), errE1)
+		futuretest.WantValue(t, futuretest.WithContext(ctx, future.FromResult(1)), 1) // settled beats ended
+		futuretest.WantFailed(t, futuretest.WithContext(ctx, future.FromError[int](errE1)), errE1)
 		p := future.NewPromise[int]()
-		f := future.WithContext(ctx, &p.Future)
+		f := futuretest.WithContext(ctx, &p.Future)
 		synctest.Wait()
 		futuretest.WantCancelled(t, f, errE)
 		futuretest.WantCancelled(t, &p.Future, errE)
@@ -88,7 +88,7 @@ func TestWithContext(t *testing.T) {
 	})
 	run("a shield leaves the source alone", func(t *testing.T, ctx context.Context, cancel context.CancelCauseFunc) {
 		p := future.NewPromise[int]()
-		f := future.WithContext(ctx, future.Shield(&p.Future))
+		f := futuretest.WithContext(ctx, futuretest.Shield(&p.Future))
 		cancel(nil)
 		synctest.Wait()
 		futuretest.WantCancelled(t, f)
@@ -97,7 +97,7 @@ func TestWithContext(t *testing.T) {
 	})
 	run("cancelled itself", func(t *testing.T, ctx context.Context, _ context.CancelCauseFunc) {
 		p := future.NewPromise[int]()
-		f := future.WithContext(ctx, &p.Future)
+		f := futuretest.WithContext(ctx, &p.Future)
 		if !f.CancelCause(errE) {
 			t.Error("CancelCause() = false")
 		}
@@ -107,7 +107,7 @@ func TestWithContext(t *testing.T) {
 	})
 	run("a context that cannot end", func(t *testing.T, _ context.Context, _ context.CancelCauseFunc) {
 		p := future.NewPromise[int]()
-		f := future.WithContext(context.Background(), &p.Future)
+		f := futuretest.WithContext(context.Background(), &p.Future)
 		p.SetResult(1)
 		synctest.Wait()
 		futuretest.WantValue(t, f, 1)
@@ -116,7 +116,7 @@ func TestWithContext(t *testing.T) {
 		for i := range 500 {
 			ctx, cancel := context.WithCancel(context.Background())
 			p := future.NewPromise[int]()
-			f := future.WithContext(ctx, &p.Future)
+			f := futuretest.WithContext(ctx, &p.Future)
 			var err error
 			go cancel()
 			go func() { err = p.SetResult(i) }()
@@ -138,9 +138,9 @@ func TestWithContext(t *testing.T) {
 func TestWithContext_CancelRightAfterTheSourceHasSettled(t *testing.T) {
 	p := future.NewPromise[int]()
 	for range 100_000 {
-		future.Shield(&p.Future) // is notified before f
+		futuretest.Shield(&p.Future) // is notified before f
 	}
-	f := future.WithContext(t.Context(), &p.Future)
+	f := futuretest.WithContext(t.Context(), &p.Future)
 	go p.SetResult(1)
 	for !p.IsDone() {
 		runtime.Gosched()
