@@ -39,6 +39,11 @@
 // [Recover] replaces a failure by a value, and [Gather] collects values. [Future.Done] returns
 // a channel for select.
 //
+// From Go 1.27 on, the functions that derive a future from a single other one are also methods of
+// that one: f.Then(ctx, fn) is Then(ctx, f, fn), and so on for [ThenFuture], [Recover], [Handle],
+// [HandleFuture], [Finally], [WithTimeout], [WithDeadline], [WithContext] and [Shield]. The methods
+// call the functions, which have the documentation.
+//
 // Every function that runs your code takes a [context.Context] as its first parameter. The
 // context determines where the code runs, and passes its values, its deadline and its
 // cancellation on to the code. [GoIn] uses the context of its group. In this documentation, an

@@ -3,16 +3,19 @@ package future_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/channel-native/future"
 	"github.com/channel-native/future/pool"
 )
 
-// The code between "In doc.go:" and "End." is shown in the package documentation.
+// The code between "In doc.go:" and "End." is shown in the package documentation, that after "In
+// README.md:" in the README.
 
 type documentedConn struct{}
 
@@ -65,7 +68,24 @@ func TestDocumentedStruct(t *testing.T) {
 	var _ future.Awaitable = &call{id: 1}
 }
 
-func TestDocumentedSnippetsAreInDocGo(t *testing.T) {
+func Example_functions() {
+	ctx := context.Background()
+	// In README.md:
+	reviews := func(ctx context.Context) (string, error) { return ask(ctx, "reviews", 0) }
+	instead := func(_ context.Context, err error) (string, error) { return "no reviews: " + err.Error(), nil }
+	length := func(_ context.Context, text string) (int, error) { return len(text), nil }
+	// End.
+
+	// In README.md:
+	text := future.WithTimeout(future.Go(ctx, reviews), 500*time.Millisecond)
+	text = future.Recover(ctx, text, instead)
+	fmt.Println(future.Then(ctx, text, length).Await(ctx))
+	// End.
+
+	// Output: 41 <nil>
+}
+
+func TestDocumentedSnippetsAreShown(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)
 		if err != nil {
@@ -74,11 +94,12 @@ func TestDocumentedSnippetsAreInDocGo(t *testing.T) {
 		return string(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")))
 	}
 	doc := regexp.MustCompile(`(?m)^//\t?`).ReplaceAllString(read("doc.go"), "")
-	shown := regexp.MustCompile(`(?ms)^(\t+)// In doc\.go:\n(.*?)^\t+// End\.\n`)
-	for _, m := range shown.FindAllStringSubmatch(read("doc_test.go"), -1) {
-		code := strings.ReplaceAll("\n"+m[2], "\n"+m[1], "\n")
-		if !strings.Contains(doc, code) {
-			t.Errorf("doc.go does not show this code:%s", code)
+	texts := map[string]string{"doc.go": doc, "README.md": read("README.md")}
+	shown := regexp.MustCompile(`(?ms)^(\t+)// In (doc\.go|README\.md):\n(.*?)^\t+// End\.\n`)
+	for _, m := range shown.FindAllStringSubmatch(read("doc_test.go")+read("readme_go127_test.go"), -1) {
+		code := strings.ReplaceAll("\n"+m[3], "\n"+m[1], "\n")
+		if !strings.Contains(texts[m[2]], code) {
+			t.Errorf("%s does not show this code:%s", m[2], code)
 		}
 	}
 }
