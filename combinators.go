@@ -99,7 +99,8 @@ func (gatherFunc[T]) call(_ context.Context, _, dst *cell) effects {
 }
 
 // Join is [Gather] for futures of different types: the future succeeds when all of futs have,
-// and the values are then read from futs. Join() is done.
+// and the values are then read from futs, with Result. If one fails, the others run on:
+// CancelAll[Awaitable](futs...) cancels them. Join() is done.
 func Join(futs ...Awaitable) *Future[struct{}] {
 	checkAwaitables("Join", futs)
 	cells := make([]*cell, len(futs))

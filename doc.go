@@ -146,8 +146,9 @@
 // the inputs. A wrapped channel or errgroup is one that was passed to [WrapFuture] or
 // [EnsureFuture]. Cancellation passes through any number of derived futures, and [Shield] stops
 // it. A running task may ignore the request to stop: [Go] describes the outcome. A deferred
-// call of Cancel, as in the page method, stops the remaining work on every path, and does not
-// change a result.
+// call of Cancel, as in the page method, stops the remaining work if the function returns before
+// the future is done, and does not change a result. If the future is done because an input has
+// failed, the others go on, as the next table says: use [AllOrNothing] or [CancelAll] to stop them.
 //
 // A future that only passes on the outcome of one source asks the source first: that of
 // [WithTimeout], [WithDeadline], [WithContext] and [Promise.CompleteWith], and of [ThenFuture]
