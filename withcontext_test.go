@@ -141,7 +141,8 @@ func TestWithContext_CancelRightAfterTheSourceHasSettled(t *testing.T) {
 		futuretest.Shield(&p.Future) // is notified before f
 	}
 	f := futuretest.WithContext(t.Context(), &p.Future)
-	go p.SetResult(1)
+	notified := make(chan error)
+	go func() { notified <- p.SetResult(1) }()
 	for !p.IsDone() {
 		runtime.Gosched()
 	}
@@ -149,4 +150,5 @@ func TestWithContext_CancelRightAfterTheSourceHasSettled(t *testing.T) {
 		t.Error("Cancel = true")
 	}
 	futuretest.WantValue(t, f, 1)
+	wantNoError(t, <-notified) // the settler is no leak
 }
