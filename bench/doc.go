@@ -5,15 +5,18 @@
 //
 //	go run ./cmd/report
 //
-// runs them several times in shuffled order and writes BENCHMARKS.md and its charts. With -short
-// it takes less than a minute, measures few sizes, and writes to a temporary directory. The raw
-// results stay in this directory for benchstat:
+// runs them several times in shuffled order and writes BENCHMARKS.md and its charts. With -short it takes less than a minute, measures few sizes, and writes to a
+// temporary directory. The raw results stay in this directory for benchstat:
 //
 //	go tool benchstat -col /lib results.txt
 //
 // Two more commands measure what does not depend on the load of the machine, or is not a benchmark:
 // cmd/instructions counts instructions per operation, and cmd/buildcost measures build time and
-// binary size per result type.
+// binary size per result type. BENCHMARKS.md includes their results if they are written to this
+// directory before:
+//
+//	go run ./cmd/instructions -run 'cancellable|running task, not' -json instructions.json
+//	go run ./cmd/buildcost > buildcost.md
 //
 // Benchmarks are named Scenario/key=value/…/lib=name. Values of lib are
 //

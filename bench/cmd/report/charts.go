@@ -19,8 +19,9 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// A chart is an image file. The page shows it below the blocks of its kind, or at the top if kind is empty.
-type chart struct{ kind, file, alt string }
+// A chart is an image file. The page shows it below the table of its scenario, or below the summary
+// if scenario is empty.
+type chart struct{ scenario, file, alt string }
 
 // drawCharts draws the charts of r and saves them in dir.
 func drawCharts(r *run, dir string) (charts []chart, err error) {
@@ -43,7 +44,7 @@ func drawCharts(r *run, dir string) (charts []chart, err error) {
 			continue
 		}
 		kind := group[0].kind()
-		if err := save(f, chart{kind, "size-" + slug(kind) + ".svg", kind + ": cost by size"}); err != nil {
+		if err := save(f, chart{group[0].scenario, "size-" + slug(kind) + ".svg", kind + ": cost by size"}); err != nil {
 			return nil, err
 		}
 	}
@@ -150,16 +151,16 @@ func newLook(c color.Color, shape draw.GlyphDrawer, radius, width float64, dashe
 	}
 }
 
-// legendOrder sorts libs for a legend: this library, hand-written code, rivals. It removes duplicates.
+// legendOrder sorts libs for a legend or a table: this library, hand-written code, rivals. It removes duplicates.
 func legendOrder(libs []string) []string {
 	class := func(lib string) string {
 		switch {
 		case isOurs(lib):
 			return "0" + lib
-		case isBare(lib):
-			return "1" + lib
+		case isRival(lib):
+			return "2" + lib
 		}
-		return "2" + lib
+		return "1" + lib
 	}
 	slices.SortFunc(libs, func(a, b string) int { return strings.Compare(class(a), class(b)) })
 	return slices.Compact(libs)

@@ -8,7 +8,8 @@
 // It runs each scenario -count times. Each round shuffles the scenarios, and the libraries within
 // them, so that a temporary slowdown of the machine does not affect a single library.
 //
-// If the file buildcost.md, which cmd/buildcost writes, is beside the results, the page includes it.
+// The page includes two files of other commands if they are beside the results: buildcost.md of
+// cmd/buildcost and instructions.json of cmd/instructions.
 package main
 
 import (
@@ -213,14 +214,37 @@ func write(raw, out string) error {
 	if err := prune(dir, charts); err != nil {
 		return err
 	}
-	// The file is optional.
-	buildcost, err := os.ReadFile(filepath.Join(filepath.Dir(raw), "buildcost.md"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	more, err := readExtras(filepath.Dir(raw))
+	if err != nil {
 		return err
 	}
 	var page bytes.Buffer
-	render(&page, run, charts, string(buildcost))
+	render(&page, run, charts, more)
 	return os.WriteFile(filepath.Join(out, "BENCHMARKS.md"), page.Bytes(), 0o644)
+}
+
+// readExtras reads the files of other commands in dir that exist.
+func readExtras(dir string) (more extras, err error) {
+	buildcost, err := readOptional(filepath.Join(dir, "buildcost.md"))
+	if err != nil {
+		return extras{}, err
+	}
+	more.buildcost = string(buildcost)
+	counts, err := readOptional(filepath.Join(dir, "instructions.json"))
+	if err != nil || counts == nil {
+		return more, err
+	}
+	more.instructions, err = parsePairs(counts)
+	return more, err
+}
+
+// readOptional returns the contents of a file, or nil if it does not exist.
+func readOptional(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
 }
 
 // prune removes the charts of earlier runs that this run has not drawn.

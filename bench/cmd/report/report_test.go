@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -28,27 +30,30 @@ func TestPageOfCannedResults(t *testing.T) {
 	for _, want := range []string{
 		"Some Processor, 2 CPUs, linux/amd64",
 		"example.com/rival v1.2.3",
-		// The median of three, the range, bytes and allocations, all per item.
-		"| **future** | 160 | 150–200 | 80 | 1 | 0.20 | 0.80 |",
-		"| rival | 800 | 800–800 | 300 | 6 | 1.00 | 4.00 |",
+		// Medians and allocations, per item.
+		"| | waiters | chain |",
+		"| **future** | 70 / 2 | 150 / 1 |",
+		"| bare-cell | | 200 / 3 |",
+		"| **future** | 1 000 / 0 |",
 		// The geometric mean and the worst ratio.
-		"| Chains | 0.32 | 0.90 | 0.97 | **1.50** |",
+		"| Chains | 0.32 | 0.90 | 0.91 | **1.50** |",
 		"| Worker pools, task 1us, results no | **2.00** | **2.00** | – | – |",
-		"| Bytes per pending future, holds bare | – | – | 0.60 | 0.60 |",
-		"| **future** | 48 | 48–48 | 1 | – | 0.60 |",
+		"| **future** | 48 / 1 |",
 		// A service is compared by its CPU time.
-		"| **future** | 20 | 20–20 | 6 | 80 | 990 | 62 | 8 | 2 | 1.25 | 2.00 |",
-		"| A service, load tiny | **1.25** | **1.25** | **2.00** | **2.00** |",
+		"| **future** | 20 | 6 | 80 | 62 | 8 | 2 | 1.25 | 2.00 |",
 		// Targets come from the library's own benchmarks, which are no scenarios of the page.
 		"| A link of 100 by default, beside inline | 150 | 100 | **1.50** | 1.3 |",
 		"![Chains: cost by size](docs/charts/size-chains.svg)",
-		"\n\n## What a type costs to build\n\nSeconds and KB.\n\n## Chains\n",
-		"## Unlisted",
-		"| alloc-16 | 20 | 20–20 | 16 |\n| alloc-48 |",
+		"| Go, Await | 3 000 | 2 000 | 1.50 |\n\n## What a type costs to build\n\nSeconds and KB.\n\n## Many futures",
+		"| Unlisted | – | – | **2.00** | **2.00** |",
+		"in ns: alloc-16 20, alloc-48 30.",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+	if strings.Contains(page, "Cancel") {
+		t.Error("the page has instructions that have no counterpart by hand")
 	}
 	if t.Failed() {
 		t.Log(page)
@@ -69,6 +74,75 @@ func TestPageOfCannedResults(t *testing.T) {
 	}
 	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a chart of an earlier run still exists: %v", err)
+	}
+}
+
+// The page has tables that people read; bench/results.txt has the rest.
+func TestPageIsShort(t *testing.T) {
+	const most = 300
+	results, err := os.ReadFile(filepath.Join("..", "..", "results.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := bytes.NewBuffer(results)
+	fmt.Fprintf(text, "pkg: github.com/channel-native/future/bench\n")
+	for _, load := range strings.Fields("tiny 5us http leave hang 5us-open http-open") {
+		for _, lib := range strings.Fields("bare errgroup conc future future-tasktimeout future-map future-map-tasktimeout") {
+			fmt.Fprintf(text, "BenchmarkService/load=%s/lib=%s-2 100 9000 ns/op 10000 cpu-ns/req 5000 p50-ns 70000 p99-ns\n", load, lib)
+		}
+	}
+	for _, c := range []struct{ params, libs string }{
+		{"op=go", "future bare errgroup"}, {"op=map/n=8", "future bare errgroup"}, {"op=map/n=100", "future bare errgroup"},
+		{"op=then", "future bare bare-cell"}, {"op=pool/workers=2", "future bare-workers pond"},
+	} {
+		for _, lib := range strings.Fields(c.libs) {
+			fmt.Fprintf(text, "BenchmarkTaskContext/%s/lib=%s-2 100 9000 ns/op\n", c.params, lib)
+		}
+	}
+	r, err := parse(text, "results.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	charts, err := drawCharts(r, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page bytes.Buffer
+	render(&page, r, charts, extras{make([]pair, 5), strings.Repeat("\n", 10)}) // as long as they are now
+	if n := bytes.Count(page.Bytes(), []byte("\n")); n > most {
+		t.Errorf("the page has %d lines, want at most %d", n, most)
+	}
+	if n := strings.Count(page.String(), "CPU, µs"); n != 7 {
+		t.Errorf("the page has %d tables of the service, want one for each load", n)
+	}
+	for _, c := range charts {
+		if !strings.Contains(page.String(), c.file) {
+			t.Errorf("the page lacks the chart %s", c.file)
+		}
+	}
+	for _, c := range columnsOfSections() {
+		if find(r.blocks, c.scenario, c.params) == nil {
+			t.Errorf("the results lack %s/%s", c.scenario, c.params)
+		}
+	}
+}
+
+func columnsOfSections() (columns []column) {
+	for _, s := range sections {
+		columns = append(columns, s.columns...)
+	}
+	return columns
+}
+
+func TestScenariosHaveTables(t *testing.T) {
+	shown := map[string]bool{"Service": true, "Floor": true}
+	for _, c := range columnsOfSections() {
+		shown[c.scenario] = true
+	}
+	for _, s := range scenarios {
+		if !shown[s.name] {
+			t.Errorf("no table has a column for %s", s.name)
+		}
 	}
 }
 

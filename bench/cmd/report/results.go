@@ -172,6 +172,25 @@ func (b *block) measuresBytes() bool { return b.rows[0].samples[perFuture] != ni
 // measuresService reports whether b measures the CPU time and the latency of requests.
 func (b *block) measuresService() bool { return b.rows[0].samples[perRequest] != nil }
 
+// find returns the first block of a scenario with params, which are key=value/…, or nil.
+func find(blocks []*block, scenario, params string) *block {
+	for _, b := range blocks {
+		if b.scenario == scenario && b.has(params) {
+			return b
+		}
+	}
+	return nil
+}
+
+func (b *block) has(params string) bool {
+	for want := range strings.SplitSeq(params, "/") {
+		if want != "" && !slices.ContainsFunc(b.params, func(p param) bool { return p.key+"="+p.value == want }) {
+			return false
+		}
+	}
+	return true
+}
+
 func (b *block) row(lib string) *row {
 	for _, r := range b.rows {
 		if r.lib == lib {

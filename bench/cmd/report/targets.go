@@ -66,11 +66,10 @@ func (t *target) line(r *run) (string, bool) {
 	if t.root {
 		blocks = r.root
 	}
-	i := slices.IndexFunc(blocks, t.matches)
-	if i < 0 {
+	b := find(blocks, t.scenario, t.params)
+	if b == nil {
 		return "", false
 	}
-	b := blocks[i]
 	ours := b.row(t.ours)
 	rival := b.best(func(lib string) bool { return slices.Contains(strings.Fields(t.rivals), lib) })
 	if ours == nil || rival == nil || math.IsNaN(ours.cost) {
@@ -79,16 +78,4 @@ func (t *target) line(r *run) (string, bool) {
 	var s strings.Builder
 	printer{&s}.f("| %s | %s | %s | %s | %s |\n", t.title, amount(ours.cost), amount(rival.cost), bold(ours.cost/rival.cost, t.most), amount(t.most))
 	return s.String(), true
-}
-
-func (t *target) matches(b *block) bool {
-	if b.scenario != t.scenario {
-		return false
-	}
-	for want := range strings.SplitSeq(t.params, "/") {
-		if want != "" && !slices.ContainsFunc(b.params, func(p param) bool { return p.key+"="+p.value == want }) {
-			return false
-		}
-	}
-	return true
 }
