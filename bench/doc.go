@@ -5,7 +5,8 @@
 //
 //	go run ./cmd/report
 //
-// runs them several times in shuffled order and writes BENCHMARKS.md and its charts. With -short it takes less than a minute, measures few sizes, and writes to a
+// runs them several times in shuffled order and writes BENCHMARKS.md with its charts, and the table
+// in README.md. With -short it takes less than a minute, measures few sizes, and writes to a
 // temporary directory. The raw results stay in this directory for benchstat:
 //
 //	go tool benchstat -col /lib results.txt

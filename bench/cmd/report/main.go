@@ -1,9 +1,9 @@
-// Command report runs the benchmarks and writes BENCHMARKS.md and its charts.
+// Command report runs the benchmarks and writes BENCHMARKS.md with its charts, and the table in README.md.
 // In the directory bench:
 //
-//	go run ./cmd/report                   # writes ../BENCHMARKS.md, ../docs/charts/*.svg and results.txt
+//	go run ./cmd/report                   # writes ../BENCHMARKS.md, ../docs/charts/*.svg, ../README.md and results.txt
 //	go run ./cmd/report -short            # checks that the benchmarks work: few sizes, short times, a temporary directory
-//	go run ./cmd/report -in results.txt   # writes the page again without measuring
+//	go run ./cmd/report -in results.txt   # writes the pages again without measuring
 //
 // It runs each scenario -count times. Each round shuffles the scenarios, and the libraries within
 // them, so that a temporary slowdown of the machine does not affect a single library.
@@ -43,7 +43,7 @@ func main() {
 	flag.StringVar(&o.run, "run", ".", "regular expression of the scenarios to run")
 	flag.StringVar(&o.in, "in", "", "write the page from this file of results instead of measuring")
 	flag.StringVar(&o.raw, "raw", "results.txt", "file for the results")
-	flag.StringVar(&o.out, "out", "..", "directory for BENCHMARKS.md and docs/charts")
+	flag.StringVar(&o.out, "out", "..", "directory for BENCHMARKS.md, docs/charts and README.md, whose table is replaced")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed for the shuffling")
 	flag.Parse()
 	if err := o.report(); err != nil {
@@ -220,7 +220,10 @@ func write(raw, out string) error {
 	}
 	var page bytes.Buffer
 	render(&page, run, charts, more)
-	return os.WriteFile(filepath.Join(out, "BENCHMARKS.md"), page.Bytes(), 0o644)
+	if err := os.WriteFile(filepath.Join(out, "BENCHMARKS.md"), page.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return updateReadme(filepath.Join(out, "README.md"), run)
 }
 
 // readExtras reads the files of other commands in dir that exist.

@@ -19,6 +19,10 @@ func TestPageOfCannedResults(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(stale), 0o755), os.WriteFile(stale, nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
+	readme := filepath.Join(dir, "README.md")
+	if err := os.WriteFile(readme, []byte("# Title\n\n"+readmeBegin+"old\n"+readmeEnd+"\nEnd.\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if err := write(filepath.Join("testdata", "results.txt"), dir); err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +59,22 @@ func TestPageOfCannedResults(t *testing.T) {
 	if strings.Contains(page, "Cancel") {
 		t.Error("the page has instructions that have no counterpart by hand")
 	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"# Title\n\n" + readmeBegin + "\n| | future |",
+		"| 20 µs | 10 µs | 16 µs (rival) |\n",
+		"| 150 ns | 200 ns | – |\n",
+		"with go1.26.0 on Some Processor, 2 CPUs.\n\n" + readmeEnd + "\nEnd.\n",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("README.md lacks %q", want)
+		}
+	}
 	if t.Failed() {
-		t.Log(page)
+		t.Logf("%s\n%s", page, text)
 	}
 	for _, chart := range []struct {
 		file  string
@@ -74,6 +92,21 @@ func TestPageOfCannedResults(t *testing.T) {
 	}
 	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a chart of an earlier run still exists: %v", err)
+	}
+}
+
+func TestReadmeWithoutComments(t *testing.T) {
+	for _, text := range []string{"", readmeBegin, readmeEnd, readmeEnd + readmeBegin} {
+		file := filepath.Join(t.TempDir(), "README.md")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := updateReadme(file, &run{}); err == nil || !strings.Contains(err.Error(), "are missing") {
+			t.Errorf("%q: got %v, want an error", text, err)
+		}
+		if now, err := os.ReadFile(file); err != nil || string(now) != text {
+			t.Errorf("the file has changed to %q, %v", now, err)
+		}
 	}
 }
 
@@ -120,7 +153,15 @@ func TestPageIsShort(t *testing.T) {
 			t.Errorf("the page lacks the chart %s", c.file)
 		}
 	}
-	for _, c := range columnsOfSections() {
+	var table strings.Builder
+	readmeTable(printer{&table}, r)
+	if !strings.HasPrefix(table.String(), "\n| | future | by hand | fastest other library |\n|---|--:|--:|--:|\n| A service") {
+		t.Errorf("the first row in README.md is not the service:\n%s", table.String())
+	}
+	if n := strings.Count(table.String(), "\n| "); n > 7 {
+		t.Errorf("the table in README.md has %d rows with its head, want at most 7", n)
+	}
+	for _, c := range append(columnsOfSections(), readmeRows...) {
 		if find(r.blocks, c.scenario, c.params) == nil {
 			t.Errorf("the results lack %s/%s", c.scenario, c.params)
 		}
