@@ -151,7 +151,8 @@ func newLook(c color.Color, shape draw.GlyphDrawer, radius, width float64, dashe
 	}
 }
 
-// legendOrder sorts libs for a legend or a table: this library, hand-written code, rivals. It removes duplicates.
+// legendOrder sorts libs for a legend or a table: this library, hand-written code, rivals. It
+// removes duplicates.
 func legendOrder(libs []string) []string {
 	class := func(lib string) string {
 		switch {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// scenarios lists the titles of the scenarios in the order of the summary. Others follow under their own names.
+// scenarios lists the titles of the scenarios in the order of the summary. Others follow under their
+// own names.
 var scenarios = []struct{ name, title string }{
 	{"Service", "A service"},
 	{"Complete", "Create, complete, read"},
