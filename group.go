@@ -386,7 +386,7 @@ func (g *Group) stop(cause error) (e effects) {
 
 func (g *Group) childDone(c *child) (e effects) {
 	failure := g.failureOf(c.cell())
-	missed := failure == nil && !c.cell().hasSucceeded() && g.work.Err() != nil
+	missed := failure == nil && !c.cell().hasSucceeded() && g.work.Err() != nil && !c.endedAlone()
 	g.mu.Lock()
 	g.missed = g.missed || missed
 	g.removeLocked(c)
@@ -401,6 +401,17 @@ func (g *Group) childDone(c *child) (e effects) {
 	defer g.mu.Unlock()
 	g.countLocked()
 	return e
+}
+
+// endedAlone reports whether c was canceled for another reason than the group, which has ended too,
+// perhaps after c.
+func (c *child) endedAlone() bool {
+	l := c.task.scope().opened()
+	if l == nil {
+		return false
+	}
+	cause := context.Cause(l.own)
+	return cause == nil || reflect.TypeOf(cause).Comparable() && cause != context.Cause(c.group.work)
 }
 
 // removeLocked takes c off the list. g.mu is held.

@@ -38,7 +38,7 @@ func Map[A, B any](ctx context.Context, limit int, items []A, fn func(context.Co
 	checkArgs("Map", ctx, true, fn != nil)
 	checkLimit("Map", limit)
 	results := make([]B, len(items))
-	return mapItems(ctx, limit, items, fn, results, results, gatherFunc[B]{})
+	return mapItems(ctx, codeOf(fn), limit, items, fn, results, results, gatherFunc[B]{})
 }
 
 // ForEach is [Map] for a function that returns only an error: the future succeeds when all calls
@@ -48,12 +48,13 @@ func ForEach[A any](ctx context.Context, limit int, items []A, fn func(context.C
 	checkLimit("ForEach", limit)
 	call := func(ctx context.Context, item A) (struct{}, error) { return struct{}{}, fn(ctx, item) }
 	results := make([]struct{}, len(items)) // takes no memory
-	return mapItems(ctx, limit, items, call, results, struct{}{}, nil)
+	return mapItems(ctx, codeOf(fn), limit, items, call, results, struct{}{}, nil)
 }
 
-// mapItems calls fn with each of items, and writes what it returns to results. The future
-// succeeds with value; if it does not succeed, drop drops that, unless drop is nil.
-func mapItems[A, B, V any](ctx context.Context, limit int, items []A, fn func(context.Context, A) (B, error), results []B, value V, drop function) *Future[V] {
+// mapItems calls fn, which runs the caller's function with the given code, with each of items, and
+// writes what it returns to results. The future succeeds with value; if it does not succeed, drop
+// drops that, unless drop is nil.
+func mapItems[A, B, V any](ctx context.Context, code uintptr, limit int, items []A, fn func(context.Context, A) (B, error), results []B, value V, drop function) *Future[V] {
 	if len(items) == 0 {
 		return FromResult(value)
 	}
@@ -64,7 +65,7 @@ func mapItems[A, B, V any](ctx context.Context, limit int, items []A, fn func(co
 	m := &o.m
 	o.future.v = value
 	call := withinTimeout(ctx, fn)
-	m.start(ctx, codeOf(fn), min(limit, len(items)), len(items), drop, func(task context.Context) (struct{}, error) {
+	m.start(ctx, code, min(limit, len(items)), len(items), drop, func(task context.Context) (struct{}, error) {
 		ctx := contextOfCalls(task)
 		for calls := 0; ; calls++ {
 			if m.ledger != nil && calls > 0 && m.yields(task, calls) {

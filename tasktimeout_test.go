@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,10 +257,10 @@ func TestWithTaskTimeout_ItemsOfAMapAreTold(t *testing.T) {
 						defer p.Close()
 						ctx = future.WithExecutor(ctx, p)
 					}
-					told := 0
+					var told atomic.Int32
 					f := future.Map(future.WithTaskTimeout(ctx, taskTimeout), 1, []int{1, 2, 3}, func(ctx context.Context, i int) (int, error) {
 						if i < 3 {
-							context.AfterFunc(ctx, func() { told++ })
+							context.AfterFunc(ctx, func() { told.Add(1) })
 							return i, nil
 						}
 						time.Sleep(taskTimeout / 2)
@@ -273,8 +274,8 @@ func TestWithTaskTimeout_ItemsOfAMapAreTold(t *testing.T) {
 					}
 					time.Sleep(10 * taskTimeout)
 					synctest.Wait()
-					if want := map[bool]int{true: 2}[fails]; told != want {
-						t.Errorf("%d items were told; want %d", told, want)
+					if got, want := told.Load(), map[bool]int32{true: 2}[fails]; got != want {
+						t.Errorf("%d items were told; want %d", got, want)
 					}
 				})
 			})
