@@ -443,3 +443,48 @@ func TestForEach_Cancel(t *testing.T) {
 		futuretest.WantCancelled(t, g, errE2)
 	})
 }
+
+// An executor that stops one running task of a Map ends the context that all calls share.
+func TestMap_ExecutorStopsItsTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tasks []future.Task
+		ctx := future.WithExecutor(t.Context(), future.ExecutorFunc(func(_ context.Context, task future.Task) error {
+			tasks = append(tasks, task)
+			go task.Run()
+			return nil
+		}))
+		var stopped atomic.Int32
+		f := future.Map(ctx, 2, []int{1, 2}, func(ctx context.Context, _ int) (int, error) {
+			<-ctx.Done()
+			if context.Cause(ctx) == errE {
+				stopped.Add(1)
+			}
+			return 0, ctx.Err()
+		})
+		synctest.Wait()
+		if !tasks[1].CancelCause(errE) {
+			t.Error("CancelCause of a running task returned false")
+		}
+		synctest.Wait()
+		if stopped.Load() != 2 || !f.IsDone() || !errors.Is(f.Err(), errE) {
+			t.Errorf("%d calls were stopped; want 2; the Map: %v", stopped.Load(), f)
+		}
+	})
+}
+
+// The failure of a call is the cause for the calls that have returned before.
+func TestMap_CauseForCallsThatHaveReturned(t *testing.T) {
+	var cause error
+	told := make(chan struct{})
+	f := future.Map(t.Context(), 1, []int{1, 2}, func(ctx context.Context, i int) (int, error) {
+		if i == 2 {
+			return 0, errE
+		}
+		context.AfterFunc(ctx, func() { cause = context.Cause(ctx); close(told) })
+		return i, nil
+	})
+	<-told
+	if cause != errE || f.Err() != errE {
+		t.Errorf("the first call was told %v, and the Map is %v; want E", cause, f)
+	}
+}
