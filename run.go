@@ -435,7 +435,7 @@ func runOn(t runnable, on *placement) {
 // returns the effects. The stack of a new goroutine has room for some 1,000 bytes before it is
 // copied, and package context and timers need most of that. So only small frames come before the
 // function of the caller's, and the runner comes after it.
-func runAlone(t runnable) effects {
+func runAlone(t runnable) (e effects) {
 	defer func() {
 		if t != nil {
 			crashAlone(t, recover())
@@ -443,7 +443,7 @@ func runAlone(t runnable) effects {
 	}()
 	s := t.scope()
 	code := s.openIfAsking(t)
-	e := t.call(s)
+	e = t.call(s)
 	t = nil // has returned
 	s.leave(code)
 	return e

@@ -147,7 +147,7 @@ var mutations = []mutation{
 		breaks: "canceling a running task ends its context", run: "TestCancel_RunningTask"},
 	{fn: "scope.cancelTask", op: never("submitted"),
 		breaks: "the wait for admission ends when the task is canceled", run: "TestHostile_CancelledDuringAdmission"},
-	{fn: "scope.mayNotBegin", op: never("parent"),
+	{fn: "task.call", op: never("hasEnded()"),
 		breaks: "a task whose parent context has ended does not start", run: "TestGo_ParentContextHasEnded"},
 	{fn: "task.returned", op: drop("end()"),
 		breaks: "the context of a task that has returned drops its parent", run: "TestHostile_LeavesItsParentBeforeItIsDone"},
@@ -842,6 +842,6 @@ var mutations = []mutation{
 		breaks: "unrelated links have no lock in common", run: "TestLinks_HaveNoLockInCommon"},
 	{fn: "contextError", op: never("err nil #1"),
 		breaks: "a context without an error was canceled", run: "ContextThatEndedWithoutAnError"},
-	{fn: "scope.mayNotBegin", op: replace("mustRun", "begun"),
+	{fn: "scope.mustRun", op: replace("mustRun", "begun"),
 		breaks: "a child that has started is called", run: "TestGo_ParentContextHasEnded"},
 }
