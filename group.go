@@ -212,7 +212,7 @@ func (g *Group) start(c *child) {
 	if place.spawns && g.work.Err() == nil {
 		if s.begin() { // else it was canceled
 			s.cell().state.Or(mustRun)
-			go func() { runAlone(c.task).run(unplaced) }()
+			goAlone(c.task)
 		}
 		return
 	}

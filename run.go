@@ -28,8 +28,8 @@ func runnableOf(r *registration) runnable {
 	return stageOf(r)
 }
 
-// code returns the code of the function of t, whose context is s, or 0 if it is gone or cheap to
-// guess wrong.
+// code returns the code of the function of t, whose context is s. It is 0 if the function is gone,
+// and of a cleanup, which runs once.
 func (s *scope) code(t runnable) uintptr {
 	if s.cell().state.Load()&isTask != 0 {
 		return s.taskCode()
@@ -37,7 +37,7 @@ func (s *scope) code(t runnable) uintptr {
 	if stage, ok := t.(*stage); ok {
 		return stage.code()
 	}
-	return 0 // a cleanup
+	return 0
 }
 
 // crash settles the future of r, whose function panicked or called Goexit.
@@ -56,14 +56,18 @@ func crash(r runnable, err error) effects {
 // is the executor of that goroutine, or nil if it is a goroutine of the caller's.
 func (e effects) run(on *placement) {
 	if !e.isEmpty() {
-		e.serve(on)
+		serve(nil, e, on)
 	}
 }
 
-// serve is [runner.serve] with one frame less, for the stacks of new goroutines.
-func (e effects) serve(on *placement) {
+// serve runs t, unless it is nil, and serves e. It has the loop of [runner.serve] in its own frame,
+// for the stacks of new goroutines.
+func serve(t runnable, e effects, on *placement) {
 	var r runner
-	r.effects, r.on = e, on
+	r.cur, r.effects, r.on = t, e, on
+	if t != nil && on != nil && !on.inline {
+		r.root = t
+	}
 	returned := false
 	defer r.goOn(&returned)
 	for !r.drive() {
@@ -415,21 +419,13 @@ func runTask(t runnable, on *placement, begin bool) {
 	case on != nil && on.spawns:
 		runAlone(t).run(unplaced)
 	default:
-		runOn(t, on)
+		serve(t, effects{}, on)
 	}
 }
 
-func runOn(t runnable, on *placement) {
-	r := runner{cur: t, on: on}
-	if on != nil && !on.inline {
-		r.root = t
-	}
-	returned := false // r.serve, in line
-	defer r.goOn(&returned)
-	for !r.drive() {
-	}
-	returned = true
-}
+// goAlone runs t, which has begun or is a stage, on a new goroutine, and then the stages that
+// become ready by it.
+func goAlone(t runnable) { go func() { runAlone(t).run(unplaced) }() }
 
 // runAlone runs the function of t, which has begun, on a goroutine that was started for it, and
 // returns the effects. The stack of a new goroutine has room for some 1,000 bytes before it is
@@ -630,7 +626,7 @@ func (p *placement) submit(t Task) (e effects) {
 	switch {
 	case p.spawns:
 		if s, ok := t.(*stage); ok {
-			go func() { runAlone(s).run(unplaced) }() // s.Run, with fewer frames on the new stack
+			goAlone(s) // s.Run, with fewer frames on the new stack
 		} else {
 			go t.Run()
 		}

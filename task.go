@@ -150,8 +150,12 @@ func (s *scope) start(t runnable) {
 // submitTask is start without the wait: another goroutine waits for admission, if need be.
 func (s *scope) submitTask(t runnable) {
 	switch {
-	case s.place.inline, s.parent.Err() != nil:
-		runTask(t, s.place, true)
+	case s.place.inline:
+		if s.begin() {
+			serve(t, effects{}, s.place)
+		}
+	case s.parent.Err() != nil:
+		t.Run()
 	case s.place.spawns:
 		go func() { // t.Run, with fewer frames on the new stack
 			if s.begin() {

@@ -139,7 +139,7 @@ var mutations = []mutation{
 	// Tasks.
 	{fn: "runTask", op: always("begin()"),
 		breaks: "a task runs once, and not after it was canceled", run: "TestCancel_BeforeStart|TestExecutor_RunsTwice"},
-	{fn: "runOn", op: rewrite("runner", "_ = t.scope().parent.Err(); $0"),
+	{fn: "serve", op: rewrite("root", "_ = t.scope().parent.Err(); $0"),
 		breaks: "the panic of a context is the panic of the task", run: "TestHostile_ContextPanicsOnTheExecutor"},
 	{fn: "scope.cancelTask", op: never("begun"),
 		breaks: "canceling a running task does not settle it", run: "TestCancel_RunningTask"},
