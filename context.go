@@ -423,7 +423,7 @@ func (s *scope) startLimit() {
 func (s *scope) hasEnded() bool { return s.parent.Err() != nil || s.place.timeout == noTime }
 
 // timedOut returns err, which the function of s has returned, or if that is how it answers the
-// end of its time, an error that Is ErrTimeout too.
+// end of its time, an error that Is ErrTimeout too. Of nil it returns nil.
 func (s *scope) timedOut(err error) error {
 	l := s.opened()
 	if l == nil || !l.limit.isOver() || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTimeout) {

@@ -62,11 +62,7 @@ func (s *cleanup) call(ctx context.Context) effects {
 	}
 	s.from, s.stage.src = s.stage.src, nil
 	c.mu.Unlock()
-	err := fn(ctx)
-	if err != nil {
-		err = s.stage.ctx.timedOut(err)
-	}
-	return s.settle(err)
+	return s.settle(s.stage.ctx.timedOut(fn(ctx)))
 }
 
 // settle settles the future; err is the error of the cleanup, nil if it has none.

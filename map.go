@@ -17,9 +17,9 @@ import (
 // of the executor. As soon as a call fails, so does the future, with the very same error: the
 // contexts of the running calls are canceled with that error as the cause, and the calls that
 // have not started never start. A call that returns [ErrCancelled] makes the future fail too,
-// and not be canceled. Canceling the future stops the calls in the same way, and so does the
-// end of ctx, though the future then settles only when one of the running calls has returned:
-// it is canceled, or has failed if a deadline passed.
+// and not be canceled. Canceling the future stops the calls in the same way. The end of ctx does
+// too, but the future then settles only when one of the running calls has returned: it is
+// canceled, or has failed if a deadline passed.
 //
 // The calls share one context. It ends when ctx ends, and when the future fails or is canceled,
 // also for calls that have returned: so context.AfterFunc in fn releases what they have opened.
@@ -64,8 +64,9 @@ func mapItems[A, B, V any](ctx context.Context, code uintptr, limit int, items [
 	})
 	m := &o.m
 	o.future.v = value
-	call := withinTimeout(ctx, fn)
-	m.start(ctx, code, min(limit, len(items)), len(items), drop, func(task context.Context) (struct{}, error) {
+	place := placementOf(ctx)
+	call := withinTimeout(place, fn)
+	m.start(ctx, place, code, min(limit, len(items)), len(items), drop, func(task context.Context) (struct{}, error) {
 		ctx := contextOfCalls(task)
 		for calls := 0; ; calls++ {
 			if m.ledger != nil && calls > 0 && m.yields(task, calls) {
@@ -114,10 +115,9 @@ func mappingOf(f *fan) *mapping {
 	return (*mapping)(unsafe.Add(unsafe.Pointer(f), -int(unsafe.Offsetof(mapping{}.fan))))
 }
 
-func (m *mapping) start(ctx context.Context, code uintptr, tasks, items int, fn function, take func(context.Context) (struct{}, error)) {
+func (m *mapping) start(ctx context.Context, place *placement, code uintptr, tasks, items int, fn function, take func(context.Context) (struct{}, error)) {
 	m.code, m.items, m.fan.cancels = code, int64(items), true
 	m.fan.prepare(&mapKind, fn, tasks)
-	place := placementOf(ctx)
 	m.ledger = place.ledger
 	block := make([]task[struct{}], tasks+1) // the last one is not started: the calls share its context
 	started, calls := block[:tasks], &block[tasks].ctx
@@ -304,20 +304,18 @@ func anyBegun(tasks []task[struct{}]) bool {
 
 // withinTimeout returns fn or, if work in ctx has a timeout, fn with a context of its own for each
 // call. That is a child of the given one, and lasts as long.
-func withinTimeout[A, B any](ctx context.Context, fn func(context.Context, A) (B, error)) func(context.Context, A) (B, error) {
-	if placementOf(ctx).timeout == 0 {
+func withinTimeout[A, B any](place *placement, fn func(context.Context, A) (B, error)) func(context.Context, A) (B, error) {
+	if place.timeout == 0 {
 		return fn
 	}
-	place := *placementOf(ctx)
-	place.lasting = true
-	return func(ctx context.Context, a A) (v B, err error) {
+	lasting := *place
+	lasting.lasting = true
+	return func(ctx context.Context, a A) (B, error) {
 		s := &new(task[struct{}]).ctx
-		s.place = &place
+		s.place = &lasting
 		defer s.close()
-		if v, err = fn(s.startIn(ctx), a); err != nil {
-			err = s.timedOut(err)
-		}
-		return v, err
+		v, err := fn(s.startIn(ctx), a)
+		return v, s.timedOut(err)
 	}
 }
 

@@ -158,8 +158,7 @@ func TestWithTaskTimeout_ValueIsKept(t *testing.T) {
 	}
 }
 
-// The shorter one of two timeouts counts, and so does the deadline of the context, if that is
-// earlier.
+// The shorter one of two timeouts counts. An earlier deadline of the context counts before both.
 // Scenario O8
 func TestWithTaskTimeout_NearerOneCounts(t *testing.T) {
 	short, long := taskTimeout, 2*taskTimeout
