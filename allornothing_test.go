@@ -114,7 +114,7 @@ func TestAllOrNothing_Cancel(t *testing.T) {
 	})
 }
 
-// What is derived from an input is the way to it, and Shield the barrier.
+// Cancellation reaches an input through the futures derived from it, and stops at a Shield.
 func TestAllOrNothing_Nested(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ps, fs := promises(4)

@@ -169,7 +169,7 @@ func TestPanicError_Format(t *testing.T) {
 	}
 }
 
-// What wraps a PanicError finds it, and the error that the function panicked with.
+// errors.As and errors.Is find a wrapped PanicError and the error that the function panicked with.
 // Scenario O10
 func TestPanicError_Unwrap(t *testing.T) {
 	var pe *future.PanicError

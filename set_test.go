@@ -242,8 +242,8 @@ func TestSet_ContextEnds(t *testing.T) {
 	})
 }
 
-// A future that is done, and of which the set has not been notified yet, comes out all the same,
-// before an ended context and after a break, and once.
+// A future that is done comes out before the set has been notified of it, once: before an ended
+// context counts, and after a break.
 func TestSet_DoneAndNotYetNotified(t *testing.T) {
 	others := 20_000
 	if futuretest.RaceEnabled {

@@ -45,9 +45,9 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", uint8(s))
 }
 
-// The state word. The low bits are flags. Each is set at most once, and all but cleaning stay
-// set. They are set under the mutex of the cell, except for begun and submitted of a task:
-// begun belongs to the first goroutine that sets it, which either runs the task or cancels it;
+// The state word. The low bits are flags. Each is set at most once and stays set, but for
+// cleaning, handsBack and resumes, which are cleared. They are set under the mutex of the cell, except for begun and submitted of a task:
+// begun belongs to the first goroutine that sets it, which runs the task, has it run, or cancels it;
 // of submitted and begun, the goroutine that sets the second one sees the first. The high bits
 // are the outcome. Their order lets one comparison tell whether the future has settled (s >=
 // settled) and whether it has succeeded (s >= succeeded).
@@ -56,7 +56,12 @@ func (s State) String() string {
 //	pending   +opened      cell.open                            mu
 //	pending   +linked      Promise.link                         mu
 //	pending   +submitted   scope.submit (a task), stage.submit  atomic Or; mu
-//	pending   +begun       scope.begin (a task), stage.begin    atomic Or; mu
+//	pending   +begun       scope.begin (a task), stage.call     atomic Or; mu
+//	pending   +begun and   scope.beginLater                     atomic
+//	          +resumes
+//	pending   ±handsBack   mapping.yields, runner.resumeTask    the goroutine that runs the task
+//	pending   +resumes     runner.resumeTask                    the goroutine that runs the task
+//	pending   -resumes     scope.resume, runner.resumeTask      atomic And, once
 //	pending   +takenOver   cell.watch, cell.takeOver            mu
 //	pending   +stopAsked   scope.cancelTask                     mu
 //	failed    +takenOver   cell.settleFailed, cell.takeNotice   atomic Or

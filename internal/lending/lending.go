@@ -24,7 +24,7 @@ type Ledger interface {
 	Yields(pieces int) bool
 	// Resume queues the rest of a run that is handed back. run is the task whose Run calls
 	// Resume; it is nil if that goes on, and rest is a task of its own. The rest is no new
-	// submission: a full queue admits it, and so does an executor that refuses new tasks.
+	// submission: a full queue admits it, and an executor that refuses new tasks too.
 	// Resume returns false if the executor cancels what it has: the run then goes on, to its
 	// end. Resume does not block.
 	Resume(run, rest Task) bool
