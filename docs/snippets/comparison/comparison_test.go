@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 )
 
-const document = "../../comparison.md"
+const document = "../../../README.md"
 
 type row struct {
 	name  string
