@@ -16,12 +16,11 @@ const root = "../.."
 // documents maps the name of each document whose code is tested to its path.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
-	paths := map[string]string{
-		"README.md": "README.md",
-		"doc.go":    "doc.go",
-	}
-	for _, path := range glob(t, "docs/*.md") {
-		paths[filepath.Base(path)] = path
+	paths := make(map[string]string)
+	for _, path := range glob(t, "README.md", "doc.go", "docs/*.md") {
+		if path != "docs/README.md" { // has no code
+			paths[filepath.Base(path)] = path
+		}
 	}
 	return paths
 }
