@@ -23,8 +23,8 @@
 //			return "no ads today", nil
 //		})
 //
-//		// No longer than ctx. If we leave early, what is still at work is cancelled.
-//		page := future.WithContext(ctx, future.Gather(orders, ads))
+//		// No longer than ctx. If we leave early, for whatever reason, all work is canceled.
+//		page := future.WithContext(ctx, future.AllOrNothing(orders, ads))
 //		defer page.Cancel()
 //		select {
 //		case <-page.Done():
@@ -36,8 +36,9 @@
 //
 // [Go] starts a task, and [Then] continues with its value. [Hedge] starts a second attempt if
 // the first one is slow. [WithTimeout] and [WithContext] limit how long a result is waited for,
-// [Recover] replaces a failure by a value, and [Gather] collects values. [Future.Done] returns
-// a channel for select.
+// [Recover] replaces a failure by a value, and [AllOrNothing] collects the values, or cancels the
+// rest if one of them fails; [Gather] lets the rest go on. [Future.Done] returns a channel for
+// select.
 //
 // From Go 1.27 on, the functions that derive a future from a single other one are also methods of
 // that one: f.Then(ctx, fn) is Then(ctx, f, fn), and so on for [ThenFuture], [Recover], [Handle],
@@ -147,8 +148,8 @@
 // [EnsureFuture]. Cancellation passes through any number of derived futures, and [Shield] stops
 // it. A running task may ignore the request to stop: [Go] describes the outcome. A deferred
 // call of Cancel, as in the page method, stops the remaining work if the function returns before
-// the future is done, and does not change a result. If the future is done because an input has
-// failed, the others go on, as the next table says: use [AllOrNothing] or [CancelAll] to stop them.
+// the future is done, and does not change a result. If a Gather is done because an input has failed,
+// the others go on, as the next table says: [AllOrNothing], as in the page method, stops them.
 //
 // A future that only passes on the outcome of one source asks the source first: that of
 // [WithTimeout], [WithDeadline], [WithContext] and [Promise.CompleteWith], and of [ThenFuture]

@@ -1,12 +1,8 @@
 package future_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +11,7 @@ import (
 )
 
 // The code between "In doc.go:" and "End." is shown in the package documentation, that after "In
-// README.md:" in the README.
+// README.md:" in the README. See docs/snippets.
 
 type documentedConn struct{}
 
@@ -83,23 +79,4 @@ func Example_functions() {
 	// End.
 
 	// Output: 41 <nil>
-}
-
-func TestDocumentedSnippetsAreShown(t *testing.T) {
-	read := func(name string) string {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")))
-	}
-	doc := regexp.MustCompile(`(?m)^//\t?`).ReplaceAllString(read("doc.go"), "")
-	texts := map[string]string{"doc.go": doc, "README.md": read("README.md")}
-	shown := regexp.MustCompile(`(?ms)^(\t+)// In (doc\.go|README\.md):\n(.*?)^\t+// End\.\n`)
-	for _, m := range shown.FindAllStringSubmatch(read("doc_test.go")+read("readme_go127_test.go"), -1) {
-		code := strings.ReplaceAll("\n"+m[3], "\n"+m[1], "\n")
-		if !strings.Contains(texts[m[2]], code) {
-			t.Errorf("%s does not show this code:%s", m[2], code)
-		}
-	}
 }

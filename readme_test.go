@@ -18,7 +18,8 @@ func ask(ctx context.Context, backend string, replica int) (string, error) {
 }
 
 func Example_fanOut() {
-	ctx := context.Background() // in a service, that of the request
+	ctx := context.Background()
+	// In README.md:
 	backends := []string{"prices", "stock", "reviews"}
 	answers := make([]*future.Future[string], len(backends))
 	for i, backend := range backends {
@@ -37,6 +38,8 @@ func Example_fanOut() {
 		}
 		fmt.Println(part.Value)
 	}
+	// End.
+
 	// Output:
 	// prices from replica 0
 	// stock from replica 1
