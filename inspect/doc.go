@@ -1,0 +1,2 @@
+// Package inspect shows which futures are pending, and why.
+package inspect
