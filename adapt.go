@@ -146,6 +146,8 @@ var receiverKind = kind{
 		<-r.stopped
 		return nil, nil
 	},
+
+	name: "channel",
 }
 
 // receiveOne returns the future of the first value of ch.
@@ -158,6 +160,7 @@ func receiveOne[T, V any](ctx context.Context, ch <-chan V, split func(V) (T, er
 	r.kind, r.stop, r.stopped = &receiverKind, make(chan struct{}), make(chan struct{})
 	c.companion = unsafe.Pointer(&r.registration)
 	c.state.Store(unyielding)
+	c.record(typeOf[T]())
 	received := func(v V, ok bool) effects {
 		value, err := split(v)
 		if !ok {

@@ -6,6 +6,9 @@ import (
 	"reflect"
 	"slices"
 	"sync/atomic"
+	"time"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // How the caller's functions run, and where.
@@ -157,6 +160,9 @@ func (r *runner) runCurrent() {
 		if s.place.inline {
 			ctx = &slotContext{Context: s, place: r.on, holder: s.cell()}
 		}
+	}
+	if s.place.inline && recording.On() {
+		defer noteRan(s.code(r.cur), time.Now())
 	}
 	e := r.cur.call(ctx)
 	if s.cell().state.Load()&handsBack != 0 {
@@ -404,7 +410,7 @@ func (r *runner) rescue(done *bool) {
 		r.callback.release()
 		r.callback = nil
 		if v != nil {
-			report(Unhandled{err, name, ctx})
+			report(Unhandled{err, name, ctx, ""})
 		}
 	case v != nil: // a defect of this package, or a context that breaks its contract
 		panic(v)
@@ -488,8 +494,25 @@ func (r *runner) runCallback() {
 		return
 	}
 	r.callback = callbackOf(reg)
-	r.callback.call(r.on)
+	if recording.On() {
+		r.timeCallback()
+	} else {
+		r.callback.call(r.on)
+	}
 	r.callback = nil
+}
+
+// timeCallback calls the current callback, and tells package inspect how long it took.
+func (r *runner) timeCallback() {
+	code, start := codeOf(r.callback.fn), time.Now()
+	r.callback.call(r.on)
+	noteRan(code, start)
+}
+
+func noteRan(code uintptr, start time.Time) {
+	if rec := recording.Current(); rec != nil {
+		rec.Ran(code, time.Since(start))
+	}
 }
 
 // begin makes the next stage the current runnable, or hands it back to the executor. If the

@@ -71,9 +71,16 @@ func newTask[T any](ctx context.Context, place *placement, fn func(context.Conte
 }
 
 func initTask[T any](t *task[T], ctx context.Context, place *placement, fn func(context.Context) (T, error)) {
-	t.ctx.parent, t.ctx.place = ctx, place
 	*taskFunc[T](&t.future.c) = fn
-	t.future.c.state.Store(isTask)
+	t.ctx.initTask(ctx, place, typeOf[T]())
+}
+
+// initTask makes s the scope of a task, which has its function. of is the type of its future.
+func (s *scope) initTask(ctx context.Context, place *placement, of reflect.Type) {
+	s.parent, s.place = ctx, place
+	c := s.cell()
+	c.state.Store(isTask)
+	c.record(of)
 }
 
 // taskFunc returns where c, a task that has not settled, keeps its function.
@@ -115,8 +122,8 @@ func (t *task[T]) returned(v T, err error) effects {
 type errTask struct{ task[struct{}] }
 
 func initErrTask(t *errTask, ctx context.Context, place *placement, fn func(context.Context) error) {
-	initTask(&t.task, ctx, place, nil)
 	*t.fn() = fn
+	t.ctx.initTask(ctx, place, typeOf[struct{}]())
 }
 
 // fn returns where t, which has not settled, keeps its function.
