@@ -31,7 +31,7 @@ func (c *cell) describeTo(d *recording.Description) bool {
 	state := c.state.Load()
 	d.Kind, d.State = "promise", "pending"
 	callbacks, owner := c.watchers.count()
-	switch producer := (*registration)(c.companion); {
+	switch {
 	case state&isTask != 0:
 		s := scopeOf(c)
 		d.Kind = owner
@@ -40,8 +40,8 @@ func (c *cell) describeTo(d *recording.Description) bool {
 		}
 		d.Code, d.State = s.taskCode(), stateOfWork(state)
 		describeExecutor(d, s.place)
-	case producer == nil:
-	default:
+	case c.companion != nil:
+		producer := (*registration)(c.companion)
 		d.Kind, d.Any, d.Failing = producer.kind.name, producer.kind.any, producer.kind.fails
 		if producer.kind.sources != nil {
 			sources = producer.kind.sources(producer)
@@ -174,8 +174,7 @@ func (s *scope) owner() *cell {
 	c := s.cell()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	state := c.state.Load()
-	if state >= settled || state&isTask != 0 {
+	if state := c.state.Load(); state >= settled || state&isTask != 0 {
 		return c
 	}
 	switch producer := (*registration)(c.companion); {

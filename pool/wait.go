@@ -101,7 +101,10 @@ func (p *Pool) noteWait(ctx context.Context, what string) (over func()) {
 	return func() {}
 }
 
-// String returns the name of the pool.
+// Name returns the name that WithName has set.
+func (p *Pool) Name() string { return p.name }
+
+// String returns the name of the pool, as in pool "thumbs".
 func (p *Pool) String() string {
 	if p.name == "" {
 		return "pool"
