@@ -51,7 +51,7 @@ type node struct {
 
 	waits   []*wait // of the task, with its context
 	outside *wait   // of the function of the task, with another context; nil if none is known
-	inputs []*node // the futures that it is derived from and that are pending
+	inputs  []*node // the futures that it is derived from and that are pending
 	// derived are the futures that are derived from it, and waiters the goroutines that wait
 	// for it.
 	derived []*node
@@ -240,8 +240,9 @@ func (g *graph) edge(w *wait) Edge {
 	e := Edge{What: w.What, Any: w.Any, Since: w.since, Stack: s.frames}
 	e.Until, _ = w.Context.Deadline()
 	if s.task != "" { // the goroutine runs a function of a task
-		task := g.nodes[recording.TaskOf(w.In)]
-		e.Outside = task == nil || !isLibrary(g.symbols.name(task.Code)) && s.task != g.symbols.name(task.Code)
+		cell := recording.TaskOf(w.In)
+		task := g.nodes[cell]
+		e.Outside = cell == nil || task != nil && !isLibrary(g.symbols.name(task.Code)) && s.task != g.symbols.name(task.Code)
 	}
 	return e
 }
@@ -356,5 +357,6 @@ func isLibrary(name string) bool {
 // runsTask reports whether name is that of a method that calls the function of a task or of a
 // continuation.
 func runsTask(name string) bool {
-	return strings.HasPrefix(name, library+".") && strings.HasSuffix(name, ".call")
+	return strings.HasPrefix(name, library+".") && strings.HasSuffix(name, ".call") &&
+		!strings.HasPrefix(name, library+".callbackFunc")
 }
