@@ -68,7 +68,7 @@ func (g *graph) arcs(n *node) (out []arc) {
 		out = append(out, arc{to: in, certain: !n.Any && (!n.Ends || !n.deadline.IsZero()), until: n.deadline})
 	}
 	for _, w := range n.waits {
-		certain := len(n.waits) == 1 && !w.Any && n.State == "running"
+		certain := !w.Any && n.State == "running"
 		deadline, _ := w.Context.Deadline()
 		cancels := recording.Ends(w.Context)
 		for _, target := range g.targets[w] {

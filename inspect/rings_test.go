@@ -86,9 +86,9 @@ func TestRings_Classes(t *testing.T) {
 			return future.WithTimeout(f, time.Minute).Await(ctx)
 		}},
 		"through WithContext of a context that may end": {class: "possible", first: func(ctx context.Context, f *fut) (int, error) {
-			ctx, cancel := context.WithCancel(ctx)
+			other, cancel := context.WithCancel(ctx)
 			defer cancel()
-			return future.WithContext(ctx, f).Await(ctx)
+			return future.WithContext(other, f).Await(ctx)
 		}},
 		"with a deadline of a wait": {class: "until", after: time.Hour, first: func(ctx context.Context, f *fut) (int, error) {
 			ctx, cancel := context.WithTimeout(ctx, time.Hour)
@@ -164,6 +164,39 @@ func TestRings_Classes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Two tasks run one function. The second one waits, with the context of the first.
+func TestRings_TwoTasksOfOneFunction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		record(t)
+		never := future.NewPromise[int]()
+		first := make(chan context.Context, 1)
+		var b *fut
+		fn := func(ctx context.Context) (int, error) {
+			select {
+			case outer := <-first:
+				return b.Await(outer)
+			default:
+				first <- ctx
+				<-never.Done()
+				return 0, nil
+			}
+		}
+		ctx := context.Background()
+		a := future.Go(ctx, fn)
+		synctest.Wait()
+		b = future.Go(ctx, func(ctx context.Context) (int, error) { return a.Await(ctx) })
+		synctest.Wait()
+		inner := future.Go(ctx, fn)
+		synctest.Wait()
+		if s := inspect.Take(); len(s.Rings) != 1 || s.Rings[0].Class != "possible" {
+			t.Errorf("rings are %+v: the first task only waits for a promise", s.Rings)
+		}
+		_ = never.SetResult(1)
+		<-b.Done()
+		<-inner.Done()
+	})
 }
 
 // isRing asserts that each of ids waits for the next one, and the last one for the first.
