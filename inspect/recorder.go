@@ -44,6 +44,7 @@ type shard struct {
 	mu        sync.Mutex
 	records   map[uintptr]*record   // by the address of the cell
 	young     []uintptr             // the keys of the records that are young, and of some that were
+	peak      int                   // the most records since records was made
 	deadlines map[uintptr]time.Time // of those that have one
 	_         [64]byte              // keeps shards in cache lines of their own
 }
@@ -143,6 +144,18 @@ func (r *recorder) letGoLocked(s *shard) {
 		}
 	}
 	s.young = s.young[:0]
+	s.peak = max(s.peak, len(s.records))
+}
+
+// shrinkLocked gives back the memory of s if it has far fewer records than it had. A map does not
+// do so by itself.
+func (s *shard) shrinkLocked() {
+	if s.peak > 4*len(s.records)+64 {
+		records := make(map[uintptr]*record, len(s.records))
+		maps.Copy(records, s.records)
+		s.records, s.peak, s.young = records, len(records), nil
+		s.deadlines = maps.Collect(maps.All(s.deadlines))
+	}
 }
 
 // dropCollectedLocked drops the records whose futures were collected, and visits the others.
@@ -156,6 +169,7 @@ func (r *recorder) dropCollectedLocked(s *shard, visit func(*record, unsafe.Poin
 		delete(s.records, key)
 		delete(s.deadlines, key)
 	}
+	s.shrinkLocked()
 }
 
 // A kept is a record with its cell, which is kept alive.
