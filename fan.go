@@ -4,6 +4,8 @@ import (
 	"iter"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // A fan is the part of a future of many inputs that does not depend on types. The future
@@ -39,7 +41,9 @@ func newFan[U any](k *kind, fn function, n int) (*fan, *Future[U]) {
 		future Future[U]
 	})
 	f.fan.prepare(k, fn, n)
-	f.future.c.record(typeOf[U]())
+	if recording.On() {
+		f.future.c.record(typeOf[U]())
+	}
 	return &f.fan, &f.future
 }
 

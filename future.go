@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"reflect"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // A Future is a result that may not be there yet: a value or an error, set once, by the holder
@@ -190,7 +192,9 @@ type Promise[T any] struct{ Future[T] }
 // NewPromise returns a pending promise. asyncio: loop.create_future.
 func NewPromise[T any]() *Promise[T] {
 	p := new(Promise[T])
-	p.c.record(typeOf[T]())
+	if recording.On() {
+		p.c.record(typeOf[T]())
+	}
 	return p
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // Hedge runs fn up to attempts times, and returns a future of the first success. The first
@@ -111,7 +113,9 @@ func (h *hedge) start(ctx context.Context, delay time.Duration, attempts int, mo
 	h.kind, h.move, h.delay, h.max = &hedgeKind, move, max(delay, 0), attempts
 	h.ctx, h.place, h.newTask = ctx, placementOf(ctx), newTask
 	h.cell().companion = unsafe.Pointer(&h.registration)
-	h.cell().record(reflect.TypeOf(move))
+	if recording.On() {
+		h.cell().record(reflect.TypeOf(move))
+	}
 	h.startFrom(0)
 }
 

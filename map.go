@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/channel-native/future/internal/lending"
+	"github.com/channel-native/future/internal/recording"
 )
 
 // Map calls fn with each of items, at most limit at a time, and returns the future of the
@@ -119,7 +120,9 @@ func mappingOf(f *fan) *mapping {
 func (m *mapping) start(ctx context.Context, place *placement, code uintptr, tasks, items int, fn function, of reflect.Type, take func(context.Context) (struct{}, error)) {
 	m.code, m.items, m.fan.cancels = code, int64(items), true
 	m.fan.prepare(&mapKind, fn, tasks)
-	m.fan.cell().record(of)
+	if recording.On() {
+		m.fan.cell().record(of)
+	}
 	m.ledger = place.ledger
 	block := make([]task[struct{}], tasks+1) // the last one is not started: the calls share its context
 	started, calls := block[:tasks], &block[tasks].ctx

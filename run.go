@@ -161,10 +161,12 @@ func (r *runner) runCurrent() {
 			ctx = &slotContext{Context: s, place: r.on, holder: s.cell()}
 		}
 	}
+	var e effects
 	if s.place.inline && recording.On() {
-		defer noteRan(s.code(r.cur), time.Now())
+		e = r.timeCurrent(ctx)
+	} else {
+		e = r.cur.call(ctx)
 	}
-	e := r.cur.call(ctx)
 	if s.cell().state.Load()&handsBack != 0 {
 		r.resumeTask(s)
 		return
@@ -507,6 +509,14 @@ func (r *runner) timeCallback() {
 	code, start := codeOf(r.callback.fn), time.Now()
 	r.callback.call(r.on)
 	noteRan(code, start)
+}
+
+// timeCurrent is timeCallback for the current runnable.
+func (r *runner) timeCurrent(ctx context.Context) effects {
+	code, start := r.cur.scope().code(r.cur), time.Now()
+	e := r.cur.call(ctx)
+	noteRan(code, start)
+	return e
 }
 
 func noteRan(code uintptr, start time.Time) {

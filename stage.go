@@ -5,6 +5,8 @@ import (
 	"iter"
 	"reflect"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // A stage is the part of a derived future of [Then] and its kin that does not depend on types:
@@ -41,7 +43,9 @@ func (s *stage) start(ctx context.Context, k *kind, src *cell, fn function) {
 	s.ctx.parent, s.ctx.place = ctx, placementOf(ctx)
 	s.kind, s.src, s.fn = k, src, fn
 	s.cell().companion = unsafe.Pointer(&s.registration)
-	s.cell().record(reflect.TypeOf(fn))
+	if recording.On() {
+		s.cell().record(reflect.TypeOf(fn))
+	}
 	if !src.watch(&s.registration, takenOver) {
 		k.notify(&s.registration).run(nil)
 	}

@@ -180,8 +180,8 @@ func (c *cell) lockAfterVerdict() bool {
 func (c *cell) settle(s uint32) effects {
 	old := c.state.Load()
 	c.state.Store(s | old&(opened|begun|submitted|owned|cleaning|takenOver))
-	if old&opened != 0 {
-		close(c.ch)
+	if old&(opened|recorded) != 0 {
+		c.announce(old)
 	}
 	if s == succeeded {
 		c.companion = nil
@@ -189,22 +189,24 @@ func (c *cell) settle(s uint32) effects {
 	e := effects{ready: c.watchers}
 	c.watchers = list{}
 	c.mu.Unlock()
-	if old&recorded != 0 {
-		c.noteSettled()
-	}
 	return e
 }
 
-// record tells package inspect of c, a new future, if that records. of is a type that names the
-// future, see futureName. What does not change once the future is known to others is written
-// before.
-func (c *cell) record(of reflect.Type) {
-	if recording.On() {
-		c.recordIn(recording.Current(), of)
+// announce is the part of settle for a cell whose state old has opened or recorded.
+func (c *cell) announce(old uint32) {
+	if old&opened != 0 {
+		close(c.ch)
+	}
+	if r := recording.Current(); r != nil && old&recorded != 0 {
+		r.Settled(unsafe.Pointer(c))
 	}
 }
 
-func (c *cell) recordIn(r recording.Recorder, of reflect.Type) {
+// record tells package inspect of c, a new future, while recording.On. of is a type that names the
+// future, see futureName, or nil. What does not change once the future is known to others is written
+// before.
+func (c *cell) record(of reflect.Type) {
+	r := recording.Current()
 	if r == nil || c.isSettled() || c.state.Or(recorded)&recorded != 0 {
 		return
 	}
@@ -220,12 +222,6 @@ func (c *cell) recorder() recording.Recorder {
 		return nil
 	}
 	return recording.Current()
-}
-
-func (c *cell) noteSettled() {
-	if r := recording.Current(); r != nil {
-		r.Settled(unsafe.Pointer(c))
-	}
 }
 
 // settleFailed is settle for an outcome s that is failed or cancelled.

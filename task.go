@@ -4,6 +4,8 @@ import (
 	"context"
 	"reflect"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns the
@@ -71,16 +73,12 @@ func newTask[T any](ctx context.Context, place *placement, fn func(context.Conte
 }
 
 func initTask[T any](t *task[T], ctx context.Context, place *placement, fn func(context.Context) (T, error)) {
+	t.ctx.parent, t.ctx.place = ctx, place
 	*taskFunc[T](&t.future.c) = fn
-	t.ctx.initTask(ctx, place, typeOf[T]())
-}
-
-// initTask makes s the scope of a task, which has its function. of is the type of its future.
-func (s *scope) initTask(ctx context.Context, place *placement, of reflect.Type) {
-	s.parent, s.place = ctx, place
-	c := s.cell()
-	c.state.Store(isTask)
-	c.record(of)
+	t.future.c.state.Store(isTask)
+	if recording.On() {
+		t.future.c.record(typeOf[T]())
+	}
 }
 
 // taskFunc returns where c, a task that has not settled, keeps its function.
@@ -122,8 +120,7 @@ func (t *task[T]) returned(v T, err error) effects {
 type errTask struct{ task[struct{}] }
 
 func initErrTask(t *errTask, ctx context.Context, place *placement, fn func(context.Context) error) {
-	*t.fn() = fn
-	t.ctx.initTask(ctx, place, typeOf[struct{}]())
+	initTask(&t.task, ctx, place, *(*func(context.Context) (struct{}, error))(unsafe.Pointer(&fn)))
 }
 
 // fn returns where t, which has not settled, keeps its function.

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"time"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // WithTimeout returns a future with the outcome of f or, if f is not done when d has passed,
@@ -84,7 +86,9 @@ func After(ctx context.Context, d time.Duration) *Future[time.Time] {
 	b, alarm := newBound[time.Time](nil)
 	b.kind = &afterKind
 	alarm.c.companion = unsafe.Pointer(&b.registration)
-	alarm.c.record(typeOf[time.Time]())
+	if recording.On() {
+		alarm.c.record(typeOf[time.Time]())
+	}
 	if ctx.Err() != nil {
 		alarm.c.fail(endedBy(ctx))
 		return alarm
@@ -153,7 +157,9 @@ func (b *bound) follow(k *kind, flag uint32) bool {
 	src := b.src.base()
 	b.kind = k
 	b.cell().companion = unsafe.Pointer(&b.registration)
-	b.cell().record(reflect.TypeOf(b.src))
+	if recording.On() {
+		b.cell().record(reflect.TypeOf(b.src))
+	}
 	if src.watch(&b.registration, flag) {
 		return true
 	}

@@ -108,7 +108,6 @@ func transferLocked(move function, src, dst *cell) effects {
 // watch registers r on c, and adds flag to the state of c: takenOver, if a failure of c is
 // reported by the watcher if at all, or 0. It reports false if c has settled already.
 func (c *cell) watch(r *registration, flag uint32) bool {
-	c.record(nil) // unless it was recorded before: a zero Promise has no constructor
 	if !c.lockPending(0) {
 		if flag == takenOver {
 			c.failureTakenOver()

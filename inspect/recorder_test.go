@@ -114,7 +114,10 @@ func TestTake_WhileEverythingSettles(t *testing.T) {
 				set.Add(a)
 				set.Add(b)
 				g := future.NewGroup(ctx)
-				g.Go(func(ctx context.Context) error { _, _, err := future.Wait(ctx, future.WhenFirstCompleted, a, b); return err })
+				g.Go(func(ctx context.Context) error {
+					_, _, err := future.Wait(ctx, future.WhenFirstCompleted, a, b)
+					return err
+				})
 				g.Go(func(ctx context.Context) error { _, err := set.Next(ctx); return err })
 				fin := future.Finally(ctx, all, func(context.Context) error { return nil })
 				go func() { _ = p.SetResult(1) }()

@@ -89,7 +89,7 @@ func (g *graph) runs(w *wait, n *node) bool {
 			}
 		}
 	}
-	return !g.busy[n.Code] && g.symbols.stack(w.at).task == g.symbols.name(n.Code)
+	return !g.busy[n.Code] && g.symbols.stack(w.at, waitDepth).task == g.symbols.name(n.Code)
 }
 
 // stillThere reports whether a, an arc from n, is there at a second look.

@@ -101,7 +101,9 @@ func TestRings_Classes(t *testing.T) {
 			return f.Await(ctx)
 		}},
 		"with a deadline of the tasks": {class: "until", after: time.Minute, first: await,
-			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, time.Minute) }},
+			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, time.Minute)
+			}},
 		"with tasks that may be canceled": {class: "possible", first: await, ctx: context.WithCancel},
 		"with a timeout of the tasks": {class: "until", after: time.Second, first: await,
 			ctx: func(ctx context.Context) (context.Context, context.CancelFunc) {

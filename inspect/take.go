@@ -80,7 +80,7 @@ func newGraph(r *recorder) *graph {
 		waits:    make(map[*wait]bool),
 		targets:  make(map[*wait][]*node),
 		tasks:    make(map[*wait]*node),
-		symbols:  newSymbols(r.depth),
+		symbols:  newSymbols(),
 	}
 	slices.SortFunc(all, func(a, b kept) int { return cmp.Compare(a.id, b.id) })
 	for _, k := range all {
@@ -167,7 +167,7 @@ func (g *graph) findOutsideWaits() {
 	}
 	outside := make(map[string][]*wait)
 	for w := range g.waits {
-		if task := g.symbols.stack(w.at).task; task != "" && g.tasks[w] == nil {
+		if task := g.symbols.stack(w.at, waitDepth).task; task != "" && g.tasks[w] == nil {
 			outside[task] = append(outside[task], w)
 		}
 	}
@@ -195,7 +195,7 @@ func (g *graph) describe(n *node, item *Item) {
 	}
 	item.Deadline = n.deadline
 	if n.record != nil {
-		stack := g.symbols.stack(n.at)
+		stack := g.symbols.stack(n.at, g.recorder.depth)
 		item.Created = time.Unix(0, n.created)
 		item.At = stack.frames
 		if stack.inFlight && (n.Kind == "promise" || n.Kind == "link") {
@@ -236,7 +236,7 @@ func (g *graph) describe(n *node, item *Item) {
 
 // edge describes the wait w without what is at its ends.
 func (g *graph) edge(w *wait) Edge {
-	s := g.symbols.stack(w.at)
+	s := g.symbols.stack(w.at, waitDepth)
 	e := Edge{What: w.What, Any: w.Any, Since: w.since, Stack: s.frames}
 	e.Until, _ = w.Context.Deadline()
 	if s.task != "" { // the goroutine runs a function of a task
@@ -267,14 +267,13 @@ type stack struct {
 
 // symbols remembers the names of what was looked up.
 type symbols struct {
-	depth  int // how many frames there are in a stack
 	stacks map[string]*stack
 	funcs  map[uintptr]string
 	types  map[reflect.Type]string
 }
 
-func newSymbols(depth int) symbols {
-	return symbols{depth, make(map[string]*stack), make(map[uintptr]string), make(map[reflect.Type]string)}
+func newSymbols() symbols {
+	return symbols{make(map[string]*stack), make(map[uintptr]string), make(map[reflect.Type]string)}
 }
 
 func (s *symbols) typeName(t reflect.Type) string {
@@ -296,20 +295,21 @@ func (s *symbols) name(code uintptr) string {
 	return name
 }
 
-func (s *symbols) stack(pcs []uintptr) *stack {
+// stack returns what is known of pcs, up to depth calls of the program.
+func (s *symbols) stack(pcs []uintptr, depth int) *stack {
 	if len(pcs) == 0 {
 		return new(stack)
 	}
 	key := unsafe.String((*byte)(unsafe.Pointer(&pcs[0])), len(pcs)*int(unsafe.Sizeof(pcs[0])))
 	st, ok := s.stacks[key]
 	if !ok {
-		st = s.resolve(pcs)
+		st = resolve(pcs, depth)
 		s.stacks[strings.Clone(key)] = st
 	}
 	return st
 }
 
-func (s *symbols) resolve(pcs []uintptr) *stack {
+func resolve(pcs []uintptr, depth int) *stack {
 	st := new(stack)
 	var frames []Frame
 	calls := runtime.CallersFrames(pcs)
@@ -333,7 +333,7 @@ func (s *symbols) resolve(pcs []uintptr) *stack {
 			break
 		}
 	}
-	st.frames = frames[own:min(len(frames), own+max(s.depth, 8))]
+	st.frames = frames[own:min(len(frames), own+depth)]
 	return st
 }
 

@@ -17,8 +17,8 @@ import (
 )
 
 // A Recorder is told what happens to futures. Its methods are safe for concurrent use, do not
-// block for long, and call no code of the program. The mutex of a cell may be held when Stack
-// is called, and no lock otherwise.
+// block for long, and call no code of the program. The mutex of a cell may be held when Settled
+// or Stack is called, and no lock otherwise.
 type Recorder interface {
 	// Created is called for a new future. of names its type, as package future knows it; nil
 	// if it is not known: the future was first seen when somebody waited for it.
