@@ -1,0 +1,261 @@
+package inspect
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// WriteTree writes who waits for whom: below each waiting goroutine and each future, indented, the
+// futures that it waits for. The roots are the goroutines, and the futures that nobody waits for.
+// A future for which several wait is expanded once. A cycle is marked, and not followed. Futures
+// that were made at one place and wait for nothing share a line. WriteTree writes as it goes, and
+// returns the first error of w.
+func (s *Snapshot) WriteTree(w io.Writer) error {
+	t := tree{
+		Snapshot: s,
+		b:        bufio.NewWriterSize(w, 64<<10),
+		items:    s.byID(),
+		progress: make(map[*Item]progress),
+	}
+	s.writeHead(t.b)
+	s.writeRings(t.b)
+	fmt.Fprintln(t.b)
+	var alone []*Item // nobody waits for them, and they wait for nothing
+	for item := range s.all() {
+		goroutines := goroutinesOf(item)
+		for _, g := range goroutines {
+			if err := t.write(branch{text: s.goroutineText(g)}, branch{item: item}); err != nil {
+				return err
+			}
+		}
+		switch {
+		case len(item.Waiters) > 0:
+		case len(item.WaitsFor) == 0:
+			alone = append(alone, item)
+		default:
+			if err := t.write(branch{item: item}); err != nil {
+				return err
+			}
+		}
+	}
+	for item := range s.all() {
+		if t.progress[item] == 0 && len(item.WaitsFor) > 0 { // only a cycle waits for it
+			if err := t.write(branch{item: item}); err != nil {
+				return err
+			}
+		}
+	}
+	groups := groupItems(slices.Values(alone))
+	slices.SortFunc(groups, byCount)
+	for _, g := range groups {
+		if err := t.write(branch{item: g[0], more: g[1:]}); err != nil {
+			return err
+		}
+	}
+	return t.b.Flush()
+}
+
+// A tree is the state of WriteTree.
+type tree struct {
+	*Snapshot
+	b        *bufio.Writer
+	items    map[uint64]*Item
+	progress map[*Item]progress // of those that wait for something
+}
+
+// A progress says how far the writing of a future and what it waits for has come.
+type progress uint8
+
+const (
+	open     progress = iota + 1 // its line is written, those below are not
+	expanded                     // all lines are written
+)
+
+// maxIndent is how many levels are indented. Deeper ones have their number instead, so that a chain
+// of n futures takes no n² characters.
+const maxIndent = 24
+
+// A branch is one line of the tree.
+type branch struct {
+	text string  // of the wait, or of a goroutine
+	item *Item   // the future; nil if there is none, or none in the snapshot
+	more []*Item // further ones, which share the line
+}
+
+// A level is the branches of one parent that are still to be written.
+type level struct {
+	parent   *Item
+	branches []branch
+}
+
+// write writes a root and all that is below. If there is a second branch, it is the only one below
+// the root.
+func (t *tree) write(root branch, below ...branch) error {
+	levels := []level{{branches: []branch{root}}}
+	for len(levels) > 0 {
+		top := &levels[len(levels)-1]
+		if len(top.branches) == 0 {
+			if top.parent != nil {
+				t.progress[top.parent] = expanded
+			}
+			levels = levels[:len(levels)-1]
+			continue
+		}
+		b := top.branches[0]
+		top.branches = top.branches[1:]
+		next := below
+		below = nil
+		t.indent(levels)
+		if err := t.line(b); err != nil {
+			return err
+		}
+		if b.item != nil && len(b.item.WaitsFor) > 0 && t.progress[b.item] == 0 {
+			t.progress[b.item] = open
+			next = t.below(b.item)
+		}
+		if len(next) > 0 {
+			levels = append(levels, level{b.item, next})
+		}
+	}
+	return nil
+}
+
+// indent begins the line of a branch, which has been taken off the last of levels.
+func (t *tree) indent(levels []level) {
+	if len(levels) > maxIndent {
+		fmt.Fprintf(t.b, "%*s %d ", 3*(maxIndent-1), "…", len(levels)-1)
+		return
+	}
+	for i, l := range levels[1:] {
+		last := len(l.branches) == 0
+		switch {
+		case i < len(levels)-2 && last:
+			t.b.WriteString("   ")
+		case i < len(levels)-2:
+			t.b.WriteString("│  ")
+		case last:
+			t.b.WriteString("└─ ")
+		default:
+			t.b.WriteString("├─ ")
+		}
+	}
+}
+
+// line ends the line of a branch.
+func (t *tree) line(b branch) error {
+	t.b.WriteString(b.text)
+	if b.item != nil {
+		if len(b.more) > 0 {
+			fmt.Fprintf(t.b, "%d like ", 1+len(b.more))
+		}
+		t.b.WriteString(t.short(b.item))
+		switch t.progress[b.item] {
+		case open:
+			t.b.WriteString(" (a cycle)")
+		case expanded:
+			t.b.WriteString(" (see above)")
+		}
+	}
+	return t.b.WriteByte('\n')
+}
+
+// short returns a future in few words.
+func (s *Snapshot) short(item *Item) string {
+	text := fmt.Sprintf("#%d %s, %s %s", item.ID, item.title(), item.State, ageText(s.age(item.Created)))
+	if len(item.At) > 0 {
+		text += ", " + item.At[0].position()
+	}
+	return text
+}
+
+// below returns what item waits for. Futures of one group, which wait for nothing and are waited
+// for in the same way, are one branch.
+func (t *tree) below(item *Item) (branches []branch) {
+	type alike struct{ text, state, key string }
+	index := make(map[alike]int)
+	var key []byte
+	for _, e := range item.WaitsFor {
+		b := branch{text: t.edgeText(e), item: t.items[e.ID]}
+		if b.item != nil && len(b.item.WaitsFor) == 0 {
+			key = b.item.appendKey(key[:0])
+			of := alike{b.text, b.item.State, string(key)}
+			if i, ok := index[of]; ok {
+				branches[i].more = append(branches[i].more, b.item)
+				continue
+			}
+			index[of] = len(branches)
+		}
+		branches = append(branches, b)
+	}
+	return branches
+}
+
+// edgeText returns how the wait e goes on, in words that end before the future.
+func (t *tree) edgeText(e Edge) string {
+	var words []string
+	if e.Any {
+		words = append(words, "any of")
+	}
+	if e.What != "input" || e.ID == 0 {
+		words = append(words, e.What)
+	}
+	if !e.Since.IsZero() {
+		words = append(words, ageText(t.age(e.Since)))
+	}
+	if len(e.Stack) > 0 {
+		words = append(words, "at "+e.Stack[0].position())
+	}
+	if !e.Until.IsZero() {
+		words = append(words, "for "+ageText(e.Until.Sub(t.Taken))+" more")
+	}
+	if e.Outside {
+		words = append(words, "with a context from outside")
+	}
+	text := strings.Join(words, " ")
+	switch {
+	case e.ID == 0:
+		return text
+	case t.items[e.ID] == nil:
+		return strings.TrimPrefix(fmt.Sprintf("%s → #%d, which is not in this snapshot", text, e.ID), " → ")
+	case text == "" || text == "any of":
+		return strings.TrimPrefix(text+" ", " ")
+	}
+	return text + " → "
+}
+
+// goroutinesOf returns the waits of goroutines for item, grouped by their stacks.
+func goroutinesOf(item *Item) (groups [][]Edge) {
+	for _, e := range item.Waiters {
+		if e.ID != 0 {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g []Edge) bool {
+			return g[0].What == e.What && slices.Equal(g[0].Stack, e.Stack)
+		})
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], e)
+	}
+	return groups
+}
+
+// goroutineText returns what the goroutines of g do.
+func (s *Snapshot) goroutineText(g []Edge) string {
+	oldest := slices.MinFunc(g, func(a, b Edge) int { return a.Since.Compare(b.Since) })
+	text := "goroutine in " + g[0].What
+	if len(g) > 1 {
+		text = fmt.Sprintf("%d goroutines in %s", len(g), g[0].What)
+	}
+	if !oldest.Since.IsZero() {
+		text += " " + ageText(s.age(oldest.Since))
+	}
+	if at := place(g[0].Stack); at != "" {
+		text += " at " + at
+	}
+	return text
+}
