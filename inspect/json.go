@@ -28,14 +28,17 @@ func (s *Snapshot) WriteJSON(w io.Writer) error {
 	}
 	b.Write(text[:len(text)-1])
 	b.WriteString(`,"futures":[`)
-	encoder := json.NewEncoder(b) // ends each value with a newline
 	separator := "\n"
 	for item := range s.all() {
-		b.WriteString(separator)
-		separator = ","
-		if err := encoder.Encode(item.json()); err != nil {
+		text, err := json.Marshal(item.json())
+		if err != nil {
 			return err
 		}
+		b.WriteString(separator)
+		if _, err := b.Write(text); err != nil {
+			return err
+		}
+		separator = ",\n"
 	}
 	fmt.Fprintln(b, "]}")
 	return b.Flush()

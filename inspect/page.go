@@ -224,6 +224,7 @@ func (r row) Single() bool { return r.Key == key(r.Item.ID) }
 // A detail is what an unfolded row shows: the stack, and one future or the oldest of a group.
 type detail struct {
 	Stack   []Frame
+	Count   int // of a group of several, else 0
 	Members []member
 	LeftOut int    // members
 	Rest    string // the address of all members
@@ -234,9 +235,9 @@ type member struct {
 	Item     *Item
 	Age      stamp
 	Deadline *stamp
-	Toggle   string // the address that unfolds or folds it; empty if it is the only one
+	Only     string // its address
+	Toggle   string // the address that unfolds or folds it; empty for the oldest, which stays unfolded
 	Open     bool
-	Only     bool // it is the only one
 	Marks    []string
 	WaitsFor []node // if it is unfolded
 	Waiters  []node
@@ -250,15 +251,20 @@ func (v *view) detail(g group) *detail {
 	} else {
 		d.Rest = v.Find(g[0].Kind + " " + g[0].Func)
 	}
-	for _, item := range g[:len(g)-d.LeftOut] {
-		m := member{Item: item, Age: v.stamp(item.Created), Marks: v.marks(item), Open: len(g) == 1, Only: len(g) == 1}
-		if !item.Deadline.IsZero() {
-			deadline := v.stamp(item.Deadline)
-			m.Deadline = &deadline
+	if len(g) > 1 {
+		d.Count = len(g)
+	}
+	for i, item := range g[:len(g)-d.LeftOut] {
+		m := member{
+			Item:     item,
+			Age:      v.stamp(item.Created),
+			Deadline: v.optionalStamp(item.Deadline),
+			Only:     v.query.Only(item.ID),
+			Open:     i == 0 || slices.Contains(v.Open, key(item.ID)),
+			Marks:    v.marks(item),
 		}
-		if len(g) > 1 {
+		if i > 0 {
 			m.Toggle = v.toggle(key(item.ID))
-			m.Open = slices.Contains(v.Open, key(item.ID))
 		}
 		if m.Open {
 			m.WaitsFor = v.nodes(item, func(item *Item) []Edge { return item.WaitsFor })
@@ -271,6 +277,7 @@ func (v *view) detail(g group) *detail {
 
 // A node is a future or a goroutine below an unfolded future.
 type node struct {
+	ID    uint64 // of the future; 0 if there is none
 	Edge  Edge
 	Since *stamp // of the wait
 	Until *stamp
@@ -293,7 +300,7 @@ func (v *view) nodes(item *Item, edges func(*Item) []Edge) []node {
 				return append(nodes, node{Note: comma(len(edges(item))-i) + " more are left out"})
 			}
 			left--
-			n := node{Edge: e, Item: v.items[e.ID]}
+			n := node{ID: e.ID, Edge: e, Item: v.items[e.ID]}
 			n.Since, n.Until = v.optionalStamp(e.Since), v.optionalStamp(e.Until)
 			switch {
 			case n.Item == nil && e.ID != 0:
@@ -317,6 +324,19 @@ func (v *view) nodes(item *Item, edges func(*Item) []Edge) []node {
 		return nodes
 	}
 	return below(item)
+}
+
+// Wait says how the one waits for the other. That it is an input goes without saying.
+func (n node) Wait() string {
+	switch {
+	case n.Edge.Any && n.Edge.What == "input":
+		return "any of several"
+	case n.Edge.Any:
+		return n.Edge.What + " any of several"
+	case n.Edge.What == "input":
+		return ""
+	}
+	return n.Edge.What
 }
 
 // Nobody says what waits or is waited for if n has no future.
@@ -353,8 +373,7 @@ type ring struct {
 
 // ofRing returns one future of a ring, with the wait that belongs to it.
 func (v *view) ofRing(id uint64, ids []uint64) node {
-	n := node{Item: v.items[id], Only: v.query.Only(id)}
-	n.Edge.ID = id
+	n := node{ID: id, Item: v.items[id], Only: v.query.Only(id)}
 	if n.Item == nil {
 		return n
 	}

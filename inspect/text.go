@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -49,10 +50,17 @@ func (s *Snapshot) writeHead(b *bufio.Writer) {
 
 // writeRings writes the rings, each with its futures in the order of waiting.
 func (s *Snapshot) writeRings(b *bufio.Writer) {
-	if len(s.Rings) == 0 {
-		return
+	items := make(map[uint64]*Item) // those in rings
+	for _, r := range s.Rings {
+		for _, id := range r.IDs {
+			items[id] = nil
+		}
 	}
-	items := s.byID()
+	for item := range s.all() {
+		if _, ok := items[item.ID]; ok {
+			items[item.ID] = item
+		}
+	}
 	for _, r := range s.Rings {
 		fmt.Fprintf(b, "\nring of %d: %s\n", len(r.IDs), s.ringText(r))
 		for _, id := range r.IDs {
@@ -85,9 +93,9 @@ func (s *Snapshot) describe(id uint64, item *Item) string {
 
 // title returns what item is: its kind, its function or else its type, and its executor.
 func (item *Item) title() string {
-	text := item.Kind + " " + shortFunc(item.Func)
-	if item.Func == "" {
-		text = item.Kind + " " + item.Type
+	text := item.Kind
+	if name := cmp.Or(item.Func, item.Type); name != "" {
+		text += " " + shortFunc(name)
 	}
 	if item.Executor != "" {
 		text += " on " + item.Executor

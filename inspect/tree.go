@@ -23,7 +23,7 @@ func (s *Snapshot) WriteTree(w io.Writer) error {
 	s.writeHead(t.b)
 	s.writeRings(t.b)
 	fmt.Fprintln(t.b)
-	var alone []*Item // nobody waits for them, and they wait for nothing
+	var alone []branch // nobody waits for them, and they wait for nothing
 	for item := range s.all() {
 		goroutines := goroutinesOf(item)
 		for _, g := range goroutines {
@@ -34,7 +34,7 @@ func (s *Snapshot) WriteTree(w io.Writer) error {
 		switch {
 		case len(item.Waiters) > 0:
 		case len(item.WaitsFor) == 0:
-			alone = append(alone, item)
+			alone = append(alone, branch{item: item})
 		default:
 			if err := t.write(branch{item: item}); err != nil {
 				return err
@@ -48,10 +48,8 @@ func (s *Snapshot) WriteTree(w io.Writer) error {
 			}
 		}
 	}
-	groups := groupItems(slices.Values(alone))
-	slices.SortFunc(groups, byCount)
-	for _, g := range groups {
-		if err := t.write(branch{item: g[0], more: g[1:]}); err != nil {
+	for _, b := range fold(alone) {
+		if err := t.write(b); err != nil {
 			return err
 		}
 	}
@@ -80,9 +78,9 @@ const maxIndent = 24
 
 // A branch is one line of the tree.
 type branch struct {
-	text string  // of the wait, or of a goroutine
-	item *Item   // the future; nil if there is none, or none in the snapshot
-	more []*Item // further ones, which share the line
+	text string // of the wait, or of a goroutine
+	item *Item  // the future; nil if there is none, or none in the snapshot
+	more int    // how many others share the line
 }
 
 // A level is the branches of one parent that are still to be written.
@@ -148,8 +146,8 @@ func (t *tree) indent(levels []level) {
 func (t *tree) line(b branch) error {
 	t.b.WriteString(b.text)
 	if b.item != nil {
-		if len(b.more) > 0 {
-			fmt.Fprintf(t.b, "%d like ", 1+len(b.more))
+		if b.more > 0 {
+			fmt.Fprintf(t.b, "%d like ", 1+b.more)
 		}
 		t.b.WriteString(t.short(b.item))
 		switch t.progress[b.item] {
@@ -171,26 +169,38 @@ func (s *Snapshot) short(item *Item) string {
 	return text
 }
 
-// below returns what item waits for. Futures of one group, which wait for nothing and are waited
-// for in the same way, are one branch.
-func (t *tree) below(item *Item) (branches []branch) {
+// below returns what item waits for.
+func (t *tree) below(item *Item) []branch {
+	branches := make([]branch, len(item.WaitsFor))
+	for i, e := range item.WaitsFor {
+		branches[i] = branch{text: t.edgeText(e), item: t.items[e.ID]}
+	}
+	return fold(branches)
+}
+
+// fold puts branches into one whose futures wait for nothing, and have the group, the state and the
+// text in common.
+func fold(branches []branch) []branch {
+	if len(branches) < 2 {
+		return branches
+	}
 	type alike struct{ text, state, key string }
-	index := make(map[alike]int)
+	var folded []branch
+	index := make(map[alike]int) // in folded
 	var key []byte
-	for _, e := range item.WaitsFor {
-		b := branch{text: t.edgeText(e), item: t.items[e.ID]}
+	for _, b := range branches {
 		if b.item != nil && len(b.item.WaitsFor) == 0 {
 			key = b.item.appendKey(key[:0])
 			of := alike{b.text, b.item.State, string(key)}
 			if i, ok := index[of]; ok {
-				branches[i].more = append(branches[i].more, b.item)
+				folded[i].more++
 				continue
 			}
-			index[of] = len(branches)
+			index[of] = len(folded)
 		}
-		branches = append(branches, b)
+		folded = append(folded, b)
 	}
-	return branches
+	return folded
 }
 
 // edgeText returns how the wait e goes on, in words that end before the future.

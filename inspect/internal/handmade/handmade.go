@@ -163,6 +163,27 @@ func (s *Shop) Pool(name string, stats pool.Stats) {
 	s.Pools = append(s.Pools, inspect.PoolItem{Name: name, Stats: stats})
 }
 
+// Small returns a snapshot with one of each.
+func Small(now time.Time) *inspect.Snapshot {
+	s := New(now)
+	s.Abandoned, s.Dropped = 2, 7
+	page := s.Page(3200 * time.Millisecond)
+	for range 2 {
+		s.Wait(0, page, time.Second, inspect.Edge{What: "Wait", Any: true, Stack: handler})
+	}
+	s.Reply(90 * time.Second)
+	s.Reply(5 * time.Minute)
+	s.Thumbnail(2*time.Second, "queued")
+	s.Thumbnail(26*time.Hour, "running")
+	s.Ring("deadlock", 3, 4*time.Minute)
+	s.Ring("until", 2, 13*time.Second)
+	gone := s.Add(time.Second, inspect.Item{Type: "future.Future[int]", Kind: "then", Func: shop + "main.main.func1", Executor: "inline", State: "pending"})
+	s.Wait(gone, 4099, 0, input)
+	s.Pool("thumbs", pool.Stats{Limit: 8, Active: 8, Parked: 2, Queued: 30, Refused: 1})
+	s.Pool("", pool.Stats{Limit: 4})
+	return s.Done()
+}
+
 // Busy returns a snapshot of n pending futures: requests, replies, a full pool, rings and abandoned
 // futures. From 10,000 on they were made at hundreds of places.
 func Busy(now time.Time, n int) *inspect.Snapshot {
