@@ -140,7 +140,7 @@ func (item *Item) outside() bool {
 // marks returns the words that mark item on the page, and that the filter finds.
 func (v *view) marks(item *Item) (marks []string) {
 	if class, ok := v.rings[item.ID]; ok {
-		marks = append(marks, "ring", class)
+		marks = append(marks, class)
 	}
 	if item.outside() {
 		marks = append(marks, "outside")
@@ -191,7 +191,7 @@ func (v *view) allMarks(g group) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, item := range g {
 			for _, mark := range v.marks(item) {
-				if mark != "ring" && !yield(mark) {
+				if !yield(mark) {
 					return
 				}
 			}

@@ -114,7 +114,7 @@ var columns = []column{
 	{Name: "count", Title: "count", number: func(g group) int64 { return int64(len(g)) }},
 	{Name: "age", Title: "age", number: func(g group) int64 { return -g[0].Created.UnixMicro() }},
 	{Name: "kind", Title: "kind", text: func(g group) string { return g[0].Kind }},
-	{Name: "function", Title: "function", text: func(g group) string { return cmp.Or(g[0].Func, g[0].Type) }},
+	{Name: "function", Title: "function", text: func(g group) string { return shortFunc(cmp.Or(g[0].Func, g[0].Type)) }},
 	{Name: "state", Title: "state", text: func(g group) string { return g[0].State }},
 	{Name: "executor", Title: "executor", text: func(g group) string { return g[0].Executor }},
 	{Name: "where", Title: "where", text: func(g group) string { return place(g[0].At) }},
