@@ -97,7 +97,7 @@ func TestWriteTree_FoldsLeaves(t *testing.T) {
 
 // A chain of n futures takes no n² characters, and no deep recursion.
 func TestWriteTree_LongChain(t *testing.T) {
-	const n = 200_000
+	const n = 50_000
 	s := handmade.New(noon)
 	ids := add(s, n)
 	for i := range n - 1 {
