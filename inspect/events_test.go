@@ -222,8 +222,8 @@ func connect(t *testing.T, configure func(*http.Server)) (server *httptest.Serve
 	return server, events, leave, done
 }
 
-// wait waits for an event.
-func wait(t *testing.T, events *bufio.Scanner) {
+// receive waits for an event.
+func receive(t *testing.T, events *bufio.Scanner) {
 	t.Helper()
 	for events.Scan() {
 		if strings.HasPrefix(events.Text(), "data: ") {
@@ -235,7 +235,7 @@ func wait(t *testing.T, events *bufio.Scanner) {
 
 func TestEvents_EndWithTheClient(t *testing.T) {
 	_, events, leave, ended := connect(t, func(*http.Server) {})
-	wait(t, events)
+	receive(t, events)
 	select {
 	case <-ended:
 		t.Fatal("the stream has ended")
@@ -248,7 +248,7 @@ func TestEvents_EndWithTheClient(t *testing.T) {
 // Shutdown waits for active requests, so that the stream must end by itself.
 func TestEvents_EndWithTheServer(t *testing.T) {
 	server, events, _, ended := connect(t, func(*http.Server) {})
-	wait(t, events)
+	receive(t, events)
 	if err := server.Config.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -259,6 +259,6 @@ func TestEvents_EndWithTheServer(t *testing.T) {
 func TestEvents_OutliveTheWriteTimeout(t *testing.T) {
 	_, events, _, _ := connect(t, func(s *http.Server) { s.WriteTimeout = 500 * time.Millisecond })
 	for range 3 { // two seconds
-		wait(t, events)
+		receive(t, events)
 	}
 }

@@ -239,8 +239,8 @@ type member struct {
 	Toggle   string // the address that unfolds or folds it; empty for the oldest, which stays unfolded
 	Open     bool
 	Marks    []string
-	WaitsFor []node // if it is unfolded
-	Waiters  []node
+	WaitsFor []relative // if it is unfolded
+	Waiters  []relative
 }
 
 // detail returns the detail of g.
@@ -267,16 +267,16 @@ func (v *view) detail(g group) *detail {
 			m.Toggle = v.toggle(key(item.ID))
 		}
 		if m.Open {
-			m.WaitsFor = v.nodes(item, func(item *Item) []Edge { return item.WaitsFor })
-			m.Waiters = v.nodes(item, func(item *Item) []Edge { return item.Waiters })
+			m.WaitsFor = v.relatives(item, func(item *Item) []Edge { return item.WaitsFor })
+			m.Waiters = v.relatives(item, func(item *Item) []Edge { return item.Waiters })
 		}
 		d.Members = append(d.Members, m)
 	}
 	return d
 }
 
-// A node is a future or a goroutine below an unfolded future.
-type node struct {
+// A relative is a future or a goroutine below an unfolded future.
+type relative struct {
 	ID    uint64 // of the future; 0 if there is none
 	Edge  Edge
 	Since *stamp // of the wait
@@ -285,63 +285,63 @@ type node struct {
 	Age   stamp
 	Only  string // the address of the future
 	Note  string
-	Below []node
+	Below []relative
 }
 
-// nodes returns what is below item, in the direction of edges.
-func (v *view) nodes(item *Item, edges func(*Item) []Edge) []node {
+// relatives returns what is below item, in the direction of edges.
+func (v *view) relatives(item *Item, edges func(*Item) []Edge) []relative {
 	left := maxBelow
 	path := []*Item{item}
 	seen := make(map[*Item]bool)
-	var below func(item *Item) []node
-	below = func(item *Item) (nodes []node) {
+	var below func(item *Item) []relative
+	below = func(item *Item) (found []relative) {
 		for i, e := range edges(item) {
 			if left == 0 {
-				return append(nodes, node{Note: comma(len(edges(item))-i) + " more are left out"})
+				return append(found, relative{Note: comma(len(edges(item))-i) + " more are left out"})
 			}
 			left--
-			n := node{ID: e.ID, Edge: e, Item: v.items[e.ID]}
-			n.Since, n.Until = v.optionalStamp(e.Since), v.optionalStamp(e.Until)
+			r := relative{ID: e.ID, Edge: e, Item: v.items[e.ID]}
+			r.Since, r.Until = v.optionalStamp(e.Since), v.optionalStamp(e.Until)
 			switch {
-			case n.Item == nil && e.ID != 0:
-				n.Note = "not in this snapshot"
-			case n.Item == nil:
-			case slices.Contains(path, n.Item):
-				n.Note = "a cycle"
-			case seen[n.Item] && len(edges(n.Item)) > 0:
-				n.Note = "see above"
+			case r.Item == nil && e.ID != 0:
+				r.Note = "not in this snapshot"
+			case r.Item == nil:
+			case slices.Contains(path, r.Item):
+				r.Note = "a cycle"
+			case seen[r.Item] && len(edges(r.Item)) > 0:
+				r.Note = "see above"
 			default:
-				seen[n.Item] = true
-				path = append(path, n.Item)
-				n.Below = below(n.Item)
+				seen[r.Item] = true
+				path = append(path, r.Item)
+				r.Below = below(r.Item)
 				path = path[:len(path)-1]
 			}
-			if n.Item != nil {
-				n.Age, n.Only = v.stamp(n.Item.Created), v.query.Only(e.ID)
+			if r.Item != nil {
+				r.Age, r.Only = v.stamp(r.Item.Created), v.query.Only(e.ID)
 			}
-			nodes = append(nodes, n)
+			found = append(found, r)
 		}
-		return nodes
+		return found
 	}
 	return below(item)
 }
 
 // Wait says how the one waits for the other. That it is an input goes without saying.
-func (n node) Wait() string {
+func (r relative) Wait() string {
 	switch {
-	case n.Edge.Any && n.Edge.What == "input":
+	case r.Edge.Any && r.Edge.What == "input":
 		return "any of several"
-	case n.Edge.Any:
-		return n.Edge.What + " any of several"
-	case n.Edge.What == "input":
+	case r.Edge.Any:
+		return r.Edge.What + " any of several"
+	case r.Edge.What == "input":
 		return ""
 	}
-	return n.Edge.What
+	return r.Edge.What
 }
 
-// Nobody says what waits or is waited for if n has no future.
-func (n node) Nobody() string {
-	if len(n.Edge.Stack) > 0 {
+// Nobody says what waits or is waited for if r has no future.
+func (r relative) Nobody() string {
+	if len(r.Edge.Stack) > 0 {
 		return "a goroutine"
 	}
 	return "no future"
@@ -356,7 +356,7 @@ func (v *view) ShownRings() (rings []ring) {
 	for _, r := range sorted[:min(len(sorted), maxRings)] {
 		shown := ring{Ring: r, LeftOut: max(0, len(r.IDs)-maxOfRing), Until: v.optionalStamp(r.Until)}
 		for _, id := range r.IDs[:len(r.IDs)-shown.LeftOut] {
-			shown.Nodes = append(shown.Nodes, v.ofRing(id, r.IDs))
+			shown.Futures = append(shown.Futures, v.ofRing(id, r.IDs))
 		}
 		rings = append(rings, shown)
 	}
@@ -367,23 +367,23 @@ func (v *view) ShownRings() (rings []ring) {
 type ring struct {
 	Ring
 	Until   *stamp
-	Nodes   []node
+	Futures []relative
 	LeftOut int
 }
 
 // ofRing returns one future of a ring, with the wait that belongs to it.
-func (v *view) ofRing(id uint64, ids []uint64) node {
-	n := node{ID: id, Item: v.items[id], Only: v.query.Only(id)}
-	if n.Item == nil {
-		return n
+func (v *view) ofRing(id uint64, ids []uint64) relative {
+	r := relative{ID: id, Item: v.items[id], Only: v.query.Only(id)}
+	if r.Item == nil {
+		return r
 	}
-	n.Age = v.stamp(n.Item.Created)
-	i := slices.IndexFunc(n.Item.WaitsFor, func(e Edge) bool { return slices.Contains(ids, e.ID) })
+	r.Age = v.stamp(r.Item.Created)
+	i := slices.IndexFunc(r.Item.WaitsFor, func(e Edge) bool { return slices.Contains(ids, e.ID) })
 	if i >= 0 {
-		n.Edge = n.Item.WaitsFor[i]
-		n.Since = v.optionalStamp(n.Edge.Since)
+		r.Edge = r.Item.WaitsFor[i]
+		r.Since = v.optionalStamp(r.Edge.Since)
 	}
-	return n
+	return r
 }
 
 // A stamp is a time. The page shows how long ago it was, or how long it will be until then.

@@ -10,12 +10,9 @@ import (
 
 	"github.com/channel-native/future/inspect"
 	"github.com/channel-native/future/inspect/internal/handmade"
-	"github.com/channel-native/future/internal/futuretest"
 )
 
 var update = flag.Bool("update", false, "write the files in testdata")
-
-func TestMain(m *testing.M) { futuretest.Main(m) }
 
 // noon is when the snapshots of the tests were taken.
 var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
