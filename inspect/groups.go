@@ -55,7 +55,12 @@ func (item *Item) appendKey(key []byte) []byte {
 	for _, s := range [...]string{item.Kind, item.Type, item.Func, item.Executor} {
 		key = append(append(key, s...), 0)
 	}
-	for _, f := range item.At {
+	return appendStack(key, item.At)
+}
+
+// appendStack appends the frames of a stack.
+func appendStack(key []byte, stack []Frame) []byte {
+	for _, f := range stack {
 		key = append(append(key, f.Func...), 0)
 		key = append(append(key, f.File...), 0)
 		key = append(strconv.AppendInt(key, int64(f.Line), 10), 0)

@@ -328,15 +328,14 @@ func (v *view) relatives(item *Item, edges func(*Item) []Edge) []relative {
 
 // Wait says how the one waits for the other. That it is an input goes without saying.
 func (r relative) Wait() string {
-	switch {
-	case r.Edge.Any && r.Edge.What == "input":
-		return "any of several"
-	case r.Edge.Any:
-		return r.Edge.What + " any of several"
-	case r.Edge.What == "input":
-		return ""
+	how := r.Edge.What
+	if how == "input" || r.Item != nil && how == r.Item.Kind {
+		how = ""
 	}
-	return r.Edge.What
+	if r.Edge.Any {
+		how = strings.TrimSpace(how + " any of several")
+	}
+	return how
 }
 
 // Nobody says what waits or is waited for if r has no future.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -23,22 +24,21 @@ func (s *Snapshot) WriteTree(w io.Writer) error {
 	s.writeHead(t.b)
 	s.writeRings(t.b)
 	fmt.Fprintln(t.b)
+	for _, g := range s.goroutines() {
+		if err := t.write(branch{text: s.goroutineText(g)}, g.waitsFor...); err != nil {
+			return err
+		}
+	}
 	var alone []branch // nobody waits for them, and they wait for nothing
 	for item := range s.all() {
-		goroutines := goroutinesOf(item)
-		for _, g := range goroutines {
-			if err := t.write(branch{text: s.goroutineText(g)}, branch{item: item}); err != nil {
-				return err
-			}
+		if len(item.Waiters) > 0 {
+			continue
 		}
-		switch {
-		case len(item.Waiters) > 0:
-		case len(item.WaitsFor) == 0:
-			alone = append(alone, branch{item: item})
-		default:
-			if err := t.write(branch{item: item}); err != nil {
-				return err
-			}
+		b := branch{item: item}
+		if len(item.WaitsFor) == 0 {
+			alone = append(alone, b)
+		} else if err := t.write(b); err != nil {
+			return err
 		}
 	}
 	for item := range s.all() {
@@ -89,8 +89,7 @@ type level struct {
 	branches []branch
 }
 
-// write writes a root and all that is below. If there is a second branch, it is the only one below
-// the root.
+// write writes a root and all that is below: the given branches, if the root is no future.
 func (t *tree) write(root branch, below ...branch) error {
 	levels := []level{{branches: []branch{root}}}
 	for len(levels) > 0 {
@@ -236,35 +235,80 @@ func (t *tree) edgeText(e Edge) string {
 	return text + " → "
 }
 
-// goroutinesOf returns the waits of goroutines for item, grouped by their stacks.
-func goroutinesOf(item *Item) (groups [][]Edge) {
-	for _, e := range item.Waiters {
-		if e.ID != 0 {
+// goroutines are one goroutine, or several that wait in the same place for the same futures.
+type goroutines struct {
+	Edge            // the wait that began first
+	n        int    // how many there are
+	id       []byte // what they have in common
+	waitsFor []branch
+}
+
+// goroutines returns the goroutines that wait for futures, in the order of the oldest of these.
+// Waits that began at one time in one place are one wait for several futures, but for those of Await.
+func (s *Snapshot) goroutines() (found []*goroutines) {
+	waits := make(map[string]*goroutines)
+	var key []byte
+	for item := range s.all() {
+		if len(item.Waiters) == 0 {
 			continue
 		}
-		i := slices.IndexFunc(groups, func(g []Edge) bool {
-			return g[0].What == e.What && slices.Equal(g[0].Stack, e.Stack)
-		})
-		if i < 0 {
-			i = len(groups)
-			groups = append(groups, nil)
+		nth := make(map[string]int) // how many goroutines wait for item in the same way
+		for _, e := range item.Waiters {
+			if e.ID != 0 {
+				continue
+			}
+			key = fmt.Appendf(key[:0], "%s %t %t ", e.What, e.Any, e.Since.IsZero())
+			key = appendStack(key, e.Stack)
+			place := len(key)
+			key = strconv.AppendInt(key, e.Since.UnixNano(), 10)
+			if e.What == "Await" || e.Since.IsZero() {
+				key = append(key, hash(item.ID)...)
+			}
+			n := nth[string(key)]
+			nth[string(key)]++
+			key = fmt.Appendf(key, " %d", n)
+			g := waits[string(key)]
+			if g == nil {
+				g = &goroutines{Edge: e, n: 1, id: slices.Clone(key[:place])}
+				waits[string(key)] = g
+				found = append(found, g)
+			}
+			g.waitsFor = append(g.waitsFor, branch{item: item})
+			g.id = append(g.id, hash(item.ID)...)
 		}
-		groups[i] = append(groups[i], e)
 	}
-	return groups
+	same := make(map[string]*goroutines)
+	found = slices.DeleteFunc(found, func(g *goroutines) bool {
+		first := same[string(g.id)]
+		if first == nil {
+			same[string(g.id)] = g
+			return false
+		}
+		first.n++
+		if g.Since.Before(first.Since) {
+			first.Since = g.Since
+		}
+		return true
+	})
+	for _, g := range found {
+		g.waitsFor = fold(g.waitsFor)
+	}
+	return found
 }
 
 // goroutineText returns what the goroutines of g do.
-func (s *Snapshot) goroutineText(g []Edge) string {
-	oldest := slices.MinFunc(g, func(a, b Edge) int { return a.Since.Compare(b.Since) })
-	text := "goroutine in " + g[0].What
-	if len(g) > 1 {
-		text = fmt.Sprintf("%d goroutines in %s", len(g), g[0].What)
+func (s *Snapshot) goroutineText(g *goroutines) string {
+	text := "goroutine in " + g.What
+	if g.n > 1 {
+		text = fmt.Sprintf("%d goroutines in %s", g.n, g.What)
 	}
-	if !oldest.Since.IsZero() {
-		text += " " + ageText(s.age(oldest.Since))
+	if g.Any {
+		text += " for any of several"
 	}
-	if at := place(g[0].Stack); at != "" {
+	if !g.Since.IsZero() {
+		text += " " + ageText(s.age(g.Since))
+	}
+	if at := place(g.Stack); at != "" {
 		text += " at " + at
 	}
 	return text

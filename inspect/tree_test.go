@@ -95,6 +95,20 @@ func TestWriteTree_FoldsLeaves(t *testing.T) {
 	)
 }
 
+// Goroutines that wait with Await are never one, also if they began at the same time, as in a bubble.
+func TestWriteTree_AwaitIsForOneFuture(t *testing.T) {
+	s := handmade.New(noon)
+	for _, id := range add(s, 2) {
+		s.Wait(0, id, time.Second, inspect.Edge{What: "Await"})
+	}
+	wantLines(t, s.Done(),
+		"goroutine in Await 1.0s",
+		"└─ #4101 then f0, pending 1.0s",
+		"goroutine in Await 1.0s",
+		"└─ #4102 then f1, pending 1.0s",
+	)
+}
+
 // A chain of n futures takes no n² characters, and no deep recursion.
 func TestWriteTree_LongChain(t *testing.T) {
 	const n = 50_000
@@ -110,4 +124,35 @@ func TestWriteTree_LongChain(t *testing.T) {
 	if want := fmt.Sprintf("%s… %d #%d then f%d, pending 1.0s", strings.Repeat(" ", 68), n-1, ids[n-1], n-1); got[n-1] != want {
 		t.Errorf("the last line is\n%q; want\n%q", got[n-1], want)
 	}
+}
+
+// A goroutine that waits for several futures is one root. Goroutines that wait in one place for the
+// same futures share a line.
+func TestWriteTree_FoldsGoroutines(t *testing.T) {
+	s := handmade.New(noon)
+	ids := add(s, 3)
+	at := []inspect.Frame{{Func: "main.main", File: "main.go", Line: 7}}
+	for _, wait := range []struct {
+		age     time.Duration
+		any     bool
+		futures []uint64
+	}{
+		{4 * time.Second, false, ids[:2]},
+		{3 * time.Second, false, ids[2:]},
+		{5 * time.Second, false, ids[2:]},
+		{0, true, ids[2:]}, // it is not known since when
+	} {
+		for _, id := range wait.futures {
+			s.Wait(0, id, wait.age, inspect.Edge{What: "Wait", Any: wait.any, Stack: at})
+		}
+	}
+	wantLines(t, s.Done(),
+		"goroutine in Wait 4.0s at main.main main.go:7",
+		"├─ #4101 then f0, pending 1.0s",
+		"└─ #4102 then f1, pending 1.0s",
+		"2 goroutines in Wait 5.0s at main.main main.go:7",
+		"└─ #4103 then f2, pending 1.0s",
+		"goroutine in Wait for any of several at main.main main.go:7",
+		"└─ #4103 then f2, pending 1.0s",
+	)
 }
