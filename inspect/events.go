@@ -74,7 +74,7 @@ func (h *handler) shutdown(r *http.Request) <-chan struct{} {
 // An update says what has changed on the page.
 type update struct {
 	Now    int64             `json:"now"`              // in milliseconds, when the snapshot was taken
-	Reload bool              `json:"reload,omitempty"` // recording has been started or stopped
+	Reload bool              `json:"reload,omitempty"` // recording is off, which is another page
 	Parts  map[string]string `json:"parts,omitempty"`  // HTML by the id of the element around it
 	Rows   map[string]string `json:"rows,omitempty"`   // HTML by key
 	Order  []string          `json:"order,omitzero"`   // the keys of all rows, if that has changed
@@ -84,23 +84,20 @@ type update struct {
 type shown struct {
 	parts, rows map[string]string
 	order       []string
-	off         bool
 }
 
 // update makes v the view that the client shows, and returns what changes by that.
 func (c *shown) update(v *view) (update, error) {
-	u := update{Now: v.Taken.UnixMilli()}
+	u := update{Now: v.Taken.UnixMilli(), Reload: v.Since.IsZero()}
 	parts, rows, order, err := v.render()
 	if err != nil {
 		return u, err
 	}
-	off := v.Since.IsZero()
-	u.Reload = c.order != nil && off != c.off
 	u.Parts, u.Rows = changed(c.parts, parts), changed(c.rows, rows)
 	if c.order == nil || !slices.Equal(c.order, order) {
 		u.Order = order
 	}
-	c.parts, c.rows, c.order, c.off = parts, rows, order, off
+	c.parts, c.rows, c.order = parts, rows, order
 	return u, nil
 }
 
@@ -115,7 +112,7 @@ func changed(was, is map[string]string) map[string]string {
 	return diff
 }
 
-// timeText matches a time of the page, and has its first tag as a group.
+// timeElement matches a time of the page, and has its first tag as a group.
 var timeElement = regexp.MustCompile(`(<time [^>]*>)[^<]*</time>`)
 
 func withoutTimes(html string) string { return timeElement.ReplaceAllString(html, "$1") }

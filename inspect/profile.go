@@ -24,6 +24,8 @@ func (s *Snapshot) WriteProfile(w io.Writer) error {
 	p.string("") // has the number 0
 	p.append(profileSampleType, p.valueType("count", "count"))
 	p.append(profileSampleType, p.valueType("age", "nanoseconds"))
+	count := p.string("count")
+	p.body = p.body.uint(profileDefaultType, count)
 	p.body = p.body.uint(profileTime, uint64(s.Taken.UnixNano()))
 	groups := groupItems(s.all())
 	slices.SortFunc(groups, byCount)
@@ -131,12 +133,13 @@ func (p *profile) valueType(name, unit string) (m message) {
 
 // The numbers of the fields of the messages in profile.proto.
 const (
-	profileSampleType = 1
-	profileSample     = 2
-	profileLocation   = 4
-	profileFunction   = 5
-	profileString     = 6
-	profileTime       = 9
+	profileSampleType  = 1
+	profileSample      = 2
+	profileLocation    = 4
+	profileFunction    = 5
+	profileString      = 6
+	profileTime        = 9
+	profileDefaultType = 14
 
 	valueTypeType = 1
 	valueTypeUnit = 2

@@ -51,7 +51,7 @@ func wantTop(t *testing.T, out, flat, cum, function string) {
 func TestWriteProfile_PprofReadsIt(t *testing.T) {
 	s := small()
 	const call = "github.com/acme/shop/internal/rpc.(*Conn).Call"
-	out := pprof(t, s, "-top", "-sample_index=count")
+	out := pprof(t, s, "-top") // counts are the default
 	wantTop(t, out, "2", "2", call)
 	wantTop(t, out, "3", "7", "github.com/acme/shop/internal/checkout.(*Service).Page")
 	if !strings.Contains(out, "of 18 total") {
