@@ -50,7 +50,7 @@ type node struct {
 	recording.Description
 
 	waits   []*wait // of the task, with its context
-	outside *wait   // of the function of the task, with another context; nil if none is known
+	outside *wait   // of the function of the task, with another context; nil if there is none, or not known
 	inputs  []*node // the futures that it is derived from and that are pending
 	// derived are the futures that are derived from it, and waiters the goroutines that wait
 	// for it.
@@ -155,8 +155,8 @@ func (g *graph) addWait(w *wait) {
 	}
 }
 
-// findOutsideWaits finds the tasks of goroutines that run a function of a task, and wait with a
-// context that does not say so, if only one task can be meant.
+// findOutsideWaits finds the tasks whose functions wait with a context that does not belong to
+// them. If several tasks run one function, it is not known which of them waits for what.
 func (g *graph) findOutsideWaits() {
 	running := make(map[string][]*node)
 	for _, n := range g.order {
@@ -172,8 +172,14 @@ func (g *graph) findOutsideWaits() {
 		}
 	}
 	for name, waits := range outside {
-		if tasks := running[name]; len(tasks) == 1 && len(waits) == 1 {
-			tasks[0].outside = waits[0]
+		tasks := running[name]
+		if len(tasks) != len(waits) {
+			continue
+		}
+		for i, n := range tasks { // each of them waits, in one of waits
+			n.outside = waits[i]
+		}
+		if len(waits) == 1 {
 			g.tasks[waits[0]] = tasks[0]
 		}
 	}
@@ -208,19 +214,15 @@ func (g *graph) describe(n *node, item *Item) {
 	for _, in := range n.inputs {
 		item.WaitsFor = append(item.WaitsFor, Edge{ID: in.id, What: "input", Any: n.Any})
 	}
-	waits := n.waits
-	if n.outside != nil {
-		waits = append(slices.Clip(waits), n.outside)
+	for _, w := range n.waits {
+		item.WaitsFor = append(item.WaitsFor, g.edges(w)...)
 	}
-	for _, w := range waits {
-		edge := g.edge(w)
-		if len(g.targets[w]) == 0 {
-			item.WaitsFor = append(item.WaitsFor, edge)
-		}
-		for _, target := range g.targets[w] {
-			edge.ID = target.id
-			item.WaitsFor = append(item.WaitsFor, edge)
-		}
+	switch w := n.outside; {
+	case w == nil:
+	case g.tasks[w] == n:
+		item.WaitsFor = append(item.WaitsFor, g.edges(w)...)
+	default: // it waits like this, for a future which is not known
+		item.WaitsFor = append(item.WaitsFor, g.edge(w))
 	}
 	for _, derived := range n.derived {
 		item.Waiters = append(item.Waiters, Edge{ID: derived.id, What: derived.Kind, Any: derived.Any})
@@ -232,6 +234,20 @@ func (g *graph) describe(n *node, item *Item) {
 		}
 		item.Waiters = append(item.Waiters, edge)
 	}
+}
+
+// edges describes the wait w: to each of its futures or, if there is none, what it is for.
+func (g *graph) edges(w *wait) []Edge {
+	edge := g.edge(w)
+	if len(g.targets[w]) == 0 {
+		return []Edge{edge}
+	}
+	var edges []Edge
+	for _, target := range g.targets[w] {
+		edge.ID = target.id
+		edges = append(edges, edge)
+	}
+	return edges
 }
 
 // edge describes the wait w without what is at its ends.
@@ -260,7 +276,7 @@ func executorOf(n *node) string {
 
 // A stack is what is known of a list of calls.
 type stack struct {
-	frames   []Frame // without those of the library on top
+	frames   []Frame // without those of the library and of the runtime at the ends
 	inFlight bool    // the innermost exported function of the library is one of package flight
 	task     string  // the function of a task, or of a continuation, that the goroutine runs
 }
@@ -316,11 +332,9 @@ func resolve(pcs []uintptr, depth int) *stack {
 	for more := true; more; {
 		var f runtime.Frame
 		f, more = calls.Next()
-		if f.Function != "runtime.goexit" {
-			frames = append(frames, Frame{f.Function, f.File, f.Line})
-		}
+		frames = append(frames, Frame{f.Function, f.File, f.Line})
 	}
-	own := slices.IndexFunc(frames, func(f Frame) bool { return !isLibrary(f.Func) })
+	own := slices.IndexFunc(frames, func(f Frame) bool { return !isLibrary(f.Func) && f.Func != "runtime.goexit" })
 	if own < 0 {
 		own = 0 // all are of the library: better than none
 	}
@@ -333,7 +347,11 @@ func resolve(pcs []uintptr, depth int) *stack {
 			break
 		}
 	}
-	st.frames = frames[own:min(len(frames), own+depth)]
+	end := len(frames)
+	for end > own+1 && (isLibrary(frames[end-1].Func) || strings.HasPrefix(frames[end-1].Func, "runtime.")) {
+		end--
+	}
+	st.frames = frames[own:min(end, own+depth)]
 	return st
 }
 

@@ -386,9 +386,22 @@ func TestTake_OutsideWaits(t *testing.T) {
 		if e := s.Futures[1].WaitsFor; len(e) != 1 || !e[0].Outside || e[0].ID != s.Futures[0].ID {
 			t.Errorf("the task waits for %+v, want the promise", e)
 		}
+		more := []*future.Future[int]{task}
+		for range 3 {
+			more = append(more, future.Go(t.Context(), func(context.Context) (int, error) { return p.Await(t.Context()) }))
+		}
+		synctest.Wait()
+		items := inspect.Take().Futures
+		for _, item := range items[len(items)-3:] {
+			if e := item.WaitsFor; len(e) != 1 || !e[0].Outside || e[0].ID != 0 {
+				t.Errorf("one of three tasks of a function waits for %+v, want an unknown future", e)
+			}
+		}
 		_ = p.SetResult(1)
-		<-task.Done()
-		futuretest.WantValue(t, task, 1)
+		for _, task := range more {
+			<-task.Done()
+			futuretest.WantValue(t, task, 1)
+		}
 		<-inner.Done()
 	})
 }
