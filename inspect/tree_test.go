@@ -95,6 +95,24 @@ func TestWriteTree_FoldsLeaves(t *testing.T) {
 	)
 }
 
+// Futures that wait for something have lines of their own, also if they were made at one place.
+func TestWriteTree_FoldsNothingThatWaits(t *testing.T) {
+	s := handmade.New(noon)
+	gather := s.Add(time.Second, inspect.Item{Kind: "gather", State: "pending"})
+	for range 2 {
+		then := s.Add(time.Second, inspect.Item{Kind: "then", Func: "f", State: "pending"})
+		s.Wait(gather, then, 0, inspect.Edge{What: "input"})
+		s.Wait(then, s.Add(time.Second, inspect.Item{Kind: "promise", Type: "T", State: "pending"}), 0, inspect.Edge{What: "input"})
+	}
+	wantLines(t, s.Done(),
+		"#4101 gather, pending 1.0s",
+		"├─ #4102 then f, pending 1.0s",
+		"│  └─ #4103 promise T, pending 1.0s",
+		"└─ #4104 then f, pending 1.0s",
+		"   └─ #4105 promise T, pending 1.0s",
+	)
+}
+
 // Goroutines that wait with Await are never one, also if they began at the same time, as in a bubble.
 func TestWriteTree_AwaitIsForOneFuture(t *testing.T) {
 	s := handmade.New(noon)
