@@ -134,4 +134,7 @@ func describe(e inspect.Edge) string {
 }
 
 // short returns the name of a function without its package.
-func short(name string) string { return name[strings.LastIndex(name, "/")+1:] }
+func short(name string) string {
+	_, name, _ = strings.Cut(name[strings.LastIndex(name, "/")+1:], ".")
+	return name
+}

@@ -92,8 +92,12 @@ func (s *shop) ask(request string) *future.Future[string] {
 
 func (s *shop) showPictures() {
 	outer := future.WithExecutor(s.ctx, s.pictures)
+	var busy sync.WaitGroup // with pictures that come together, as on a bad day
+	busy.Add(2)
 	for range 2 {
 		future.Go(outer, func(context.Context) (string, error) {
+			busy.Done()
+			busy.Wait()
 			return future.Go(outer, s.resize).Await(outer)
 		})
 	}
