@@ -166,7 +166,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("missing %q; want %q", p.Missing, want)
 	}
 	pending := body(t, url+"debug/futures?format=text")
-	if !strings.Contains(pending, "main.serve") { // the task that requests pages
+	if !strings.Contains(pending, "fanout.serve ") { // the task that requests pages
 		t.Errorf("what is pending is\n%s", pending)
 	}
 	http.DefaultClient.CloseIdleConnections()

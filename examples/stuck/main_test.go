@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// The page is served until the context ends.
+// The page is served until the context ends. docs/debugging.md shows what it has.
 func TestRun_Serves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -62,13 +63,39 @@ func TestRun_Serves(t *testing.T) {
 	body, _ := io.ReadAll(resp.Body)
 	resp.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
-	for _, want := range []string{"ring of 2: deadlock", "(a cycle)", "100 abandoned", `pool "pictures"`} {
-		if !strings.Contains(string(body), want) {
-			t.Errorf("the tree lacks %q:\n%s", want, body)
+	lines := make(map[string]bool)
+	for line := range strings.Lines(string(body)) {
+		lines[comparable(line)] = true
+	}
+	document, err := os.ReadFile("../../docs/debugging.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	for _, block := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(string(document), -1) {
+		if block[1] == "" { // no code
+			shown = append(shown, block[2])
+		}
+	}
+	if len(shown) != len(troubles) {
+		t.Errorf("docs/debugging.md shows %d outputs, want one for each of %d troubles", len(shown), len(troubles))
+	}
+	for _, output := range shown {
+		for line := range strings.Lines(output) {
+			if !lines[comparable(line)] {
+				t.Errorf("docs/debugging.md shows %q, which is not in the tree:\n%s", line, body)
+			}
 		}
 	}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// comparable returns line without what differs from run to run: ages, IDs and the name that the
+// package has in a test.
+func comparable(line string) string {
+	line = strings.ReplaceAll(line, "stuck.", "main.")
+	return regexp.MustCompile(`\d+\.\ds|#\d+`).ReplaceAllString(line, "*")
 }
