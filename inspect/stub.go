@@ -2,5 +2,5 @@ package inspect
 
 import "time"
 
-// Take is a stand-in until there is a recorder.
+// Take returns an empty Snapshot. It stands in for the recorder, and goes when that comes.
 func Take() *Snapshot { return &Snapshot{Taken: time.Now()} }
