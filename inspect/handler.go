@@ -16,9 +16,9 @@ import (
 // WriteText, WriteTree, WriteJSON and WriteProfile. Other methods than GET and HEAD are refused.
 // While futures are not recorded, the page says how to start that.
 //
-// The page updates itself each second, or less often if that would take more than a tenth of a core.
-// Its stream of updates ends when the page is left or hidden, and when the server shuts down. The
-// page loads nothing from elsewhere, and works without JavaScript.
+// The page updates itself each second, or less often if that would take more than a tenth of a
+// core. Its stream of updates ends when the page is left or hidden, and when the server shuts
+// down. The page loads nothing from elsewhere, and works without JavaScript.
 //
 // The handler asks nobody who they are. Names of functions, files and pools are shown, and values
 // of futures never.
