@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// serveEvents serves a stream of updates of the page, as an EventSource reads them, until the client
-// leaves or the server shuts down. The first update has all of the page, the others what has changed.
+// serveEvents serves a stream of updates of the page, as an EventSource reads them, until the
+// client leaves or the server shuts down. The first update has all of the page, the others what
+// has changed.
 func (h *handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	if r.Method == http.MethodHead {

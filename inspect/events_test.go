@@ -58,8 +58,8 @@ func (w *stream) next(t *testing.T) (e event) {
 	return e
 }
 
-// watch runs test with the first event of a stream, and a function that changes the shop and returns
-// the next event.
+// watch runs test with the first event of a stream, and a function that changes the shop and
+// returns the next event.
 func watch(t *testing.T, query string, test func(t *testing.T, first event, change func(func(s *handmade.Shop)) event)) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex // of s

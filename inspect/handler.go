@@ -9,14 +9,19 @@ import (
 	"github.com/channel-native/future/inspect/internal/served"
 )
 
-// Handler returns a handler that serves a page of the pending futures: see the documentation of
-// the package. Every request takes a Snapshot of its own. The parameter format chooses another
-// output: text, tree, json and pprof are those of WriteText, WriteTree, WriteJSON and
-// WriteProfile. The handler answers GET and HEAD. It works on any path, and tells nobody apart:
-// whoever may see the page sees the names of functions, files and pools, and never a value.
+// Handler returns a handler that serves a page about the pending futures. It works on any path, and
+// is safe for concurrent use. Each request takes a [Snapshot] of its own.
 //
-// The page updates itself each second, for as long as it is seen, and less often if that takes more
-// than a tenth of a core. The stream of updates ends with the Shutdown of the server.
+// The parameter format of the query chooses another output: text, tree, json and pprof are those of
+// WriteText, WriteTree, WriteJSON and WriteProfile. Other methods than GET and HEAD are refused.
+// While futures are not recorded, the page says how to start that.
+//
+// The page updates itself each second, or less often if that would take more than a tenth of a
+// core. Its stream of updates ends when the page is left or hidden, and when the server shuts
+// down. The page loads nothing from elsewhere, and works without JavaScript.
+//
+// The handler asks nobody who they are. Names of functions, files and pools are shown, and values
+// of futures never.
 func Handler() http.Handler { return newHandler(Take) }
 
 func init() {

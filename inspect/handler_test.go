@@ -172,7 +172,7 @@ func TestHandler_SaysThatRecordingIsOff(t *testing.T) {
 	}
 }
 
-// A cell is the text of an element of the page, without tags.
+// tags matches the tags of the page.
 var tags = regexp.MustCompile(`<[^>]*>`)
 
 // cells returns the texts of a column of the table of futures.

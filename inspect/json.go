@@ -9,9 +9,10 @@ import (
 )
 
 // WriteJSON writes s as one JSON object, with each future on a line of its own. The names of the
-// members are those of the fields, in lower camel case. Times are in the format of RFC 3339. A time
-// that is zero, an empty string, a false and an empty list are left out, but for the lists of the
-// Snapshot itself. WriteJSON writes as it goes, and returns the first error of w.
+// members are those of the fields, in lower camel case, and do not change. Times are in the format
+// of RFC 3339. Members of a future or an edge that are zero or empty are left out, but for id,
+// kind, state and created of a future and what of an edge. WriteJSON writes as it goes, and
+// returns the first error of w.
 func (s *Snapshot) WriteJSON(w io.Writer) error {
 	b := bufio.NewWriterSize(w, 64<<10)
 	head := jsonHead{

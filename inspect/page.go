@@ -48,7 +48,8 @@ func source(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// pageTemplate returns the templates of the page. A program that never serves it does not parse them.
+// pageTemplate returns the templates of the page. A program that never serves it does not parse
+// them.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"comma":    comma[int],

@@ -177,9 +177,9 @@ func (q query) sort(groups []group) {
 	}
 }
 
-// filter returns the futures of groups that have all words of the filter of q, in groups. A word may be a
-// part of what the futures of a group have in common, or of the state of one. It may be the ID of a
-// future with "#", or a mark of it.
+// filter returns the futures of groups that have all words of the filter of q, in groups. A word
+// may be a part of what the futures of a group have in common, or of the state of one. It may be
+// the ID of a future with "#", or a mark of it.
 func (q query) filter(groups []group, marks func(*Item) []string) []group {
 	words := strings.Fields(strings.ToLower(q.Filter))
 	if len(words) == 0 {

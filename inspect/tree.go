@@ -244,7 +244,8 @@ type goroutines struct {
 }
 
 // goroutines returns the goroutines that wait for futures, in the order of the oldest of these.
-// Waits that began at one time in one place are one wait for several futures, but for those of Await.
+// Waits that began at one time in one place are one wait for several futures, but for those of
+// Await.
 func (s *Snapshot) goroutines() (found []*goroutines) {
 	waits := make(map[string]*goroutines)
 	var key []byte

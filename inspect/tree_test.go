@@ -113,7 +113,8 @@ func TestWriteTree_FoldsNothingThatWaits(t *testing.T) {
 	)
 }
 
-// Goroutines that wait with Await are never one, also if they began at the same time, as in a bubble.
+// Goroutines that wait with Await are never one, also if they began at the same time, as in a
+// bubble.
 func TestWriteTree_AwaitIsForOneFuture(t *testing.T) {
 	s := handmade.New(noon)
 	for _, id := range add(s, 2) {

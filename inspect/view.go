@@ -231,8 +231,8 @@ func (v *view) optionalStamp(t time.Time) *stamp {
 func (v *view) Oldest() stamp   { return v.stamp(v.Futures[0].Created) }
 func (v *view) Recorded() stamp { return v.stamp(v.Since) }
 
-// A bar shows a pool: the active tasks in the room up to the limit, then those that wait. The numbers
-// are widths in percent. Waiting is where the queued ones begin.
+// A bar shows a pool: the active tasks in the room up to the limit, then those that wait. The
+// numbers are widths in percent. Waiting is where the queued ones begin.
 type bar struct{ Active, Limit, Parked, Waiting, Queued float64 }
 
 // Bar returns the bar of a pool. A queue of more than twice the limit is cut off.
