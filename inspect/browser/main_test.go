@@ -99,6 +99,12 @@ type tab struct {
 // open opens the page of s in a new tab. An error in the console fails the test.
 func open(t *testing.T, s *shop, query string, before ...chromedp.Action[chromedp.Void]) *tab {
 	t.Helper()
+	return openAt(t, s.URL+"/", query, before...)
+}
+
+// openAt opens a page at url in a new tab.
+func openAt(t *testing.T, url, query string, before ...chromedp.Action[chromedp.Void]) *tab {
+	t.Helper()
 	path := chromium(t)
 	browser.start.Do(func() {
 		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 900))
@@ -113,7 +119,7 @@ func open(t *testing.T, s *shop, query string, before ...chromedp.Action[chromed
 	t.Cleanup(listeners.Wait) // after the tab was closed
 	ctx, cancel := chromedp.NewContext(browser.ctx)
 	t.Cleanup(cancel)
-	b := &tab{t, ctx, s.URL}
+	b := &tab{t, ctx, url}
 	entries, exceptions := chromedp.Events(ctx, log.EntryAdded), chromedp.Events(ctx, runtime.ExceptionThrown)
 	listeners.Go(func() {
 		for e, err := range entries {
@@ -134,7 +140,7 @@ func open(t *testing.T, s *shop, query string, before ...chromedp.Action[chromed
 		return err
 	}))
 	b.do(before...)
-	b.do(chromedp.Navigate(s.URL + "/" + query))
+	b.do(chromedp.Navigate(url + query))
 	return b
 }
 
