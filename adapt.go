@@ -6,6 +6,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/channel-native/future/internal/recording"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -146,6 +147,8 @@ var receiverKind = kind{
 		<-r.stopped
 		return nil, nil
 	},
+
+	name: "channel",
 }
 
 // receiveOne returns the future of the first value of ch.
@@ -158,6 +161,9 @@ func receiveOne[T, V any](ctx context.Context, ch <-chan V, split func(V) (T, er
 	r.kind, r.stop, r.stopped = &receiverKind, make(chan struct{}), make(chan struct{})
 	c.companion = unsafe.Pointer(&r.registration)
 	c.state.Store(unyielding)
+	if recording.On() {
+		c.record(typeOf[T]())
+	}
 	received := func(v V, ok bool) effects {
 		value, err := split(v)
 		if !ok {

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/channel-native/future/internal/pointers"
+	"github.com/channel-native/future/internal/recording"
 )
 
 // AsCompleted returns a sequence of futs in the order in which they are done, each with its
@@ -109,13 +110,17 @@ func (c *completions) each(ctx context.Context, yield func(int) bool) {
 			if !yield(i) {
 				return
 			}
-		case ctx.Err() != nil || receiveIn(ctx, ctx, c.token) != nil:
+		case ctx.Err() != nil || receiveIn(ctx, ctx, c.token, c.describeWait) != nil:
 			c.collect()
 			if i, ok, _ = c.take(); !ok || !yield(i) {
 				return
 			}
 		}
 	}
+}
+
+func (c *completions) describeWait() recording.Wait {
+	return recording.Wait{What: "AsCompleted", Any: true, Cells: func() []unsafe.Pointer { return pointersTo(slices.Values(c.cells)) }}
 }
 
 // take returns the next index that is ready, if there is one, or end if nothing is left.

@@ -74,6 +74,10 @@ var gatherKind = kind{
 		fan.fn.call(noContext, nil, fan.cell()) // drops the values
 		return cancelFan(r, cause)
 	},
+
+	name:    "gather",
+	sources: fanSources,
+	fails:   true,
 }
 
 // A gatherFunc fills in the values of a Gather, whose future has the values of the inputs that
@@ -125,6 +129,9 @@ func Outcomes[T any](futs ...*Future[T]) *Future[[]Outcome[T]] {
 var outcomesKind = kind{
 	notify: func(r *registration) effects { return inputOf(r).fan.collectIfLast() },
 	cancel: cancelFan,
+
+	name:    "outcomes",
+	sources: fanSources,
 }
 
 // An outcomesFunc makes the value of an Outcomes.
@@ -157,15 +164,19 @@ func FirstCompleted[T any](futs ...*Future[T]) *Future[T] {
 // [ErrNoFutures].
 func Race[T any](futs ...*Future[T]) *Future[T] { return first("Race", futs, &raceKind) }
 
-var firstKind, raceKind = newFirstKind(), newFirstKind()
+var firstKind, raceKind = newFirstKind("first completed"), newFirstKind("race")
 
-func newFirstKind() kind {
+func newFirstKind(name string) kind {
 	return kind{
 		notify: func(r *registration) effects {
 			in := inputOf(r)
 			return in.fan.settleAs(in.src)
 		},
 		cancel: cancelFan,
+
+		name:    name,
+		sources: fanSources,
+		any:     true,
 	}
 }
 
@@ -233,6 +244,10 @@ var firstSucceededKind = kind{
 		return in.fan.failIfLast()
 	},
 	cancel: cancelFan,
+
+	name:    "first succeeded",
+	sources: fanSources,
+	any:     true,
 }
 
 // failIfLast counts one input, and after the last settles the future with the errors of all.

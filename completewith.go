@@ -1,6 +1,9 @@
 package future
 
-import "unsafe"
+import (
+	"iter"
+	"unsafe"
+)
 
 // CompleteWith hands the fate of the promise to src: the promise will have the outcome of src.
 // From now on it refuses SetResult and its kin, although it is still pending. Cancel travels
@@ -61,6 +64,9 @@ var followKind = kind{
 	cancel: func(r *registration, cause error) (*cell, []*cell) { return followerOf(r).cancel(cause) },
 	link:   func(r *registration) **cell { return &followerOf(r).tail },
 	passes: func(r *registration) source { return followerOf(r).src },
+
+	name:    "link",
+	sources: func(r *registration) iter.Seq[*cell] { return one(followerOf(r).src.base()) },
 }
 
 func (fw *follower) settle() effects {

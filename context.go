@@ -390,6 +390,9 @@ func (s *scope) failureOf(err error, of reflect.Type) *failure {
 	if s.cell().state.Load()&isTask != 0 {
 		fl.fn = s.taskCode()
 	}
+	if r := s.cell().recorder(); r != nil {
+		fl.recordStack(r, unsafe.Pointer(s.cell()))
+	}
 	return fl
 }
 

@@ -37,7 +37,7 @@ func (f TaskFunc) Run() {
 }
 
 func (f TaskFunc) panicked(v any) {
-	report(Unhandled{newPanicError(v), workName(reflect.TypeFor[TaskFunc](), codeOf(f)), nil})
+	report(Unhandled{newPanicError(v), workName(reflect.TypeFor[TaskFunc](), codeOf(f)), nil, ""})
 }
 
 // CancelCause returns false.

@@ -8,6 +8,9 @@ import (
 	"reflect"
 	"runtime"
 	"sync/atomic"
+	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // Unhandled describes a failure that nobody read.
@@ -21,6 +24,9 @@ type Unhandled struct {
 	// the outermost task. Of a callback it is the context that it was registered with. It
 	// is nil for a promise, a combinator and a [TaskFunc].
 	Context context.Context
+	// Created is the stack of the call that made the future, of a promise, a task or a
+	// continuation, as text. It is empty unless package inspect recorded the future.
+	Created string
 }
 
 // SetUnhandledHandler sets the function that is called with each failure that nobody read, and
@@ -63,6 +69,9 @@ func init() {
 			ctx = context.Background()
 		}
 		args := []any{"future", u.Future, "err", u.Err}
+		if u.Created != "" {
+			args = append(args, "created", u.Created)
+		}
 		if stack := stacksIn(u.Err); stack != "" {
 			args[3] = fmt.Errorf("%w", u.Err) // has no stack in slog's text handler, which prints %+v
 			args = append(args, "stack", stack)
@@ -85,7 +94,7 @@ type failure struct {
 	err    error
 	of     reflect.Type    // names the future, see futureName; nil if the failure is never reported
 	fn     uintptr         // the code of the task's function, or 0
-	ctx    context.Context // that the work was started with, or nil
+	ctx    context.Context // that the work was started with, or nil; perhaps in a recordedContext
 	unread atomic.Int32    // how many branches are unread
 	flags  atomic.Uint32   // tracked, silent, and how many calls of describe are under way
 }
@@ -101,6 +110,20 @@ const (
 //go:noinline
 func newFailure(err error, of reflect.Type) *failure {
 	return &failure{err: err, of: of}
+}
+
+// A recordedContext is the context of a failure, with the stack that made the future. It spares
+// failures of futures that were not recorded a field.
+type recordedContext struct {
+	context.Context // or nil
+	created         []uintptr
+}
+
+// recordStack notes where the future was made that was recorded by r.
+func (fl *failure) recordStack(r recording.Recorder, cell unsafe.Pointer) {
+	if pcs := r.Stack(cell); pcs != nil {
+		fl.ctx = &recordedContext{fl.ctx, pcs}
+	}
 }
 
 // newEcho returns a failure that repeats that a context has ended or that a source was
@@ -168,7 +191,11 @@ func (fl *failure) untrack() {
 	}
 	runtime.SetFinalizer(fl, func(fl *failure) {
 		if fl.unread.Load() > 0 {
-			go report(Unhandled{fl.err, workName(fl.of, fl.fn), fl.ctx})
+			ctx, created := fl.ctx, ""
+			if r, ok := ctx.(*recordedContext); ok {
+				ctx, created = r.Context, recording.StackText(r.created)
+			}
+			go report(Unhandled{fl.err, workName(fl.of, fl.fn), ctx, created})
 		}
 	})
 }

@@ -1,8 +1,11 @@
 package future
 
 import (
+	"iter"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // A fan is the part of a future of many inputs that does not depend on types. The future
@@ -38,6 +41,9 @@ func newFan[U any](k *kind, fn function, n int) (*fan, *Future[U]) {
 		future Future[U]
 	})
 	f.fan.prepare(k, fn, n)
+	if recording.On() {
+		f.future.c.record(typeOf[U]())
+	}
 	return &f.fan, &f.future
 }
 
@@ -154,6 +160,25 @@ func cancelFan(r *registration, _ error) (_ *cell, pending []*cell) {
 	return nil, pending
 }
 
+// fanSources returns the inputs once all of them are registered. Their sources are constant then.
+func fanSources(r *registration) iter.Seq[*cell] {
+	f := fanOf(r)
+	if !f.complete {
+		return one(nil)
+	}
+	return sourcesOf(f.inputs)
+}
+
+func sourcesOf(inputs []input) iter.Seq[*cell] {
+	return func(yield func(*cell) bool) {
+		for i := range inputs {
+			if !yield(inputs[i].src) {
+				return
+			}
+		}
+	}
+}
+
 // failWith settles the future with the failure of src, which has not succeeded. The
 // cancellation of an input is a failure of a future of many inputs: it is canceled only if it
 // was canceled itself.
@@ -201,6 +226,10 @@ var allKind = kind{
 		return in.fan.succeedIfLast()
 	},
 	cancel: cancelFan,
+
+	name:    "join",
+	sources: fanSources,
+	fails:   true,
 }
 
 func (f *fan) succeedIfLast() (e effects) {

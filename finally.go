@@ -41,6 +41,9 @@ var finallyKind = kind{
 	notify: notifyStage,
 	cancel: func(r *registration, cause error) (*cell, []*cell) { return cleanupOf(r).cancel(cause) },
 	wants:  outcome,
+
+	name:    "finally",
+	sources: stageSources,
 }
 
 func cleanupOf(r *registration) *cleanup {
@@ -82,7 +85,7 @@ func (s *cleanup) settle(err error) effects {
 	}
 	if !c.lockPending(0) {
 		if err != nil {
-			report(Unhandled{err, workName(reflect.TypeOf(pass), 0), outermost(s.stage.ctx.parent)})
+			report(Unhandled{err, workName(reflect.TypeOf(pass), 0), outermost(s.stage.ctx.parent), ""})
 		}
 		return effects{}
 	}

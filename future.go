@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"reflect"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // A Future is a result that may not be there yet: a value or an error, set once, by the holder
@@ -188,7 +190,13 @@ func (c *cell) describe(of reflect.Type) string {
 type Promise[T any] struct{ Future[T] }
 
 // NewPromise returns a pending promise. asyncio: loop.create_future.
-func NewPromise[T any]() *Promise[T] { return new(Promise[T]) }
+func NewPromise[T any]() *Promise[T] {
+	p := new(Promise[T])
+	if recording.On() {
+		p.c.record(typeOf[T]())
+	}
+	return p
+}
 
 // SetResult completes the promise with v. If the promise has settled already, or was handed to
 // CompleteWith, nothing changes and the error Is [ErrInvalidState] and names the state. The
@@ -219,7 +227,11 @@ func (p *Promise[T]) Complete(v T, err error) error {
 		return c.refusal()
 	}
 	if err != nil {
-		c.settleFailed(failed, newFailure(err, typeOf[T]())).run(nil)
+		fl := newFailure(err, typeOf[T]())
+		if r := c.recorder(); r != nil {
+			fl.recordStack(r, unsafe.Pointer(c))
+		}
+		c.settleFailed(failed, fl).run(nil)
 		return nil
 	}
 	p.v = v

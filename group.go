@@ -3,11 +3,13 @@ package future
 import (
 	"context"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 
 	"github.com/channel-native/future/internal/goexit"
+	"github.com/channel-native/future/internal/recording"
 )
 
 // A Group owns tasks whose lives end before its Wait returns: structured concurrency. The first
@@ -340,7 +342,7 @@ func (g *Group) Wait() error {
 		}
 		idle := g.idle
 		g.mu.Unlock()
-		_ = receiveIn(g.parent, context.Background(), idle)
+		_ = receiveIn(g.parent, context.Background(), idle, g.describeWait)
 	}
 	g.closed = true // nobody appends to errs any more
 	g.mu.Unlock()
@@ -348,6 +350,21 @@ func (g *Group) Wait() error {
 	g.result.CompareAndSwap(nil, &err)
 	g.end(nil) // the cause is context.Canceled, unless the group was canceled before
 	return *g.result.Load()
+}
+
+func (g *Group) describeWait() recording.Wait {
+	return recording.Wait{What: "Group.Wait", Cells: func() []unsafe.Pointer { return pointersTo(slices.Values(g.pending())) }}
+}
+
+// pending returns the cells of the children that are not done.
+func (g *Group) pending() []*cell {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	cells := make([]*cell, len(g.children))
+	for i, c := range g.children {
+		cells[i] = c.cell()
+	}
+	return cells
 }
 
 func (g *Group) verdict() error {
@@ -374,13 +391,7 @@ func (g *Group) stop(cause error) (e effects) {
 	g.stopped = true
 	g.mu.Unlock()
 	g.cancel(cause) // a child that enters from now on finds the context ended; the others are listed
-	g.mu.Lock()
-	cells := make([]*cell, len(g.children))
-	for i, c := range g.children {
-		cells[i] = c.cell()
-	}
-	g.mu.Unlock()
-	e.cancel(nil, cells, cause)
+	e.cancel(nil, g.pending(), cause)
 	return e
 }
 

@@ -2,9 +2,13 @@ package future
 
 import (
 	"context"
+	"iter"
 	"reflect"
+	"slices"
 	"time"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // Hedge runs fn up to attempts times, and returns a future of the first success. The first
@@ -92,6 +96,16 @@ func init() { // to break a cycle: attemptDone refers to hedgeKind
 			defer h.cell().mu.Unlock()
 			return nil, running(h.takeLocked())
 		},
+
+		name: "hedge",
+		sources: func(r *registration) iter.Seq[*cell] {
+			var attempts []*cell
+			for _, a := range (*hedge)(unsafe.Pointer(r)).attempts {
+				attempts = append(attempts, a.cell())
+			}
+			return slices.Values(attempts)
+		},
+		any: true,
 	}
 }
 
@@ -99,6 +113,9 @@ func (h *hedge) start(ctx context.Context, delay time.Duration, attempts int, mo
 	h.kind, h.move, h.delay, h.max = &hedgeKind, move, max(delay, 0), attempts
 	h.ctx, h.place, h.newTask = ctx, placementOf(ctx), newTask
 	h.cell().companion = unsafe.Pointer(&h.registration)
+	if recording.On() {
+		h.cell().record(reflect.TypeOf(move))
+	}
 	h.startFrom(0)
 }
 

@@ -37,6 +37,7 @@ var layers = [][]string{
 	{"completewith", "drain", "fan", "task", "timeout"},
 	{"adapt", "combinators", "hedge", "limited", "then"},
 	{"ascompleted", "group", "map", "mapseq", "methods_go127", "set", "wait"},
+	{"describe"},
 	{"doc"},
 }
 

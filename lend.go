@@ -2,8 +2,10 @@ package future
 
 import (
 	"context"
+	"unsafe"
 
 	"github.com/channel-native/future/internal/lending"
+	"github.com/channel-native/future/internal/recording"
 )
 
 // How a task waits, and lends its slot meanwhile.
@@ -14,6 +16,10 @@ func park(ctx context.Context, c *cell) error {
 	if err := ctx.Err(); err != nil {
 		return contextError(ctx)
 	}
+	if recording.On() {
+		c.record(nil)
+		defer noteWait(recording.Wait{What: "Await", Cell: unsafe.Pointer(c)}, ctx, ctx)()
+	}
 	slot, holder := slotOf(ctx)
 	if slot == nil {
 		return receive(ctx, c.done())
@@ -22,6 +28,17 @@ func park(ctx context.Context, c *cell) error {
 		return ErrCycle
 	}
 	return receiveLending(slot, ctx, c.done())
+}
+
+// noteWait tells package inspect that this goroutine, which belongs to the task of in, is about to
+// wait until ctx ends. The result is called when it goes on.
+func noteWait(w recording.Wait, in, ctx context.Context) (over func()) {
+	r := recording.Current()
+	if r == nil {
+		return func() {}
+	}
+	w.In, w.Context = in, ctx
+	return r.Waits(w)
 }
 
 // receive blocks until ready is closed or ctx ends, and returns the error of ctx in that case.
@@ -49,8 +66,11 @@ func receiveLending(slot lending.Holder, ctx context.Context, ready <-chan struc
 }
 
 // receiveIn is receive, and lends meanwhile the slot of the task that the context in belongs
-// to, if there is one.
-func receiveIn(in, ctx context.Context, ready <-chan struct{}) error {
+// to, if there is one. describe describes the wait.
+func receiveIn(in, ctx context.Context, ready <-chan struct{}, describe func() recording.Wait) error {
+	if recording.On() {
+		defer noteWait(describe(), in, ctx)()
+	}
 	if slot, _ := slotOf(in); slot != nil {
 		return receiveLending(slot, ctx, ready)
 	}

@@ -2,10 +2,12 @@ package future
 
 import (
 	"context"
+	"reflect"
 	"sync/atomic"
 	"unsafe"
 
 	"github.com/channel-native/future/internal/lending"
+	"github.com/channel-native/future/internal/recording"
 )
 
 // Map calls fn with each of items, at most limit at a time, and returns the future of the
@@ -66,7 +68,7 @@ func mapItems[A, B, V any](ctx context.Context, code uintptr, limit int, items [
 	o.future.v = value
 	place := placementOf(ctx)
 	call := withinTimeout(place, fn)
-	m.start(ctx, place, code, min(limit, len(items)), len(items), drop, func(task context.Context) (struct{}, error) {
+	m.start(ctx, place, code, min(limit, len(items)), len(items), drop, typeOf[V](), func(task context.Context) (struct{}, error) {
 		ctx := contextOfCalls(task)
 		for calls := 0; ; calls++ {
 			if m.ledger != nil && calls > 0 && m.yields(task, calls) {
@@ -115,18 +117,22 @@ func mappingOf(f *fan) *mapping {
 	return (*mapping)(unsafe.Add(unsafe.Pointer(f), -int(unsafe.Offsetof(mapping{}.fan))))
 }
 
-func (m *mapping) start(ctx context.Context, place *placement, code uintptr, tasks, items int, fn function, take func(context.Context) (struct{}, error)) {
+func (m *mapping) start(ctx context.Context, place *placement, code uintptr, tasks, items int, fn function, of reflect.Type, take func(context.Context) (struct{}, error)) {
 	m.code, m.items, m.fan.cancels = code, int64(items), true
 	m.fan.prepare(&mapKind, fn, tasks)
+	if recording.On() {
+		m.fan.cell().record(of)
+	}
 	m.ledger = place.ledger
 	block := make([]task[struct{}], tasks+1) // the last one is not started: the calls share its context
 	started, calls := block[:tasks], &block[tasks].ctx
 	calls.parent, calls.place = ctx, place
+	calls.cell().companion = unsafe.Pointer(&m.fan.registration)
 	m.tasks, m.calls = started, calls
 	for i := range started {
 		t := &started[i]
 		initTask(t, calls, place, take)
-		t.future.c.state.Store(isTask | sharesContext)
+		t.future.c.state.Or(sharesContext)
 		m.fan.inputs[i].src = &t.future.c
 	}
 	m.fan.watch().run(nil)
@@ -220,6 +226,10 @@ var mapKind = kind{
 		mappingOf(fanOf(r)).forget(cause)
 		return cancelFan(r, cause)
 	},
+
+	name:    "map",
+	sources: fanSources,
+	fails:   true,
 }
 
 func (m *mapping) taskDone(src *cell) (e effects) {
@@ -290,7 +300,16 @@ func (m *mapping) forget(cause error) {
 		if anyBegun(tasks) {
 			calls.cancel(cause)
 		}
+		calls.disown()
 	}
+}
+
+// disown drops what s, the context of the calls of a Map, belongs to.
+func (s *scope) disown() {
+	c := s.cell()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.companion = nil
 }
 
 func anyBegun(tasks []task[struct{}]) bool {

@@ -6,6 +6,9 @@ import (
 	"reflect"
 	"slices"
 	"sync/atomic"
+	"time"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // How the caller's functions run, and where.
@@ -158,7 +161,12 @@ func (r *runner) runCurrent() {
 			ctx = &slotContext{Context: s, place: r.on, holder: s.cell()}
 		}
 	}
-	e := r.cur.call(ctx)
+	var e effects
+	if s.place.inline && recording.On() {
+		e = r.timeCurrent(ctx)
+	} else {
+		e = r.cur.call(ctx)
+	}
 	if s.cell().state.Load()&handsBack != 0 {
 		r.resumeTask(s)
 		return
@@ -404,7 +412,7 @@ func (r *runner) rescue(done *bool) {
 		r.callback.release()
 		r.callback = nil
 		if v != nil {
-			report(Unhandled{err, name, ctx})
+			report(Unhandled{err, name, ctx, ""})
 		}
 	case v != nil: // a defect of this package, or a context that breaks its contract
 		panic(v)
@@ -488,8 +496,33 @@ func (r *runner) runCallback() {
 		return
 	}
 	r.callback = callbackOf(reg)
-	r.callback.call(r.on)
+	if recording.On() {
+		r.timeCallback()
+	} else {
+		r.callback.call(r.on)
+	}
 	r.callback = nil
+}
+
+// timeCallback calls the current callback, and tells package inspect how long it took.
+func (r *runner) timeCallback() {
+	code, start := codeOf(r.callback.fn), time.Now()
+	r.callback.call(r.on)
+	noteRan(code, start)
+}
+
+// timeCurrent is timeCallback for the current runnable.
+func (r *runner) timeCurrent(ctx context.Context) effects {
+	code, start := r.cur.scope().code(r.cur), time.Now()
+	e := r.cur.call(ctx)
+	noteRan(code, start)
+	return e
+}
+
+func noteRan(code uintptr, start time.Time) {
+	if rec := recording.Current(); rec != nil {
+		rec.Ran(code, time.Since(start))
+	}
 }
 
 // begin makes the next stage the current runnable, or hands it back to the executor. If the

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // A Set is a growing set of futures, from which they are taken in the order in which they are
@@ -190,7 +192,7 @@ func (s *set) takeLocked(m *member) *cell {
 func (s *set) next(ctx context.Context) (*cell, error) {
 	c, t := s.takeOrWait()
 	if t != nil {
-		if ctx.Err() != nil || receiveIn(ctx, ctx, t.woken) != nil {
+		if ctx.Err() != nil || receiveIn(ctx, ctx, t.woken, s.describeWait) != nil {
 			if s.giveUp(t) {
 				return nil, contextError(ctx)
 			}
@@ -201,6 +203,10 @@ func (s *set) next(ctx context.Context) (*cell, error) {
 		return nil, ErrNoFutures
 	}
 	return c, nil
+}
+
+func (s *set) describeWait() recording.Wait {
+	return recording.Wait{What: "Next", Any: true, Cells: func() []unsafe.Pointer { return pointersTo(slices.Values(s.all())) }}
 }
 
 // takeOrWait takes a member that is ready. If none is, but the set is not empty, it returns a

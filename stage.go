@@ -2,8 +2,11 @@ package future
 
 import (
 	"context"
+	"iter"
 	"reflect"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // A stage is the part of a derived future of [Then] and its kin that does not depend on types:
@@ -40,6 +43,9 @@ func (s *stage) start(ctx context.Context, k *kind, src *cell, fn function) {
 	s.ctx.parent, s.ctx.place = ctx, placementOf(ctx)
 	s.kind, s.src, s.fn = k, src, fn
 	s.cell().companion = unsafe.Pointer(&s.registration)
+	if recording.On() {
+		s.cell().record(reflect.TypeOf(fn))
+	}
 	if !src.watch(&s.registration, takenOver) {
 		k.notify(&s.registration).run(nil)
 	}
@@ -94,6 +100,12 @@ func cancelStage(r *registration, cause error) (*cell, []*cell) {
 	}
 	return src, nil
 }
+
+func newStageKind(name string, wants uint32) kind {
+	return kind{notify: notifyStage, cancel: cancelStage, wants: wants, name: name, sources: stageSources}
+}
+
+func stageSources(r *registration) iter.Seq[*cell] { return one(stageOf(r).src) }
 
 // lockOrDrop locks the cell and reports true. It reports false if the stage has settled, and
 // drops its source and function, or if its state has a flag in except.

@@ -18,11 +18,13 @@ package future
 
 import (
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"unsafe"
 
 	"github.com/channel-native/future/internal/lending"
+	"github.com/channel-native/future/internal/recording"
 )
 
 // State is how far a future has come. A future leaves Pending, the zero State, once and for
@@ -66,6 +68,7 @@ func (s State) String() string {
 //	pending   +stopAsked   scope.cancelTask                     mu
 //	failed    +takenOver   cell.settleFailed, cell.takeNotice   atomic Or
 //	any       -cleaning    cleanup.settle                       mu
+//	pending   +recorded    cell.record                          atomic Or
 //	pending   succeeded    cell.settle, once                    mu
 //	pending   failed       cell.settle, once                    mu
 //	pending   cancelled    cell.settle, once                    mu
@@ -87,6 +90,7 @@ const (
 	mustRun                          // the function is called though the context has ended
 	sharesContext                    // set at birth of a task of a Map: its function gets the context that is its parent
 	cleaning                         // set at birth of a Finally: its function has not returned, though the cell may be settled
+	recorded                         // package inspect was told of the future, and is to be told that it settles
 
 	settled   uint32 = 1 << 29 // the least settled state
 	cancelled        = settled
@@ -176,8 +180,8 @@ func (c *cell) lockAfterVerdict() bool {
 func (c *cell) settle(s uint32) effects {
 	old := c.state.Load()
 	c.state.Store(s | old&(opened|begun|submitted|owned|cleaning|takenOver))
-	if old&opened != 0 {
-		close(c.ch)
+	if old&(opened|recorded) != 0 {
+		c.announce(old)
 	}
 	if s == succeeded {
 		c.companion = nil
@@ -186,6 +190,38 @@ func (c *cell) settle(s uint32) effects {
 	c.watchers = list{}
 	c.mu.Unlock()
 	return e
+}
+
+// announce is the part of settle for a cell whose state old has opened or recorded.
+func (c *cell) announce(old uint32) {
+	if old&opened != 0 {
+		close(c.ch)
+	}
+	if r := recording.Current(); r != nil && old&recorded != 0 {
+		r.Settled(unsafe.Pointer(c))
+	}
+}
+
+// record tells package inspect of c, a new future, while recording.On. of is a type that names the
+// future, see futureName, or nil. What does not change once the future is known to others is written
+// before.
+func (c *cell) record(of reflect.Type) {
+	r := recording.Current()
+	if r == nil || c.isSettled() || c.state.Or(recorded)&recorded != 0 {
+		return
+	}
+	r.Created(unsafe.Pointer(c), of)
+	if c.isSettled() { // perhaps since before Created
+		r.Settled(unsafe.Pointer(c))
+	}
+}
+
+// recorder returns the recorder that was told of c, or nil if there is none.
+func (c *cell) recorder() recording.Recorder {
+	if c.state.Load()&recorded == 0 {
+		return nil
+	}
+	return recording.Current()
 }
 
 // settleFailed is settle for an outcome s that is failed or cancelled.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"reflect"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // Go runs fn on the executor of ctx, by default on a goroutine of its own, and returns the
@@ -74,6 +76,9 @@ func initTask[T any](t *task[T], ctx context.Context, place *placement, fn func(
 	t.ctx.parent, t.ctx.place = ctx, place
 	*taskFunc[T](&t.future.c) = fn
 	t.future.c.state.Store(isTask)
+	if recording.On() {
+		t.future.c.record(typeOf[T]())
+	}
 }
 
 // taskFunc returns where c, a task that has not settled, keeps its function.
@@ -115,8 +120,7 @@ func (t *task[T]) returned(v T, err error) effects {
 type errTask struct{ task[struct{}] }
 
 func initErrTask(t *errTask, ctx context.Context, place *placement, fn func(context.Context) error) {
-	initTask(&t.task, ctx, place, nil)
-	*t.fn() = fn
+	initTask(&t.task, ctx, place, *(*func(context.Context) (struct{}, error))(unsafe.Pointer(&fn)))
 }
 
 // fn returns where t, which has not settled, keeps its function.

@@ -136,7 +136,7 @@ func Combine[A, B, C any](ctx context.Context, a *Future[A], b *Future[B], fn fu
 }
 
 var (
-	thenKind    = kind{notify: notifyStage, cancel: cancelStage, wants: succeeded}
-	recoverKind = kind{notify: notifyStage, cancel: cancelStage, wants: failed}
-	handleKind  = kind{notify: notifyStage, cancel: cancelStage, wants: outcome}
+	thenKind    = newStageKind("then", succeeded)
+	recoverKind = newStageKind("recover", failed)
+	handleKind  = newStageKind("handle", outcome)
 )

@@ -2,9 +2,12 @@ package future
 
 import (
 	"context"
+	"iter"
 	"reflect"
 	"time"
 	"unsafe"
+
+	"github.com/channel-native/future/internal/recording"
 )
 
 // WithTimeout returns a future with the outcome of f or, if f is not done when d has passed,
@@ -83,6 +86,9 @@ func After(ctx context.Context, d time.Duration) *Future[time.Time] {
 	b, alarm := newBound[time.Time](nil)
 	b.kind = &afterKind
 	alarm.c.companion = unsafe.Pointer(&b.registration)
+	if recording.On() {
+		alarm.c.record(typeOf[time.Time]())
+	}
 	if ctx.Err() != nil {
 		alarm.c.fail(endedBy(ctx))
 		return alarm
@@ -127,13 +133,21 @@ var (
 		notify: notifyBound,
 		cancel: func(r *registration, _ error) (*cell, []*cell) { return boundOf(r).detach(), nil },
 		passes: func(r *registration) source { return boundOf(r).src },
+
+		name:    "bound",
+		sources: boundSources,
 	}
 	shieldKind = kind{
 		notify: notifyBound,
 		cancel: func(r *registration, _ error) (*cell, []*cell) { boundOf(r).detach(); return nil, nil },
+
+		name:    "shield",
+		sources: boundSources,
 	}
 	afterKind = kind{
 		cancel: func(r *registration, _ error) (*cell, []*cell) { boundOf(r).release(); return nil, nil },
+
+		name: "after",
 	}
 )
 
@@ -143,6 +157,9 @@ func (b *bound) follow(k *kind, flag uint32) bool {
 	src := b.src.base()
 	b.kind = k
 	b.cell().companion = unsafe.Pointer(&b.registration)
+	if recording.On() {
+		b.cell().record(reflect.TypeOf(b.src))
+	}
 	if src.watch(&b.registration, flag) {
 		return true
 	}
@@ -171,6 +188,9 @@ func (b *bound) waits(d time.Duration) bool {
 	}
 	if d <= 0 {
 		b.expire(ErrTimeout).run(nil)
+	}
+	if r := b.cell().recorder(); r != nil {
+		r.Expires(unsafe.Pointer(b.cell()), time.Now().Add(d))
 	}
 	return d > 0
 }
@@ -251,6 +271,13 @@ func (b *bound) detach() *cell {
 	}
 	b.drop()
 	return src.base()
+}
+
+func boundSources(r *registration) iter.Seq[*cell] {
+	if src := boundOf(r).src; src != nil {
+		return one(src.base())
+	}
+	return one(nil)
 }
 
 // keep stores what may end the future first, or stops it if the future has settled.

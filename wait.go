@@ -3,8 +3,10 @@ package future
 import (
 	"context"
 	"fmt"
+	"unsafe"
 
 	"github.com/channel-native/future/internal/pointers"
+	"github.com/channel-native/future/internal/recording"
 )
 
 // When is the condition that [Wait] waits for. The zero When is [WhenAllCompleted]. asyncio:
@@ -135,13 +137,23 @@ func (f *fan) wait(ctx context.Context) (err error) {
 	case ctx.Err() != nil: // there is no wait for which a slot could be lent
 		err = contextError(ctx)
 	default:
-		err = receiveIn(ctx, ctx, c.done())
+		err = receiveIn(ctx, ctx, c.done(), f.describeWait)
 	}
 	unwatchAll(f.take())
 	if c.isSettled() {
 		return nil
 	}
 	return err
+}
+
+func (f *fan) describeWait() recording.Wait {
+	inputs := f.inputs
+	return recording.Wait{
+		What:    "Wait",
+		Any:     f.kind == &waitKinds[WhenFirstCompleted],
+		Failing: f.kind == &waitKinds[WhenFirstFailed],
+		Cells:   func() []unsafe.Pointer { return pointersTo(sourcesOf(inputs)) },
+	}
 }
 
 // distinct returns futs without repetitions: futs itself if there are none.

@@ -1,6 +1,10 @@
 package future
 
-import "context"
+import (
+	"context"
+	"iter"
+	"unsafe"
+)
 
 // A registration is a watcher of one future, in the list of that future. It is used once. It is
 // the first field of what watches: a [Callback], a [stage], an [input] ….
@@ -40,6 +44,14 @@ type kind struct {
 
 	// wants are the outcomes of the source with which a stage runs its function.
 	wants uint32
+
+	// The following describe the future of r to package inspect. sources returns the futures
+	// that it waits for, as a sequence that needs no lock. The mutex of the future is held
+	// when it is called. Nil of what waits for none, and of what produces nothing.
+	name    string
+	sources func(r *registration) iter.Seq[*cell]
+	fails   bool // the future settles with the first failure of a source
+	any     bool // the future may settle with any one of the sources
 }
 
 // effects are what a settle leaves to be done when its lock is released. A settle calls nobody:
@@ -139,6 +151,23 @@ func (c *cell) unwatch(r *registration) bool {
 	}
 	c.mu.Unlock()
 	return ok
+}
+
+// one is a sequence of c, or empty if c is nil.
+func one(c *cell) iter.Seq[*cell] {
+	return func(yield func(*cell) bool) {
+		if c != nil {
+			yield(c)
+		}
+	}
+}
+
+// pointersTo returns cells as package inspect knows them.
+func pointersTo(cells iter.Seq[*cell]) (pointers []unsafe.Pointer) {
+	for c := range cells {
+		pointers = append(pointers, unsafe.Pointer(c))
+	}
+	return pointers
 }
 
 // A list is a circular doubly linked list of registrations, in order. The zero list is empty.

@@ -44,6 +44,7 @@ func (p *Pool) awaitRoom(ctx context.Context, r *request) error {
 	if s := lending.HolderOf(ctx); s != nil && ctx.Err() == nil && s.Lend() {
 		defer s.Reclaim()
 	}
+	defer p.noteWait(ctx, "room in")()
 	select {
 	case <-r.granted:
 		return r.err

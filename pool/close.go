@@ -5,6 +5,7 @@ import (
 
 	"github.com/channel-native/future"
 	"github.com/channel-native/future/internal/goexit"
+	"github.com/channel-native/future/internal/recording"
 )
 
 // Shutdown stops admission and blocks until all admitted tasks have returned, or
@@ -24,7 +25,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	p.stopAdmission()
 	idle := p.whenIdle()
 	p.mu.Unlock()
-	return receive(ctx, idle)
+	return p.awaitEnd(ctx, idle)
 }
 
 // Close stops admission, cancels all queued and running tasks with [ErrClosed] as
@@ -52,7 +53,16 @@ func (p *Pool) Close() error {
 	idle := p.whenIdle()
 	p.mu.Unlock()
 	cancelAll(append(running, queued...))
-	return receive(context.Background(), idle)
+	return p.awaitEnd(context.Background(), idle)
+}
+
+// awaitEnd waits until p, which was closed, is idle, or until ctx ends.
+func (p *Pool) awaitEnd(ctx context.Context, idle <-chan struct{}) error {
+	err := p.receive(ctx, idle, "the end of")
+	if err == nil {
+		recording.RemovePool(p)
+	}
+	return err
 }
 
 // cancelAll cancels tasks with ErrClosed as the cause. It may call callbacks on the

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/channel-native/future/internal/lending"
+	"github.com/channel-native/future/internal/recording"
 )
 
 var (
@@ -51,7 +52,7 @@ func WithIdleTimeout(d time.Duration) Option {
 // Either way a task starts without the labels of other tasks and of its submitter.
 func WithName(name string) Option {
 	return func(p *Pool) {
-		p.labels = context.Background()
+		p.name, p.labels = name, context.Background()
 		if name != "" {
 			p.labels = pprof.WithLabels(context.Background(), pprof.Labels("pool", name))
 		}
@@ -75,6 +76,7 @@ type Pool struct {
 	maxBatch    int                             // the most tasks that a worker takes from the queue at a time
 	procs       int                             // GOMAXPROCS when the pool was made
 	idleTimeout time.Duration                   // how long an idle worker stays
+	name        string                          // empty if there is none
 	labels      context.Context                 // pprof labels of the workers
 	observer    func(queued, ran time.Duration) // nil if there is none
 
@@ -140,5 +142,6 @@ func New(workers int, opts ...Option) *Pool {
 	}
 	p.lender = lending.NewLender((*slots)(p))
 	p.maxBatch = max(1, min(localQueueSize, p.queueSize/64))
+	recording.AddPool(p, p.name)
 	return p
 }

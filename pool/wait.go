@@ -7,6 +7,7 @@ import (
 
 	"github.com/channel-native/future"
 	"github.com/channel-native/future/internal/lending"
+	"github.com/channel-native/future/internal/recording"
 )
 
 // Idle blocks until the pool is idle, or until ctx ends. A pool is idle at a moment in
@@ -40,7 +41,7 @@ func (p *Pool) Idle(ctx context.Context) error {
 	if idle != nil && task != nil && ctx.Err() == nil && task.Lend() {
 		defer task.Reclaim()
 	}
-	return receive(ctx, idle)
+	return p.receive(ctx, idle, "an idle moment of")
 }
 
 // whenIdle returns a channel that is closed at the next moment in which p is idle, or nil
@@ -72,11 +73,12 @@ func (p *Pool) noteIdle() {
 }
 
 // receive blocks until ready, which may be nil, is closed, or until ctx ends, and returns
-// the error of ctx in that case.
-func receive(ctx context.Context, ready <-chan struct{}) error {
+// the error of ctx in that case. what says what is waited for.
+func (p *Pool) receive(ctx context.Context, ready <-chan struct{}, what string) error {
 	if ready == nil {
 		return nil
 	}
+	defer p.noteWait(ctx, what)()
 	select {
 	case <-ready:
 		return nil
@@ -88,6 +90,26 @@ func receive(ctx context.Context, ready <-chan struct{}) error {
 	default:
 		return errorOf(ctx)
 	}
+}
+
+// noteWait tells package inspect that this goroutine is about to wait, until ctx ends, for what
+// of p. The result is called when it goes on.
+func (p *Pool) noteWait(ctx context.Context, what string) (over func()) {
+	if r := recording.Current(); r != nil {
+		return r.Waits(recording.Wait{What: what + " " + p.String(), In: ctx, Context: ctx})
+	}
+	return func() {}
+}
+
+// Name returns the name that WithName has set.
+func (p *Pool) Name() string { return p.name }
+
+// String returns the name of the pool, as in pool "thumbs".
+func (p *Pool) String() string {
+	if p.name == "" {
+		return "pool"
+	}
+	return fmt.Sprintf("pool %q", p.name)
 }
 
 // errorOf returns an error of ctx, whose Done is closed, that Is ctx.Err() and Is

@@ -8,7 +8,8 @@
 // are one that fails, one that hangs, one that is flaky, one that stalls sometimes and one
 // with mirrors. The program then sends the service a burst of requests, prints a report,
 // shuts down and checks that no goroutine is left. With -serve it serves pages until it is
-// interrupted.
+// interrupted, requests one from time to time itself, and shows at /debug/futures what is
+// pending.
 //
 // Read service.go first: it fans out requests and fans in their results, with a deadline for
 // each. backends.go shows plain, hedged and mirrored requests, report.go a bounded number of
@@ -30,6 +31,7 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/inspect"
 )
 
 // options are the command-line flags.
@@ -84,7 +86,13 @@ func run(ctx context.Context, out io.Writer, o options) error {
 	}
 	defer stopBackends()
 
-	front, err := listen(o.addr, service(backends))
+	mux := http.NewServeMux()
+	mux.Handle("/", service(backends))
+	if o.serve {
+		defer inspect.Start()()
+		mux.Handle("/debug/futures", inspect.Handler())
+	}
+	front, err := listen(o.addr, mux)
 	if err != nil {
 		return err
 	}
@@ -92,7 +100,7 @@ func run(ctx context.Context, out io.Writer, o options) error {
 	defer client.CloseIdleConnections()
 
 	if o.serve {
-		return serve(ctx, out, front)
+		return serve(ctx, out, client, front)
 	}
 	start := time.Now()
 	pages, err := burst(ctx, client, front.url, o).Await(ctx)
@@ -108,14 +116,37 @@ func run(ctx context.Context, out io.Writer, o options) error {
 }
 
 // serve returns when ctx ends or the server stops.
-func serve(ctx context.Context, out io.Writer, front *server) error {
+func serve(ctx context.Context, out io.Writer, client *http.Client, front *server) error {
 	fmt.Fprintf(out, "serving pages at %s until Ctrl-C\n", front.url)
+	fmt.Fprintf(out, "what is pending is at %sdebug/futures\n", front.url)
+	visitor := future.GoErr(ctx, func(ctx context.Context) error { return visit(ctx, client, front.url) })
+	defer func() { <-visitor.Done() }()
+	defer visitor.Cancel()
 	select {
 	case <-front.stopped.Done():
 		return front.stopped.Err()
 	case <-ctx.Done():
 		fmt.Fprintln(out, "shutting down")
 		return nil
+	}
+}
+
+// visit requests a page every 200 ms until ctx ends, so that there is something pending.
+func visit(ctx context.Context, client *http.Client, url string) error {
+	for {
+		if _, err := future.After(ctx, 200*time.Millisecond).Await(ctx); err != nil {
+			return err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
 	}
 }
 

@@ -165,6 +165,10 @@ func TestServe(t *testing.T) {
 	if want := []string{"ads", "reviews"}; !slices.Equal(p.Missing, want) {
 		t.Errorf("missing %q; want %q", p.Missing, want)
 	}
+	pending := body(t, url+"debug/futures?format=text")
+	if !strings.Contains(pending, "fanout.serve ") { // the task that requests pages
+		t.Errorf("what is pending is\n%s", pending)
+	}
 	http.DefaultClient.CloseIdleConnections()
 
 	cmd.Process.Signal(syscall.SIGTERM)
@@ -172,9 +176,23 @@ func TestServe(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v", err)
 	}
-	if want := "shutting down\ngoroutines: "; !strings.HasPrefix(string(rest), want) {
+	if want := "\nshutting down\ngoroutines: "; !strings.Contains(string(rest), want) {
 		t.Errorf("after SIGTERM it printed %q; want %q", rest, want)
 	}
+}
+
+func body(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // TestCheckGoroutines checks that checkGoroutines can fail. The two seconds are fake time.

@@ -142,7 +142,7 @@ func try(ctx context.Context) error {
 // copyLibrary copies the library, with its tests, from one directory to another, so that
 // it does not change during a run.
 func copyLibrary(to, from string) error {
-	for _, sub := range []string{"pool", "flight", "internal"} {
+	for _, sub := range []string{"pool", "flight", "inspect", "internal"} {
 		if err := os.CopyFS(filepath.Join(to, sub), os.DirFS(filepath.Join(from, sub))); err != nil {
 			return err
 		}
