@@ -19,7 +19,7 @@ import (
 // Analyzers returns the checks.
 func Analyzers() []*analysis.Analyzer {
 	return []*analysis.Analyzer{
-		Floating, OuterCtx, LostGroup, LostPromise, PendingResult, BlockingInline,
+		Floating, OuterCtx, LostGroup, LostPromise, PendingResult, BlockingInline, Escaping,
 	}
 }
 
