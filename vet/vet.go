@@ -16,12 +16,15 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// Analyzers returns the checks.
+// Analyzers returns the checks. Those of Optional are among them.
 func Analyzers() []*analysis.Analyzer {
 	return []*analysis.Analyzer{
-		Floating, OuterCtx, LostGroup, LostPromise, PendingResult, BlockingInline, Escaping,
+		Floating, OuterCtx, LostGroup, LostPromise, PendingResult, BlockingInline, Escaping, CoinToss,
 	}
 }
+
+// Optional returns the checks that the command does not run unless it is asked to.
+func Optional() []*analysis.Analyzer { return []*analysis.Analyzer{CoinToss} }
 
 // report reports a mistake at n. The message ends with the name of the check, which is the name of
 // the flag that switches it off.
