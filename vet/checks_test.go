@@ -17,3 +17,8 @@ func TestChecks(t *testing.T) {
 	}
 	analysistest.RunWithSuggestedFixes(t, analysistest.TestData(), checks, packages...)
 }
+
+// Mistakes, and code that looks like mistakes, in other styles than the examples of each check.
+func TestChecks_OnCodeInOtherStyles(t *testing.T) {
+	analysistest.Run(t, analysistest.TestData(), vet.AllOf(vet.Analyzers()...), "./varied")
+}
