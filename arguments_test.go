@@ -33,6 +33,8 @@ type badCallArgs struct {
 
 func (a *badCallArgs) fut() *future.Future[int] { return &a.live.Future }
 
+func (a *badCallArgs) group() *future.Group { return future.NewGroup(a.ctx) }
+
 func (a *badCallArgs) any() future.Awaitable { return a.fut() }
 
 func (a *badCallArgs) task(context.Context) (int, error) {
@@ -218,14 +220,14 @@ func badCalls() []badCall {
 		{"EnsureFuture", "nil func(ctx)", func(a *badCallArgs) { future.EnsureFuture[int](a.ctx, (func(context.Context) (int, error))(nil)) }},
 		{"Chan", "nil future", func(*badCallArgs) { future.Chan(noFut) }},
 
-		{"NewGroup", "nil context", func(*badCallArgs) { future.NewGroup(noCtx) }},
-		{"NewGroup", "nil option", func(a *badCallArgs) { future.NewGroup(a.ctx, nil) }},
+		{"NewGroup", "nil context", func(*badCallArgs) { _ = future.NewGroup(noCtx) }},
+		{"NewGroup", "nil option", func(a *badCallArgs) { _ = future.NewGroup(a.ctx, nil) }},
 		{"GoIn", "nil group", func(a *badCallArgs) { future.GoIn(nil, a.task) }},
 		{"TryGoIn", "nil group", func(a *badCallArgs) { future.TryGoIn(nil, a.task) }},
-		{"TryGoIn", "nil function", func(a *badCallArgs) { future.TryGoIn[int](future.NewGroup(a.ctx), nil) }},
+		{"TryGoIn", "nil function", func(a *badCallArgs) { future.TryGoIn[int](a.group(), nil) }},
 		{"Go", "nil group", func(a *badCallArgs) { (*future.Group)(nil).Go(a.cleanup) }},
-		{"Go", "nil function, group", func(a *badCallArgs) { future.NewGroup(a.ctx).Go(nil) }},
-		{"GoIn", "nil function", func(a *badCallArgs) { future.GoIn[int](future.NewGroup(a.ctx), nil) }},
+		{"Go", "nil function, group", func(a *badCallArgs) { a.group().Go(nil) }},
+		{"GoIn", "nil function", func(a *badCallArgs) { future.GoIn[int](a.group(), nil) }},
 	}
 }
 

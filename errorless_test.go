@@ -50,7 +50,8 @@ func TestAwait_ContextThatEndedWithoutAnError(t *testing.T) {
 			return g.Wait()
 		},
 		"Await of a task": func(ctx context.Context) error {
-			_, err := future.Go(context.Background(), func(context.Context) (int, error) {
+			_, err := future.Go(context.Background(), func(own context.Context) (int, error) {
+				_ = own // Await ends with ctx
 				return pending().Await(ctx)
 			}).Await(context.Background())
 			return err

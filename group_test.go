@@ -613,7 +613,7 @@ func TestGroup_NilArguments(t *testing.T) {
 	g := future.NewGroup(t.Context())
 	futuretest.WantPanic(t, "future: NewGroup", func() {
 		var ctx context.Context
-		future.NewGroup(ctx)
+		_ = future.NewGroup(ctx)
 	})
 	futuretest.WantPanic(t, "future: GoIn", func() { future.GoIn[int](g, nil) })
 	futuretest.WantPanic(t, "future: GoIn", func() { future.GoIn(nil, returning(1)) })

@@ -33,7 +33,9 @@ var startWork = map[string]func(ctx context.Context, fn func(context.Context) (i
 		return future.GoErr(ctx, func(ctx context.Context) error { _, err := fn(ctx); return err })
 	},
 	"GoIn": func(ctx context.Context, fn func(context.Context) (int, error)) future.Awaitable {
-		return future.GoIn(future.NewGroup(ctx), fn)
+		g := future.NewGroup(ctx)
+		_ = g // ends with ctx
+		return future.GoIn(g, fn)
 	},
 	"Then": func(ctx context.Context, fn func(context.Context) (int, error)) future.Awaitable {
 		return future.Then(ctx, future.FromResult(1), func(ctx context.Context, _ int) (int, error) { return fn(ctx) })

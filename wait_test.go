@@ -22,7 +22,8 @@ type waited[F any] struct {
 
 // startWait calls Wait on a new goroutine.
 func startWait[F future.Awaitable](ctx context.Context, when future.When, futs ...F) *future.Future[waited[F]] {
-	return future.Go(context.Background(), func(context.Context) (waited[F], error) {
+	return future.Go(context.Background(), func(own context.Context) (waited[F], error) {
+		_ = own // Wait ends with ctx
 		done, pending, err := future.Wait(ctx, when, futs...)
 		return waited[F]{done, pending, err}, nil
 	})

@@ -41,7 +41,9 @@ var uses = []use{
 		return future.Go(ctx, func(context.Context) (int, error) { return 1, fn() })
 	}},
 	{name: "GoIn", starts: true, start: func(ctx context.Context, _ *intFuture, fn func() error) future.Awaitable {
-		return future.GoIn(future.NewGroup(ctx), func(context.Context) (int, error) { return 1, fn() })
+		g := future.NewGroup(ctx)
+		_ = g // ends with ctx
+		return future.GoIn(g, func(context.Context) (int, error) { return 1, fn() })
 	}},
 	{name: "WrapFuture", starts: true, start: func(ctx context.Context, _ *intFuture, fn func() error) future.Awaitable {
 		return future.WrapFuture[int](ctx, func() (int, error) { return 1, fn() })

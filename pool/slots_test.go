@@ -541,7 +541,9 @@ func TestLend_InContinuations(t *testing.T) {
 			return future.Hedge(ctx, 10*time.Millisecond, 3, func(ctx context.Context, _ int) (int, error) { return child(ctx) })
 		},
 		"GoIn": func(ctx context.Context) *future.Future[int] {
-			return future.GoIn(future.NewGroup(ctx), child)
+			g := future.NewGroup(ctx)
+			_ = g // ends with ctx
+			return future.GoIn(g, child)
 		},
 		"EnsureFuture": func(ctx context.Context) *future.Future[int] {
 			f, err := future.EnsureFuture[int](ctx, child)
