@@ -120,7 +120,7 @@ func TestRings_Classes(t *testing.T) {
 			return 0, nil
 		}},
 		"of a task that works with the context of another one": {class: "possible", first: func(outer context.Context, f *fut) (int, error) {
-			future.Go(outer, func(context.Context) (int, error) { return f.Await(outer) })
+			future.Go(outer, func(ctx context.Context) (int, error) { _ = ctx; return f.Await(outer) })
 			<-never.Done()
 			return 0, nil
 		}},

@@ -367,7 +367,7 @@ func TestTake_OutsideWaits(t *testing.T) {
 		p := future.NewPromise[int]()
 		task := future.Go(t.Context(), func(context.Context) (int, error) { return p.Await(t.Context()) })
 		inner := future.Go(t.Context(), func(outer context.Context) (int, error) {
-			return future.Go(outer, func(context.Context) (int, error) { return p.Await(outer) }).Await(outer)
+			return future.Go(outer, func(ctx context.Context) (int, error) { _ = ctx; return p.Await(outer) }).Await(outer)
 		})
 		go func() { _, _ = p.Await(t.Context()) }() // no task
 		p.AddDoneCallback(t.Context(), func(context.Context, *future.Future[int]) {})
