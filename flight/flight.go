@@ -27,7 +27,7 @@ type call[V any] struct {
 	result    *future.Promise[V]
 	callers   int  // those that have joined and not left; guarded by Group.mu
 	delivered bool // a caller has got the value; guarded by Group.mu
-	node      node
+	node      *node
 
 	// ctx is the context of the call, and cancel ends it: also the wait for
 	// admission of a call that has no future yet, and the context of a function that
@@ -89,7 +89,7 @@ func (g *Group[K, V]) Go(ctx context.Context, key K, fn func(context.Context) (V
 	}
 	f := future.WithContext(ctx, future.Shield(&c.result.Future))
 	f.AddDoneCallback(inline, func(_ context.Context, f *future.Future[V]) {
-		asker.leave(&c.node)
+		asker.leave(c.node)
 		g.leave(key, c, f)
 	})
 	if first {
@@ -118,13 +118,13 @@ func (g *Group[K, V]) join(ctx context.Context, key K, asker *node) (c *call[V],
 		if g.calls == nil {
 			g.calls = make(map[K]*call[V])
 		}
-		c, first = &call[V]{result: future.NewPromise[V]()}, true
-		c.ctx, c.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), nodeKey{}, &c.node))
+		c, first = &call[V]{result: future.NewPromise[V](), node: new(node)}, true
+		c.ctx, c.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(ctx), nodeKey{}, c.node))
 		if same := key; same == key { // a NaN is not equal to itself: the call could be neither found nor deleted
 			g.calls[key] = c
 		}
 	}
-	if !asker.ask(&c.node) {
+	if !asker.ask(c.node) {
 		return nil, false
 	}
 	c.callers++
@@ -144,8 +144,9 @@ func (g *Group[K, V]) leave(key K, c *call[V], f *future.Future[V]) {
 	}
 	g.mu.Unlock()
 	if undelivered {
-		// If the call is pending, the error of f is the reason why its caller left.
-		c.result.CancelCause(f.Err())
+		if !c.result.IsDone() { // else f may have the failure of the call, which nobody has read
+			c.result.CancelCause(f.Err()) // the reason why its caller left
+		}
 		c.cancel()
 	}
 }

@@ -2,7 +2,9 @@ package flight
 
 import "sync"
 
-// A node is a call, whatever its type, in the graph of calls that ask for each other.
+// A node is a call, whatever its type, in the graph of calls that ask for each other. It does not
+// refer to the call: the context of the call has its node, and the failure of the call keeps that
+// context, so a failure that nobody read could never be collected, and reported.
 type node struct {
 	asks map[*node]int // the calls whose results this one has asked for, with the number of requests; guarded by asking
 }
