@@ -1,0 +1,54 @@
+package conformance_test
+
+import (
+	"flag"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// The suites of others, and the models, need programs that a machine may lack. See
+// docs/conformance.md.
+
+var require = flag.Bool("require", false, "fail, and do not skip, where a program is missing")
+
+// skipInShort skips a suite that runs in a process of its own, to which -race does not extend.
+func skipInShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs programs outside this process, for up to a minute: not in the short form")
+	}
+}
+
+// missing skips the test for want of a program, or fails it if nothing may be missing.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if *require {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// need returns the path of the first of programs that there is.
+func need(t *testing.T, programs ...string) string {
+	t.Helper()
+	for _, name := range programs {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	missing(t, strings.Join(programs, " or ")+" is not installed")
+	return ""
+}
+
+// command runs a command and returns its output.
+func command(t *testing.T, cmd *exec.Cmd) []byte {
+	t.Helper()
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s\n%s", cmd.Args, err, out, &stderr)
+	}
+	return out
+}
