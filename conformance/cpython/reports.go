@@ -38,7 +38,10 @@ func isReported(e pythonError) bool {
 	for range 2 { // the reports of one collection are in no particular order
 		m := marker(number())
 		future.FromError[int64](m)
-		for !wasReported(m) {
+		for i := 0; !wasReported(m); i++ {
+			if i == 10_000 {
+				panic("a failure was dropped, and is not reported")
+			}
 			runtime.GC()
 			time.Sleep(100 * time.Microsecond)
 		}
