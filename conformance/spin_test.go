@@ -20,6 +20,7 @@ var spinModels = map[string][]string{
 	"settle": {"WATCHERS", "WAITERS"},
 	"slot":   {"LIMIT=1", "LIMIT=2"},
 	"link":   {"TWICE"},
+	"cut":    {"PROMISE", "TASK"},
 }
 
 // Spin searches all interleavings of each model, finds no error, and executes each statement. With a
