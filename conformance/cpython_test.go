@@ -78,6 +78,6 @@ func pythonWithTests(t *testing.T) string {
 			return python
 		}
 	}
-	missing(t, "no python3 has test.test_asyncio (Debian: libpython3-testsuite)")
+	missing(t, "no python3 has test.test_asyncio (Debian 12: libpython3.11-testsuite)")
 	return ""
 }

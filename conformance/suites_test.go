@@ -1,7 +1,7 @@
 package conformance_test
 
 import (
-	"flag"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -9,8 +9,6 @@ import (
 
 // The suites of others, and the models, need programs that a machine may lack. See
 // docs/conformance.md.
-
-var require = flag.Bool("require", false, "fail, and do not skip, where a program is missing")
 
 // skipInShort skips a suite that runs in a process of its own, to which -race does not extend.
 func skipInShort(t *testing.T) {
@@ -20,10 +18,10 @@ func skipInShort(t *testing.T) {
 	}
 }
 
-// missing skips the test for want of a program, or fails it if nothing may be missing.
+// missing skips the test for want of a program. With CONFORMANCE_REQUIRE set it fails the test.
 func missing(t *testing.T, what string) {
 	t.Helper()
-	if *require {
+	if os.Getenv("CONFORMANCE_REQUIRE") != "" {
 		t.Fatal(what)
 	}
 	t.Skip(what)
