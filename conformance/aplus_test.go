@@ -15,6 +15,7 @@ import (
 func TestPromisesAPlus(t *testing.T) {
 	const tests = 872 // in the version that aplus/package.json names
 	skipInShort(t)
+	dependOn(t, "aplus")
 	node, npm := need(t, "node"), need(t, "npm")
 	dir := t.TempDir()
 	for _, name := range []string{"package.json", "package-lock.json"} {

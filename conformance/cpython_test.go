@@ -12,6 +12,7 @@ import (
 // callbacks and notice of failures are those of a promise of this library.
 func TestCPython(t *testing.T) {
 	skipInShort(t)
+	dependOn(t, "cpython")
 	need(t, "gcc")
 	python := pythonWithTests(t)
 	bridge := filepath.Join(t.TempDir(), "bridge.so")

@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -49,4 +50,19 @@ func command(t *testing.T, cmd *exec.Cmd) []byte {
 		t.Fatalf("%v: %v\n%s\n%s", cmd.Args, err, out, &stderr)
 	}
 	return out
+}
+
+// dependOn looks at the files of a folder that other programs read, so that the go command does
+// not take the result of the test from its cache after they were changed.
+func dependOn(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files, %v", dir, len(files), err)
+	}
+	for _, file := range files {
+		if _, err := os.Stat(file); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
