@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 var update = flag.Bool("update", false, "write the exported declarations to docs/api*.txt")
@@ -24,6 +26,7 @@ var update = flag.Bool("update", false, "write the exported declarations to docs
 // docs/api_go127.txt for those that Go 1.27 adds. A change of either is a decision:
 // go test -run TestAPI -update writes the files that this version of Go can write.
 func TestAPI(t *testing.T) {
+	futuretest.NeedProcesses(t) // the importer runs the go command
 	fset := token.NewFileSet()
 	imports := importer.ForCompiler(fset, "source", nil)
 	base := apiOf(t, fset, imports, func(tag string) bool { return tag != "go1.27" })

@@ -314,6 +314,7 @@ func TestChain_Depth(t *testing.T) {
 		testDepth(t)
 		return
 	}
+	futuretest.NeedProcesses(t)
 	exe, err := os.Executable()
 	wantNoError(t, err)
 	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^TestChain_Depth$")

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 // A method of a Future must not return a Future of a type that is built from its own: Future[T]
@@ -46,6 +48,7 @@ func TestMethods_InstantiationCycle(t *testing.T) {
 // buildWith builds this package with a further file, and returns the output of go build.
 func buildWith(t *testing.T, text string) string {
 	t.Helper()
+	futuretest.NeedProcesses(t)
 	wd, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 // A lateLayer is an error around another one whose text is made when it is asked for.
@@ -106,6 +107,7 @@ func TestFuture_StringOfAnErrorUnderManyLayers(t *testing.T) {
 		}
 		return
 	}
+	futuretest.NeedProcesses(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", fmt.Sprintf("-test.short=%v", testing.Short()))

@@ -296,6 +296,7 @@ func TestGoIn_RacesCancel(t *testing.T) {
 			spawners.Go(func() {
 				for g.Context().Err() == nil {
 					future.GoIn(g, func(context.Context) (int, error) { return 1, nil })
+					runtime.Gosched() // on one processor without preemption, to the goroutine that cancels
 				}
 			})
 		}

@@ -406,6 +406,7 @@ func TestHostile_StringOfOddErrors(t *testing.T) {
 	}
 
 	if os.Getenv("FUTURE_TEST_CHILD") == "" { // a stack overflow cannot be recovered from
+		futuretest.NeedProcesses(t)
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHostile_StringOfOddErrors$")
 		cmd.Env = append(os.Environ(), "FUTURE_TEST_CHILD=1")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -17,7 +17,7 @@ import (
 func TestInterleaving_CancelRacesDetach(t *testing.T) {
 	futuretest.CatchReports(t) // drops the reports of the timeouts
 	rounds := 200_000          // the window of the race is short
-	if futuretest.RaceEnabled {
+	if futuretest.RaceEnabled || runtime.GOOS == "js" {
 		rounds = 5000
 	}
 	for name, derive := range map[string]func(src *future.Future[int], at *atomic.Bool) *future.Future[int]{

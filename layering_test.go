@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/channel-native/future/internal/futuretest"
 )
 
 // The layers of the files of this package, from the bottom. A file uses the declarations
@@ -71,6 +73,7 @@ var exceptions = []upward{
 
 // Every use of a declaration goes to a lower layer, unless it is an exception.
 func TestLayers_NoUseGoesUp(t *testing.T) {
+	futuretest.NeedProcesses(t) // the importer runs the go command
 	layerOf := make(map[string]int)
 	for i, files := range layers {
 		for _, file := range files {

@@ -24,6 +24,7 @@ func TestMethods_PassTheTestsOfTheFunctions(t *testing.T) {
 	if flag.Lookup("methods").Value.String() == "true" {
 		t.Skip("these are the tests of the methods")
 	}
+	futuretest.NeedProcesses(t)
 	args := []string{"-methods", "-test.run=" + testsOfFunctions}
 	if testing.Short() {
 		args = append(args, "-test.short")

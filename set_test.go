@@ -3,6 +3,7 @@ package future_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -262,6 +263,7 @@ func TestSet_DoneAndNotYetNotified(t *testing.T) {
 			p.SetResult(1)
 		}()
 		for !p.IsDone() {
+			runtime.Gosched()
 		}
 		for range s.All(t.Context()) {
 			break
@@ -285,6 +287,7 @@ func TestSet_DoneAndNotYetNotified(t *testing.T) {
 		s := setOf(&p.Future)
 		go p.SetResult(1)
 		for !p.IsDone() {
+			runtime.Gosched()
 		}
 		wantNext(t, s, &p.Future)
 	}

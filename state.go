@@ -165,9 +165,16 @@ var linking sync.Mutex
 // lockUnlinked is lockPending(linked), and waits for the verdict on a tentative link.
 func (c *cell) lockUnlinked() bool { return c.lockPending(linked) || c.lockAfterVerdict() }
 
-// lockAfterVerdict is lockUnlinked for a cell that has just been found settled or linked.
+// lockAfterVerdict is lockUnlinked for a cell that has just been found settled or linked. It looks
+// at the link under the mutex: a link that is withdrawn is not tentative for a moment before.
 func (c *cell) lockAfterVerdict() bool {
-	if s := c.state.Load(); s >= settled || s&(linked|tentative) == linked {
+	if c.isSettled() {
+		return false
+	}
+	c.mu.Lock()
+	s := c.state.Load()
+	c.mu.Unlock()
+	if s >= settled || s&(linked|tentative) == linked {
 		return false
 	}
 	linking.Lock() // no link is tentative while this is held

@@ -243,6 +243,7 @@ func TestGo_PanicError(t *testing.T) {
 	t.Run("WithItself", func(t *testing.T) {
 		const inside = "FUTURE_TEST_PANIC_WITH_ITSELF"
 		if os.Getenv(inside) == "" {
+			futuretest.NeedProcesses(t)
 			cmd := exec.Command(os.Args[0], "-test.run=^TestGo_PanicError$/^WithItself$")
 			cmd.Env = append(os.Environ(), inside+"=1")
 			if out, err := cmd.CombinedOutput(); err != nil {

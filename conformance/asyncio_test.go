@@ -23,10 +23,7 @@ import (
 // future, the calls of callbacks, their order and what they observed, and the results of
 // Wait. The complete list of deliberate differences is at agree.
 func TestAsyncioOracle(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("python3 is not installed")
-	}
+	python := need(t, "python3")
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	var sequences [][]oracleOp
