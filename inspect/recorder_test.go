@@ -166,7 +166,7 @@ func TestUnhandled_Created(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			reported := make(chan future.Unhandled, 1)
 			old := future.SetUnhandledHandler(func(u future.Unhandled) { reported <- u })
-			defer future.SetUnhandledHandler(old)
+			defer func() { future.SetUnhandledHandler(old) }()
 			futuretest.Isolate(fail)
 			var u future.Unhandled
 			futuretest.Collect(func() bool {
@@ -190,7 +190,7 @@ func TestUnhandled_Created(t *testing.T) {
 func TestUnhandled_CreatedIsEmptyUnlessRecorded(t *testing.T) {
 	reported := make(chan future.Unhandled, 1)
 	old := future.SetUnhandledHandler(func(u future.Unhandled) { reported <- u })
-	defer future.SetUnhandledHandler(old)
+	defer func() { future.SetUnhandledHandler(old) }()
 	errE := errors.New("E")
 	futuretest.Isolate(func() { _ = future.NewPromise[int]().SetError(errE) })
 	futuretest.Collect(func() bool { return len(reported) > 0 })

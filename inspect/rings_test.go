@@ -19,6 +19,8 @@ type (
 	wait    = func(ctx context.Context, f *fut) (int, error)
 )
 
+type key struct{} // of a value of a context
+
 func await(ctx context.Context, f *fut) (int, error) { return f.Await(ctx) }
 
 // ringOf starts two tasks. The first waits for the second by first, and the second for the first by
@@ -45,7 +47,7 @@ func TestRings_Classes(t *testing.T) {
 			return future.Then(ctx, f, func(_ context.Context, v int) (int, error) { return v, nil }).Await(ctx)
 		}},
 		"through a value of the context": {class: "deadlock", first: func(ctx context.Context, f *fut) (int, error) {
-			return f.Await(context.WithValue(ctx, "key", 1)) //nolint:staticcheck // any key
+			return f.Await(context.WithValue(ctx, key{}, 1))
 		}},
 		"through Outcomes, with another input": {class: "deadlock", first: func(ctx context.Context, f *fut) (int, error) {
 			_, err := future.Outcomes(f, &never.Future).Await(ctx)

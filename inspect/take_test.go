@@ -257,7 +257,7 @@ func TestTake_Waits(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				task := future.GoErr(ctx, func(ctx context.Context) error {
-					return wait(context.WithValue(ctx, "key", "value"), &p.Future) //nolint:staticcheck // any key
+					return wait(context.WithValue(ctx, key{}, 1), &p.Future)
 				})
 				synctest.Wait()
 				time.Sleep(time.Second)

@@ -43,9 +43,19 @@ func Heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
+// NeedCollector skips a test that runs the garbage collector many times, if that takes seconds: on
+// js, in the short form.
+func NeedCollector(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS == "js" && testing.Short() {
+		t.Skip("the garbage collector is slow on js")
+	}
+}
+
 // WantFlat asserts that the heap is at most limit bytes larger after fn than before.
 func WantFlat(t testing.TB, limit int64, fn func()) {
 	t.Helper()
+	NeedCollector(t)
 	before := Heap()
 	fn()
 	if grown := Heap() - before; grown > limit {

@@ -22,6 +22,7 @@ type Reports struct {
 // CatchReports installs a handler that collects reports until the test ends.
 // The handler is global: a test that uses it must not run in parallel with others.
 func CatchReports(t testing.TB) *Reports {
+	NeedCollector(t)
 	r := new(Reports)
 	prev := future.SetUnhandledHandler(func(u future.Unhandled) {
 		r.mu.Lock()
