@@ -19,8 +19,9 @@ func init() {
 	recording.Ends = mayEnd
 }
 
-// maxListed is how many callbacks describeTo counts at most. It holds the mutex meanwhile.
-const maxListed = 1000
+// maxListed is how many registrations describeTo looks at. It holds the mutex meanwhile, and each of
+// them may be a cache miss.
+const maxListed = 250
 
 // describeTo describes c, and reports whether c is pending.
 func (c *cell) describeTo(d *recording.Description) bool {

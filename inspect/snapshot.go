@@ -31,7 +31,7 @@ type Item struct {
 	At        []Frame   // where it was made, innermost first, without the frames of this library
 	WaitsFor  []Edge    // its inputs; of a task, what its function waits for now
 	Waiters   []Edge    // what waits for it: futures, and goroutines in Await and its kin
-	Callbacks int       // how many callbacks are registered on it
+	Callbacks int       // how many callbacks are among the first 250 registrations on it
 }
 
 // A Frame is one call of a stack.
