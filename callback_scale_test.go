@@ -151,6 +151,7 @@ func TestThen_Scale(t *testing.T) {
 
 // Scenario B16
 func TestAddDoneCallback_NoRetention(t *testing.T) {
+	futuretest.NeedCollector(t)
 	fn := func(context.Context, *future.Future[int]) { panic("a removed callback ran") }
 	check := func(t *testing.T, p *future.Promise[int], live int) {
 		t.Helper()

@@ -146,6 +146,7 @@ func neverOps(t *testing.T, never *future.Future[int]) map[string]func(i int) {
 }
 
 func TestMemory_NeverSettlingFuture(t *testing.T) {
+	futuretest.NeedCollector(t)
 	never := future.NewPromise[int]()
 	ops := neverOps(t, &never.Future)
 	times := 1_000_000/len(ops) + 1
@@ -163,6 +164,7 @@ func TestMemory_NeverSettlingFuture(t *testing.T) {
 
 // A timer that is not stopped would keep its future for 12 hours.
 func TestMemory_TimeoutsThatDoNotFire(t *testing.T) {
+	futuretest.NeedCollector(t)
 	times := 500_000
 	if futuretest.RaceEnabled {
 		times = 50_000
@@ -352,6 +354,7 @@ func randomFuture(ctx context.Context, rnd *rand.Rand, fs []*future.Future[int])
 
 // A future that is done leaves nothing on the long-lived context that it was made with.
 func TestMemory_LongLivedContext(t *testing.T) {
+	futuretest.NeedCollector(t)
 	times := 100_000
 	if futuretest.RaceEnabled {
 		times = 10_000
@@ -695,6 +698,7 @@ type tracked struct{ _ [256]byte }
 
 // A future that is done keeps its outcome, and nothing that it took to get there.
 func TestMemory_SettledFuturesDropEverything(t *testing.T) {
+	futuretest.NeedCollector(t)
 	type key struct{}
 	fn := func(v *tracked) func(context.Context) (int, error) {
 		return func(context.Context) (int, error) { runtime.KeepAlive(v); return 1, nil }

@@ -22,7 +22,7 @@ import (
 const module = "github.com/channel-native/future"
 
 // directories has the packages that mutations change, relative to the library.
-var directories = []string{".", "pool", "flight", "internal/goexit", "internal/lending", "internal/pointers"}
+var directories = []string{".", "pool", "flight", "inspect", "internal/goexit", "internal/lending", "internal/pointers"}
 
 // A source is one package, parsed and type-checked.
 type source struct {
