@@ -1,0 +1,80 @@
+package remote_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/channel-native/future/remote"
+)
+
+// BenchmarkCall measures one call after the other of a handler that does nothing, over file
+// storage, beside a request of plain NATS, which stores nothing. The median is the overhead of
+// a call.
+func BenchmarkCall(b *testing.B) {
+	n, stop := startNode(b)
+	defer stop()
+	b.Run("lib=future", func(b *testing.B) {
+		measure(b, func() error {
+			_, err := remote.Go[int](b.Context(), n.Client(), "double", 1).Await(b.Context())
+			return err
+		})
+	})
+	b.Run("lib=nats", func(b *testing.B) {
+		server, client := dial(b, n.URL()), dial(b, n.URL())
+		if _, err := server.Subscribe("double", func(m *nats.Msg) { _ = m.Respond(m.Data) }); err != nil {
+			b.Fatal(err)
+		}
+		if err := server.Flush(); err != nil {
+			b.Fatal(err)
+		}
+		measure(b, func() error {
+			_, err := client.Request("double", []byte("1"), time.Minute)
+			return err
+		})
+	})
+}
+
+// measure calls fn b.N times, and reports the median.
+func measure(b *testing.B, fn func() error) {
+	times := make([]time.Duration, 0, b.N)
+	for b.Loop() {
+		start := time.Now()
+		if err := fn(); err != nil {
+			b.Fatal(err)
+		}
+		times = append(times, time.Since(start))
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)/2].Nanoseconds()), "median-ns")
+}
+
+func dial(tb testing.TB, url string) *nats.Conn {
+	tb.Helper()
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(nc.Close)
+	return nc
+}
+
+func startNode(b *testing.B) (*remote.Node, func()) {
+	n, err := remote.Open(b.Context(), b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := remote.NewWorker(n.Client(), remote.Concurrency(4))
+	remote.Handle(w, "double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	return n, func() {
+		stop()
+		<-done
+		_ = n.Close()
+	}
+}

@@ -1,0 +1,2 @@
+// Package remote provides futures whose work runs on other machines.
+package remote
