@@ -106,7 +106,6 @@ func (w *Worker) giveBack() {
 
 func (r *run) giveBack() {
 	if r.decide() {
-		r.attempts.Drained++
-		r.handBack(0)
+		r.handBack(r.past().plus(attempts{Drained: 1}), 0)
 	}
 }

@@ -2,7 +2,10 @@ package remote
 
 import (
 	"context"
+	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // SetNow sets the clock of c.
@@ -66,3 +69,23 @@ const (
 	MaxLost     = maxLost
 	MaxAccepted = maxUnaccepted
 )
+
+// Deafen makes c miss the outcomes of its calls with chosen ids.
+func Deafen(c *Client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, sub := range c.subs {
+		_ = sub.Unsubscribe()
+	}
+}
+
+// Bury stores a dead letter.
+func Bury(ctx context.Context, t testing.TB, c *Client, id, name string) {
+	t.Helper()
+	m := nats.NewMsg(c.subject(deadKind, id))
+	m.Header.Set(nameHeader, name)
+	m.Data = []byte("0")
+	if _, err := c.js.PublishMsg(ctx, m); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -21,7 +21,7 @@ func JobOf(ctx context.Context) (job Job, ok bool) {
 	if !ok {
 		return Job{}, false
 	}
-	return Job{ID: r.id, Name: r.header.Get(nameHeader), Attempt: r.attempts.Failed + 1, Header: r.header}, true
+	return Job{ID: r.id, Name: r.header.Get(nameHeader), Attempt: r.past().Failed + 1, Header: r.header}, true
 }
 
 // runKey is the key under which the context of a handler has its run.

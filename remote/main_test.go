@@ -84,7 +84,9 @@ func work(t testing.TB, c *remote.Client, handle func(*remote.Worker), opts ...r
 	stop = func() {
 		t.Helper()
 		cancel()
-		if _, err := f.Await(context.Background()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if _, err := f.Await(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	}

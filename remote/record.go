@@ -89,14 +89,25 @@ type attempts struct {
 
 func (a attempts) sum() int { return a.Failed + a.Unknown + a.Drained }
 
+func (a attempts) plus(b attempts) attempts {
+	return attempts{a.Failed + b.Failed, a.Unknown + b.Unknown, a.Drained + b.Drained}
+}
+
+// past returns how earlier deliveries of the job have ended.
+func (r *run) past() attempts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.attempts
+}
+
 // handBack gives the job back, for a delivery after the time d at the earliest, and closes the
 // run. The server counts deliveries, and not why there is another one; so a note says that. If
 // the note gets lost, the delivery counts as lost.
-func (r *run) handBack(d time.Duration) {
+func (r *run) handBack(a attempts, d time.Duration) {
 	c := r.worker.client
 	ctx, cancel := context.WithTimeout(c.ctx, requestTimeout)
 	defer cancel()
-	note, _ := json.Marshal(r.attempts)
+	note, _ := json.Marshal(a)
 	_, _ = c.js.Publish(ctx, c.subject(tryKind, r.id), note)
 	_ = r.msg.NakWithDelay(d)
 	r.close()
@@ -118,7 +129,9 @@ func (r *run) recall(ctx context.Context) error {
 		}
 		m, err := c.notes.GetLastMsgForSubject(ctx, c.subject(tryKind, r.id))
 		if err == nil {
+			r.mu.Lock()
 			_ = json.Unmarshal(m.Data, &r.attempts)
+			r.mu.Unlock()
 		}
 		return err
 	})

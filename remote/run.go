@@ -28,14 +28,14 @@ type run struct {
 	id     string
 	header nats.Header
 
-	delivery int      // how often the job was delivered, this time included
-	attempts attempts // how earlier deliveries have ended; written by admit only
+	delivery int // how often the job was delivered, this time included
 
 	decided atomic.Bool
 	cancel  atomic.Pointer[context.CancelCauseFunc] // of the handler's context; nil before there is one
 
-	mu    sync.Mutex
-	lease *time.Timer // renews the lease; nil when the run is closed; guarded by mu
+	mu       sync.Mutex
+	attempts attempts    // how earlier deliveries have ended; written by recall; guarded by mu
+	lease    *time.Timer // renews the lease; nil when the run is closed; guarded by mu
 }
 
 // newRun returns the run of a job that was delivered, and begins to renew its lease.
@@ -84,14 +84,14 @@ func (r *run) do(ctx context.Context) {
 	case err == errSettled:
 		r.acknowledge()
 	case err == errUnknownHere:
-		r.attempts.Unknown++
-		r.handBack(r.worker.unknownTries / maxUnknown)
-	case errors.Is(err, errUnreadable):
-		r.handBack(retryAfter)
+		r.handBack(r.past().plus(attempts{Unknown: 1}), r.worker.unknownTries/maxUnknown)
+	case err == errUnreadable:
+		_ = r.msg.NakWithDelay(retryAfter)
+		r.close()
 	default:
 		f := failureOf(failedKind, err, r.worker.name)
 		f.Dead = err != errDeadline
-		f.Attempts = r.attempts.Failed
+		f.Attempts = r.past().Failed
 		r.record(&outcome{failure: f, worker: r.worker.name})
 	}
 }
@@ -119,17 +119,17 @@ func (r *run) admit(ctx context.Context) (*handler, error) {
 			return nil, err
 		}
 	}
-	name := r.header.Get(nameHeader)
+	name, past := r.header.Get(nameHeader), r.past()
 	h := w.handlers[name]
 	switch deadline, ok := deadlineOf(r.header); {
 	case ok && !w.client.now().Before(deadline):
 		return nil, errDeadline
-	case h == nil && name != "" && r.attempts.Unknown < maxUnknown:
+	case h == nil && name != "" && past.Unknown < maxUnknown:
 		return nil, errUnknownHere
 	case h == nil:
 		return nil, fmt.Errorf("%w: %q", ErrUnknownName, name)
-	case r.delivery-1-r.attempts.sum() > maxLost:
-		return nil, fmt.Errorf("%w: %d deliveries without an outcome", ErrLost, r.delivery-1-r.attempts.sum())
+	case r.delivery-1-past.sum() > maxLost:
+		return nil, fmt.Errorf("%w: %d of them", ErrLost, r.delivery-1-past.sum())
 	}
 	return h, nil
 }
@@ -175,9 +175,9 @@ func (r *run) returned(ctx context.Context, h *handler, result []byte, err error
 	o := &outcome{result: result, worker: r.worker.name}
 	if err != nil {
 		var again bool
-		if o.failure, again = h.verdict(err, r.attempts.Failed, r.worker.name); again {
-			r.attempts.Failed++
-			r.handBack(h.pauseBefore(r.attempts.Failed))
+		past := r.past()
+		if o.failure, again = h.verdict(err, past.Failed, r.worker.name); again {
+			r.handBack(past.plus(attempts{Failed: 1}), h.pauseBefore(past.Failed+1))
 			return
 		}
 	}
