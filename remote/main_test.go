@@ -18,8 +18,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if url := os.Getenv(workerURL); url != "" {
-		os.Exit(runWorkerProcess(url))
+	if role := os.Getenv(roleKey); role != "" {
+		os.Exit(runRole(role))
 	}
 	future.SetUnhandledHandler(nil) // many tests leave failures unread
 	goleak.VerifyTestMain(withNode{m})
