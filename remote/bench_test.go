@@ -54,7 +54,8 @@ func measure(b *testing.B, fn func() error) {
 
 func dial(tb testing.TB, url string) *nats.Conn {
 	tb.Helper()
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		tb.Fatal(err)
 	}

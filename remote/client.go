@@ -45,9 +45,9 @@ type Client struct {
 }
 
 const (
-	maxUnaccepted = 4096             // calls that were sent and not acknowledged
-	maxReads      = 32               // reads at once
-	sendTimeout   = 10 * time.Second // until a message that was not acknowledged is sent again
+	maxUnaccepted = 4096            // calls that were sent and not acknowledged
+	maxReads      = 8               // reads at once
+	sendTimeout   = 5 * time.Second // until a message that was not acknowledged is sent again
 )
 
 // Connect returns a client for the JetStream servers that nc is connected to. It creates the

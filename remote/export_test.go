@@ -65,10 +65,10 @@ func StreamName(c *Client, name string) string {
 	return c.streamName(name)
 }
 
-const (
-	MaxLost     = maxLost
-	MaxAccepted = maxUnaccepted
-)
+const MaxLost = maxLost
+
+// SetWindow sets how many calls of c may be sent and not accepted.
+func SetWindow(c *Client, n int) { c.window = make(chan struct{}, n) }
 
 // Deafen makes c miss the outcomes of its calls with chosen ids.
 func Deafen(c *Client) {

@@ -50,7 +50,7 @@ func newTrial(t *testing.T, nc *nats.Conn, url string, opts ...remote.Option) *t
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	r := &trial{t: t, ctx: withoutDeadline{ctx}, n: jobs(300)}
-	r.c = connectTo(t, nc, append([]remote.Option{remote.Namespace(namespace)}, opts...)...)
+	r.c = connectTo(t, nc, append([]remote.Option{remote.Namespace(namespace), remote.Lease(soon)}, opts...)...)
 	r.env = map[string]string{urlKey: url, namespaceKey: namespace, jobsKey: strconv.Itoa(r.n)}
 	return r
 }

@@ -44,7 +44,7 @@ func (m withNode) Run() int {
 	return m.M.Run()
 }
 
-// soon is the lease in tests: a lost job is delivered again after that.
+// soon is the lease in tests that lose workers: the jobs are delivered again after that.
 const soon = 300 * time.Millisecond
 
 var namespaces atomic.Int64
@@ -60,7 +60,7 @@ func connect(t testing.TB, namespace string, opts ...remote.Option) *remote.Clie
 
 func connectTo(t testing.TB, nc *nats.Conn, opts ...remote.Option) *remote.Client {
 	t.Helper()
-	c, err := remote.Connect(t.Context(), nc, append([]remote.Option{remote.Lease(soon)}, opts...)...)
+	c, err := remote.Connect(t.Context(), nc, append([]remote.Option{remote.Lease(time.Minute)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func newClient(t testing.TB, opts ...remote.Option) *remote.Client {
 // work runs a worker with the handlers that handle sets, until stop is called or the test ends.
 func work(t testing.TB, c *remote.Client, handle func(*remote.Worker), opts ...remote.WorkerOption) (stop func()) {
 	t.Helper()
-	w := remote.NewWorker(c, append([]remote.WorkerOption{remote.Concurrency(4), remote.Name("w")}, opts...)...)
+	w := remote.NewWorker(c, append([]remote.WorkerOption{remote.Concurrency(4), remote.Name("w"), remote.DrainTimeout(10 * time.Second)}, opts...)...)
 	handle(w)
 	ctx, cancel := context.WithCancel(context.Background())
 	f := future.GoErr(context.Background(), func(context.Context) error { return w.Run(ctx) })

@@ -52,10 +52,35 @@ func (c *Client) submit(h *handle) {
 }
 
 // send publishes m to its stream. Then acked or notAcked is called with m, on another goroutine.
+// While the client is disconnected, m waits: the connection would keep it, and send it next to
+// what is sent again meanwhile.
 func (c *Client) send(m *nats.Msg) {
+	if !c.nc.IsConnected() && !c.nc.IsClosed() {
+		time.AfterFunc(retryAfter, func() { c.sendIfWanted(m) })
+		return
+	}
 	if _, err := c.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0)); err != nil {
 		c.notAcked(m, err)
 	}
+}
+
+// sendIfWanted sends m, unless it is the job of a call that has settled.
+func (c *Client) sendIfWanted(m *nats.Msg) {
+	kind, id := parseSubject(m.Subject)
+	c.mu.Lock()
+	wanted := !c.closed && (kind != jobKind || c.calls[id] != nil)
+	c.mu.Unlock()
+	if wanted {
+		c.send(m)
+	}
+}
+
+// sendAgain sends m, which may be stored.
+func (c *Client) sendAgain(m *nats.Msg) {
+	if kind, _ := parseSubject(m.Subject); kind == jobKind {
+		expectNew(m)
+	}
+	c.sendIfWanted(m)
 }
 
 // expectNew makes m be refused if its subject has a message, and a worker look for an outcome
@@ -70,8 +95,11 @@ func (c *Client) acked(m *nats.Msg) {
 	switch kind, id := parseSubject(m.Subject); kind {
 	case jobKind:
 		c.accepted(id)
-		if m.Header.Get(checkHeader) != "" {
-			c.read(func(ctx context.Context) error { return c.find(ctx, id) })
+		if isToken(id) { // chosen: the call may be over, and its outcome is not sent again
+			c.read(func(ctx context.Context) error {
+				_, err := c.findOutcome(ctx, id)
+				return err
+			})
 		}
 	case outKind:
 		c.send(&nats.Msg{Subject: c.subject(cancelKind, id), Data: m.Data})
@@ -106,20 +134,6 @@ func (c *Client) notAcked(m *nats.Msg, err error) {
 	default:
 		c.refuse(id, fmt.Errorf("remote: call not accepted: %w", err))
 	}
-}
-
-func (c *Client) sendAgain(m *nats.Msg) {
-	kind, id := parseSubject(m.Subject)
-	c.mu.Lock()
-	wanted := !c.closed && (kind != jobKind || c.calls[id] != nil)
-	c.mu.Unlock()
-	if !wanted {
-		return
-	}
-	if kind == jobKind {
-		expectNew(m)
-	}
-	c.send(m)
 }
 
 // findOrSubmit looks for the call id, whose message m was refused since there is one.
