@@ -49,9 +49,8 @@ func Progress(ctx context.Context, v any) error {
 // future. The sequence can be ranged over more than once, also concurrently.
 func (c *Call[Res]) Progress() iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
-		client, subject := c.handle.client, c.handle.client.subject(progKind, c.ID)
-		latest := make(chan *nats.Msg, 1)
-		sub, err := client.nc.Subscribe(subject, func(m *nats.Msg) { replace(latest, m) })
+		client, latest := c.handle.client, make(chan *nats.Msg, 1)
+		sub, err := client.nc.Subscribe(client.subject(shownKind, c.ID), func(m *nats.Msg) { replace(latest, m) })
 		if err != nil {
 			return
 		}
@@ -68,7 +67,7 @@ func (c *Call[Res]) Progress() iter.Seq[json.RawMessage] {
 		stored := func() bool {
 			ctx, cancel := context.WithTimeout(client.ctx, requestTimeout)
 			defer cancel()
-			m, err := client.notes.GetLastMsgForSubject(ctx, subject)
+			m, err := client.notes.GetLastMsgForSubject(ctx, client.subject(progKind, c.ID))
 			return err != nil || show(m.Header, m.Data)
 		}
 		if !stored() {

@@ -34,10 +34,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 		{&c.out, "OUT", []string{outKind}, c.cfg.keep, func(s *jetstream.StreamConfig) {
 			s.MaxMsgsPerSubject = 1
 			s.Discard, s.DiscardNewPerSubject = jetstream.DiscardNew, true
-			s.RePublish = &jetstream.RePublish{
-				Source:      c.cfg.namespace + "." + outKind + ".*.*",
-				Destination: c.cfg.namespace + "." + doneKind + ".{{wildcard(1)}}.{{wildcard(2)}}",
-			}
+			s.RePublish = c.republish(outKind, doneKind)
 		}},
 		{&c.cancels, "CTL", []string{cancelKind}, cancelsKept, func(s *jetstream.StreamConfig) {
 			s.MaxMsgsPerSubject = 1
@@ -48,6 +45,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 		}},
 		{&c.notes, "NOTES", []string{progKind, tryKind}, c.cfg.keep, func(s *jetstream.StreamConfig) {
 			s.MaxMsgsPerSubject = 1
+			s.RePublish = c.republish(progKind, shownKind)
 		}},
 	} {
 		cfg := jetstream.StreamConfig{
@@ -65,6 +63,15 @@ func (c *Client) open(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// republish makes a stream send its messages of the kind from again when they are stored. So
+// a client that subscribes and then reads misses none.
+func (c *Client) republish(from, to string) *jetstream.RePublish {
+	return &jetstream.RePublish{
+		Source:      c.cfg.namespace + "." + from + ".*.*",
+		Destination: c.cfg.namespace + "." + to + ".{{wildcard(1)}}.{{wildcard(2)}}",
+	}
 }
 
 func (c *Client) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) (s jetstream.Stream, err error) {

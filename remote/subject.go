@@ -19,6 +19,7 @@ const (
 	cancelKind = "cancel" // in CTL: a request to stop the handler
 	deadKind   = "dead"   // in DEAD: the request, with the reason
 	progKind   = "prog"   // in NOTES: the last progress
+	shownKind  = "shown"  // the progress again, once it is stored
 	tryKind    = "try"    // in NOTES: how many attempts have failed
 )
 
