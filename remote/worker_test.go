@@ -70,6 +70,28 @@ func TestRun_GivesBackJobsThatDoNotReturn(t *testing.T) {
 	wantValue(t, ctx, call, 1) // an attempt that ends with its worker does not count
 }
 
+// A job that runs for longer than its lease is not given to another worker.
+func TestRun_RenewsTheLease(t *testing.T) {
+	t.Parallel()
+	ctx, namespace := within(t), newNamespace()
+	const lease = 500 * time.Millisecond
+	c := connect(t, namespace, remote.Lease(lease))
+	var runs atomic.Int64
+	handle := func(w *remote.Worker) {
+		remote.Handle(w, "long", func(ctx context.Context, _ int) (int64, error) {
+			n := runs.Add(1)
+			_, err := future.After(ctx, 2*lease).Await(ctx)
+			return n, err
+		})
+	}
+	work(t, c, handle)
+	work(t, connect(t, namespace), handle)
+	wantValue(t, ctx, remote.Go[int64](ctx, c, "long", 0), 1)
+	if n := runs.Load(); n != 1 {
+		t.Errorf("%d runs", n)
+	}
+}
+
 // A handler that awaits another call lends its place to it, on one worker of one place.
 func TestRun_LendsThePlaceOfAHandlerThatWaits(t *testing.T) {
 	t.Parallel()
