@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -39,7 +38,7 @@ func Attach[Res any](ctx context.Context, c *Client, id string) *Call[Res] {
 // locate looks for the call of h, which listens already. So no outcome is missed.
 func (c *Client) locate(ctx context.Context, h *handle) error {
 	err := c.find(ctx, h.id)
-	if err == nil || isTransient(err) && !errors.Is(err, ErrUnknownID) {
+	if err == nil || isTransient(err) {
 		return err
 	}
 	c.mu.Lock()

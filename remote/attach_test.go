@@ -76,12 +76,12 @@ func TestAttach_FindsAnOutcomeThatItWasNotSent(t *testing.T) {
 	t.Parallel()
 	ctx, namespace := within(t), newNamespace()
 	c := connect(t, namespace)
-	call := remote.Go[int](ctx, c, "double", 1, remote.ID("missed"))
+	call := remote.Go[int](ctx, c, "double", 1)
 	if err := call.Accepted(ctx); err != nil {
 		t.Fatal(err)
 	}
 	remote.Deafen(c)
-	if first, err := remote.Record(ctx, c, "missed", remote.Outcome{Result: "5"}); !first || err != nil {
+	if first, err := remote.Record(ctx, c, call.ID, remote.Outcome{Result: "5"}); !first || err != nil {
 		t.Fatal(first, err)
 	}
 	if call.IsDone() {

@@ -148,16 +148,22 @@ func (cl *call[Res]) watch(ctx context.Context) {
 
 // endWith settles the future with the error of ctx, which has ended.
 func (cl *call[Res]) endWith(ctx context.Context) {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if !errors.Is(err, context.DeadlineExceeded) {
-		cl.promise.CancelCause(cause)
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		cl.promise.CancelCause(context.Cause(ctx))
 		return
 	}
-	if !errors.Is(cause, err) {
-		err = fmt.Errorf("%w: %w", err, cause)
-	}
+	err := contextError(ctx)
 	cl.client.noteEnd(&cl.handle, err)
 	cl.fail(err)
+}
+
+// contextError returns the error of ctx, which has ended: it Is ctx.Err() and Is its cause.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 func (cl *call[Res]) fail(err error) { _ = cl.promise.SetError(err) } // refused if it has settled

@@ -19,7 +19,8 @@ type Client struct {
 	nc   *nats.Conn
 	js   jetstream.JetStream
 	cfg  *config
-	home string // the first part of the ids of its calls
+	home string             // the first part of the ids of its calls
+	own  *nats.Subscription // to the outcomes of its calls
 	now  func() time.Time
 
 	jobs, out, cancels, dead, notes jetstream.Stream
@@ -52,8 +53,8 @@ const (
 
 // Connect returns a client for the JetStream servers that nc is connected to. It creates the
 // streams of its namespace if they do not exist, and changes nothing in those that do. It waits
-// for servers that elect a leader or start, until ctx ends. The error is that of ctx or of the
-// server, or tells of an option that is out of range.
+// for servers that elect a leader or are away, until ctx ends; for two seconds if no server has
+// JetStream. The error is that of ctx or of the server, or tells of an option out of range.
 //
 // The connection stays the caller's, and may be shared. TLS and credentials are its options. It
 // should be made with nats.MaxReconnects(-1): when it gives up, all pending calls fail with
@@ -71,7 +72,7 @@ func connect(ctx context.Context, nc *nats.Conn, cfg *config) (*Client, error) {
 		nc: nc, cfg: cfg, home: newHome(), now: time.Now,
 		inline: future.WithExecutor(context.Background(), future.Inline),
 		window: make(chan struct{}, maxUnaccepted),
-		others: make(chan *nats.Msg, 1<<16),
+		others: make(chan *nats.Msg, maxUnaccepted),
 		wake:   make(chan struct{}, 1),
 		calls:  make(map[string]*handle),
 		subs:   make(map[string]*nats.Subscription),
@@ -90,14 +91,14 @@ func connect(ctx context.Context, nc *nats.Conn, cfg *config) (*Client, error) {
 	if err := c.open(ctx); err != nil {
 		return nil, err
 	}
-	sub, err := nc.Subscribe(c.cfg.namespace+"."+doneKind+"."+c.home+".*", c.receive)
+	c.own, err = nc.Subscribe(c.cfg.namespace+"."+doneKind+"."+c.home+".*", c.receive)
 	if err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
-	_ = sub.SetPendingLimits(-1, -1) // the limits drop messages
+	_ = c.own.SetPendingLimits(-1, -1) // the limits drop messages
 	go c.receiveOthers()
 	go c.sendEnds()
-	go c.watch(sub)
+	go c.watch()
 	return c, nil
 }
 
@@ -135,10 +136,10 @@ func (c *Client) close() {
 
 // watch looks for outcomes that did not reach the client: the server does not send them again.
 // It ends when the client is closed, and closes it when the connection is.
-func (c *Client) watch(sub *nats.Subscription) {
+func (c *Client) watch() {
 	status := c.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer c.nc.RemoveStatusListener(status)
-	defer func() { _ = sub.Unsubscribe() }()
+	defer func() { _ = c.own.Unsubscribe() }()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	if c.nc.IsClosed() {

@@ -173,6 +173,22 @@ func TestOpen_TakesOptionsOfTheServer(t *testing.T) {
 	wantValue(t, ctx, remote.Go[int](ctx, n.Client(), "double", 1), 2)
 }
 
+func TestConnect_FailsWithoutJetStream(t *testing.T) {
+	t.Parallel()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer stopServer(s)
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the server does not get ready")
+	}
+	if _, err := remote.Connect(within(t), dial(t, s.ClientURL())); err == nil || !strings.Contains(err.Error(), "no server has JetStream") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestConnect_RefusesOptionsOutOfRange(t *testing.T) {
 	t.Parallel()
 	nc := dial(t, node.URL())

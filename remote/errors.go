@@ -187,7 +187,7 @@ const codeStoreFailed jetstream.ErrorCode = 10077 // the stream is full, or the 
 func isTransient(err error) bool {
 	for _, final := range []error{
 		nats.ErrConnectionClosed, nats.ErrInvalidConnection, nats.ErrMaxPayload, nats.ErrBadSubject, nats.ErrPermissionViolation,
-		jetstream.ErrMsgNotFound, jetstream.ErrStreamNameAlreadyInUse, context.Canceled, errSettled,
+		jetstream.ErrMsgNotFound, jetstream.ErrStreamNameAlreadyInUse, context.Canceled, errSettled, errNoJetStream, ErrUnknownID,
 	} {
 		if errors.Is(err, final) {
 			return false

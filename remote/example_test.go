@@ -57,10 +57,12 @@ func ExampleAttach() {
 	client, closeAll := open(ctx, func(w *remote.Worker) { remote.Handle(w, "greet", greet) })
 	defer closeAll()
 
-	id := remote.Go[string](ctx, client, "greet", "Ada", remote.ID("greeting-1")).ID
-	fmt.Println(remote.Attach[string](ctx, client, id).Await(ctx))
+	call := remote.Go[string](ctx, client, "greet", "Ada", remote.ID("greeting-1"))
+	fmt.Println(call.Accepted(ctx))
+	fmt.Println(remote.Attach[string](ctx, client, call.ID).Await(ctx))
 	fmt.Println(remote.Attach[string](ctx, client, "greeting-2").Await(ctx))
 	// Output:
+	// <nil>
 	// hello Ada <nil>
 	//  remote: no such call: greeting-2
 }

@@ -119,8 +119,8 @@ func (c *Client) settle(id string, o *outcome) {
 
 // Accepted blocks until the call is accepted: the server has stored it, and it will be worked on
 // whatever becomes of this process. Then Accepted returns nil. If the future settles before, or
-// ctx ends, it returns the error of the future or of ctx. An attached call was accepted before.
-// It is safe for concurrent use.
+// ctx ends, it returns the error of the future, or one that Is ctx.Err() and Is its cause. An
+// attached call was accepted before. It is safe for concurrent use.
 func (c *Call[Res]) Accepted(ctx context.Context) error {
 	select {
 	case <-c.handle.acceptance():
@@ -131,7 +131,7 @@ func (c *Call[Res]) Accepted(ctx context.Context) error {
 		}
 		return c.Err()
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return contextError(ctx)
 	}
 }
 

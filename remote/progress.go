@@ -7,22 +7,23 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
 
 // Progress publishes v, as JSON, as the progress of the job that ctx belongs to, and renews the
-// lease of the job. The last value is kept as long as results are. Progress does not wait for
-// the server; a value may be lost with a connection. The error is that of encoding v, of an end
-// of ctx, of a value that exceeds [MaxPayload], or of a context that belongs to no handler.
-// Progress is safe for concurrent use.
+// lease of the job. The last value is kept as long as results are. Progress blocks until the
+// value is stored, but for no longer than a second: a value may be lost while the server is away.
+// The error is that of encoding v, of an end of ctx, of a value that exceeds [MaxPayload], or of a
+// context that belongs to no handler; a lost value is none. Progress is safe for concurrent use.
 func Progress(ctx context.Context, v any) error {
 	r, ok := ctx.Value(runKey{}).(*run)
 	switch {
 	case !ok:
 		return errors.New("remote: Progress: not the context of a handler")
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return contextError(ctx)
 	}
 	c := r.worker.client
 	m := nats.NewMsg(c.subject(progKind, r.id))
@@ -35,10 +36,10 @@ func Progress(ctx context.Context, v any) error {
 	}
 	m.Header.Set(numberHeader, strconv.FormatInt(r.worker.progress.Add(1), 10))
 	m.Header.Set(workerHeader, r.worker.name)
-	if err := c.nc.PublishMsg(m); err != nil {
-		return fmt.Errorf("remote: Progress: %w", err)
-	}
 	r.renew()
+	wait, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, _ = c.js.PublishMsg(wait, m)
 	return nil
 }
 

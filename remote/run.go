@@ -84,7 +84,7 @@ func (r *run) do(ctx context.Context) {
 	case err == errSettled:
 		r.acknowledge()
 	case err == errUnknownHere:
-		r.handBack(r.past().plus(attempts{Unknown: 1}), r.worker.unknownTries/maxUnknown)
+		r.handBack(r.past().plus(attempts{Unknown: 1}), r.worker.unknownFor/maxUnknown)
 	case err == errUnreadable:
 		_ = r.msg.NakWithDelay(retryAfter)
 		r.close()

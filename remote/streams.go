@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -75,13 +76,27 @@ func (c *Client) republish(from, to string) *jetstream.RePublish {
 }
 
 func (c *Client) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) (s jetstream.Stream, err error) {
+	tries := 0
 	err = c.patiently(ctx, func(ctx context.Context) error {
 		if s, err = c.js.Stream(ctx, cfg.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
 			s, err = c.js.CreateStream(ctx, cfg)
 		}
+		if tries++; tries == maxUnanswered && isUnanswered(err) {
+			err = errors.Join(errNoJetStream, err)
+		}
 		return err
 	})
 	return s, err
+}
+
+// maxUnanswered is how often a client asks for a stream if no server has JetStream.
+const maxUnanswered = 10
+
+var errNoJetStream = errors.New("no server has JetStream")
+
+func isUnanswered(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
 // ensureConsumer returns the consumer of the workers, and its lease.
@@ -95,7 +110,6 @@ func (c *Client) ensureConsumer(ctx context.Context) (cons jetstream.Consumer, l
 				MaxDeliver:    -1, // a job that the server gives up would be left in the stream
 				MaxAckPending: -1, // the default bounds the jobs that run in the whole cluster to 1000
 				MaxWaiting:    maxWaiting,
-				Replicas:      c.cfg.replicas,
 			})
 		}
 		return err

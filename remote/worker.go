@@ -27,7 +27,7 @@ type Worker struct {
 	name         string
 	concurrency  int
 	drainTimeout time.Duration
-	unknownTries time.Duration
+	unknownFor   time.Duration
 
 	handlers map[string]*handler // constant once Run was called
 
@@ -60,7 +60,7 @@ func DrainTimeout(d time.Duration) WorkerOption { return func(w *Worker) { w.dra
 // UnknownNames sets for how long jobs are offered to other workers if this one does not know
 // their names. Then they fail with [ErrUnknownName]. The default is 10 seconds. It should be as
 // long as there are workers of several versions.
-func UnknownNames(d time.Duration) WorkerOption { return func(w *Worker) { w.unknownTries = d } }
+func UnknownNames(d time.Duration) WorkerOption { return func(w *Worker) { w.unknownFor = d } }
 
 // NewWorker returns a worker, which does nothing before [Worker.Run]. It panics if c is nil, or if
 // an option is out of range.
@@ -74,7 +74,7 @@ func NewWorker(c *Client, opts ...WorkerOption) *Worker {
 		name:         fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(newHome()[:4])),
 		concurrency:  runtime.GOMAXPROCS(0),
 		drainTimeout: 30 * time.Second,
-		unknownTries: 10 * time.Second,
+		unknownFor:   10 * time.Second,
 		handlers:     make(map[string]*handler),
 		running:      make(map[*run]struct{}),
 		canceled:     make(map[string]time.Time),
@@ -82,7 +82,7 @@ func NewWorker(c *Client, opts ...WorkerOption) *Worker {
 	for _, o := range opts {
 		o(w)
 	}
-	if w.concurrency < 1 || w.drainTimeout < 0 || w.unknownTries < 0 {
+	if w.concurrency < 1 || w.drainTimeout < 0 || w.unknownFor < 0 {
 		panic("remote: NewWorker: an option is out of range")
 	}
 	return w
@@ -95,8 +95,7 @@ func NewWorker(c *Client, opts ...WorkerOption) *Worker {
 //
 // Run blocks. It returns nil after it has drained, whether or not it has given jobs back;
 // otherwise the error of the server, or ErrClosed if the client or its connection was closed.
-// While the server cannot be reached, Run waits. A worker runs once: Run panics at a second
-// call. It may have handlers of any number.
+// While the server cannot be reached, Run waits. A worker runs once: Run panics at a second call.
 func (w *Worker) Run(ctx context.Context) error {
 	w.mu.Lock()
 	if w.started {

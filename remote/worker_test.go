@@ -74,7 +74,7 @@ func TestRun_GivesBackJobsThatDoNotReturn(t *testing.T) {
 func TestRun_RenewsTheLease(t *testing.T) {
 	t.Parallel()
 	ctx, namespace := within(t), newNamespace()
-	const lease = 500 * time.Millisecond
+	const lease = 1500 * time.Millisecond
 	c := connect(t, namespace, remote.Lease(lease))
 	var runs atomic.Int64
 	handle := func(w *remote.Worker) {

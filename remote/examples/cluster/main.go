@@ -1,7 +1,7 @@
 // Command cluster makes a thousand calls on three worker processes, two of which it kills:
 //
-//	go run ./examples/cluster            # with a server of its own
-//	go run ./examples/cluster -nats URL  # with a server with JetStream, where the streams cluster-example_… remain
+//	go run ./examples/cluster           # with a server of its own
+//	go run ./examples/cluster -nats URL # with another one; streams cluster-example_… remain
 //
 // It starts itself again as the workers. The calls are ordinary futures: they are chained,
 // gathered, and taken in the order of completion. The jobs of a killed worker run elsewhere when
