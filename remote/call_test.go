@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -121,7 +122,7 @@ func TestGo_FailsWithARemotePanic(t *testing.T) {
 	}
 	wantError(t, ctx, remote.Go[int](ctx, c, "goexit", 0), future.Failed, remote.ErrRemote, future.ErrGoexit)
 	wantValue(t, ctx, remote.Go[int](ctx, c, "double", 1), 2) // the worker has its place again
-	wantDead(t, ctx, c, "panic", "goexit")
+	wantDead(t, ctx, c, "goexit", "panic")
 }
 
 func panicHere() { panic("on purpose") }
@@ -317,8 +318,8 @@ func wantPanic(t testing.TB, prefix string, fn func()) {
 	fn()
 }
 
-// wantDead waits until the dead letters are those of jobs with these names, in this order, and
-// returns them.
+// wantDead waits until the dead letters are those of jobs with these names, which are sorted, and
+// returns them. A dead letter is stored after its outcome.
 func wantDead(t testing.TB, ctx context.Context, c *remote.Client, names ...string) (dead []remote.DeadLetter) {
 	t.Helper()
 	eventually(t, ctx, func() error {
@@ -331,6 +332,7 @@ func wantDead(t testing.TB, ctx context.Context, c *remote.Client, names ...stri
 			got = append(got, d.Name)
 			dead = append(dead, d)
 		}
+		slices.Sort(got)
 		if fmt.Sprint(got) != fmt.Sprint(names) {
 			return fmt.Errorf("dead letters of %q; want %q", got, names)
 		}

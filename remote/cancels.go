@@ -71,13 +71,13 @@ func (w *Worker) noteCancel(m jetstream.Msg) {
 
 // forgetCancels forgets the ids that the stream has forgotten, sometimes. The mutex is held.
 func (w *Worker) forgetCancels() {
-	now := w.client.now()
-	if now.Sub(w.forgotten) < cancelsKept/24 {
+	now, keep := w.client.now(), w.client.cfg.keep
+	if now.Sub(w.forgotten) < keep/16 {
 		return
 	}
 	w.forgotten = now
 	for id, at := range w.canceled {
-		if now.Sub(at) > cancelsKept {
+		if now.Sub(at) > keep {
 			delete(w.canceled, id)
 		}
 	}

@@ -25,6 +25,7 @@ func TestDeadLetters_AreListedRetriedAndDropped(t *testing.T) {
 	})
 	call := remote.Go[int](ctx, c, "parse", "é", remote.Header("Tenant", "abc"))
 	wantError(t, ctx, call, future.Failed)
+	wantDead(t, ctx, c, "parse")
 	wantError(t, ctx, remote.Go[int](ctx, c, "parse", "other", remote.ID("mine")), future.Failed)
 	dead := wantDead(t, ctx, c, "parse", "parse")
 	d := dead[0]

@@ -28,10 +28,10 @@
 //     from Attach only detach it.
 //
 // Not promised: an order of the jobs; that a job which was canceled has stopped; that a
-// cancellation reaches the job if the caller is killed in that moment; that a job which waits for
-// longer than a day in the queue after it was canceled does not run; that clocks agree. A deadline
-// travels as a time, and the handler's context ends when the clock of its worker says so. The
-// future of the caller ends by the clock of the caller.
+// cancellation reaches the job if the caller is killed in that moment; that a canceled job does
+// not run if it waits in the queue for longer than results are kept; that clocks agree. A
+// deadline travels as a time, and the handler's context ends when the clock of its worker says
+// so. The future of the caller ends by the clock of the caller.
 //
 // # Use
 //

@@ -102,7 +102,7 @@ type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }
 
-// A panicError is a panic of a handler, or its call of runtime.Goexit.
+// A panicError is a panic of a handler.
 type panicError struct {
 	error
 	stack []byte

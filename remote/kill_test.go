@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -187,21 +186,6 @@ func TestKill_Server(t *testing.T) {
 		if server = start(t, "server", env); server.first != url {
 			t.Fatalf("URL %s; want %s", server.first, url)
 		}
-	})
-	r.verify(nc)
-}
-
-func TestKill_FrozenWorkers(t *testing.T) {
-	t.Parallel()
-	nc := dial(t, node.URL())
-	r := newTrial(t, nc, node.URL())
-	workers := []*process{start(t, "worker", r.env), start(t, "worker", r.env), start(t, "worker", r.env)}
-	r.call(plain)
-	r.during(kills(), func(i int) {
-		w := workers[i%len(workers)]
-		w.signal(t, syscall.SIGSTOP)
-		_, _ = future.After(r.ctx, 2*soon).Await(r.ctx) // its leases end, and its jobs run elsewhere
-		w.signal(t, syscall.SIGCONT)
 	})
 	r.verify(nc)
 }

@@ -13,10 +13,9 @@ import (
 // Which streams are there, and which consumers?
 
 const (
-	cancelsKept = 24 * time.Hour      // how long a job that waits knows that it was canceled
-	deadKept    = 30 * 24 * time.Hour // how long dead letters are kept
-	maxWaiting  = 1 << 16             // pull requests of all workers together
-	workers     = "workers"           // the consumer that the workers share
+	deadKept   = 30 * 24 * time.Hour // how long dead letters are kept
+	maxWaiting = 1 << 16             // pull requests of all workers together
+	workers    = "workers"           // the consumer that the workers share
 )
 
 // open creates the streams that do not exist, and leaves those that exist as they are.
@@ -37,7 +36,7 @@ func (c *Client) open(ctx context.Context) (err error) {
 			s.Discard, s.DiscardNewPerSubject = jetstream.DiscardNew, true
 			s.RePublish = c.republish(outKind, doneKind)
 		}},
-		{&c.cancels, "CTL", []string{cancelKind}, cancelsKept, func(s *jetstream.StreamConfig) {
+		{&c.cancels, "CTL", []string{cancelKind}, c.cfg.keep, func(s *jetstream.StreamConfig) {
 			s.MaxMsgsPerSubject = 1
 		}},
 		{&c.dead, "DEAD", []string{deadKind}, deadKept, func(s *jetstream.StreamConfig) {
