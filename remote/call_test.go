@@ -260,10 +260,11 @@ func TestID_MakesOneCallOfSeveral(t *testing.T) {
 			t.Fatalf("call %s: %v", call.ID, err)
 		}
 	}
-	work(t, a, handle)
+	work(t, a, handle, remote.Concurrency(1))
 	for _, call := range calls {
 		wantValue(t, ctx, call, 1)
 	}
+	eventually(t, ctx, func() error { return remote.QueueIsEmpty(ctx, a) })
 	wantValue(t, ctx, remote.Go[int64](ctx, b, "count", "after", remote.ID("order-1")), 1)
 	wantValue(t, ctx, remote.Go[int64](ctx, b, "count", "other", remote.ID("order-2")), 2)
 	if n := remote.Pending(a) + remote.Pending(b); n != 0 {

@@ -88,11 +88,16 @@ func connect(ctx context.Context, nc *nats.Conn, cfg *config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
+	// The first asynchronous publish starts a goroutine, which is left behind if the publisher is
+	// closed before it runs. So it is started here, by a message that cannot be sent.
+	_, _ = c.js.PublishMsgAsync(&nats.Msg{})
 	if err := c.open(ctx); err != nil {
+		c.close()
 		return nil, err
 	}
 	c.own, err = nc.Subscribe(c.cfg.namespace+"."+doneKind+"."+c.home+".*", c.receive)
 	if err != nil {
+		c.close()
 		return nil, fmt.Errorf("remote: %w", err)
 	}
 	_ = c.own.SetPendingLimits(-1, -1) // the limits drop messages

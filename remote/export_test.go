@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -37,11 +38,14 @@ func Read(ctx context.Context, c *Client, id string) (Outcome, error) {
 }
 
 // An Outcome is the outcome of a call; none if it is zero.
-type Outcome struct{ Result, Canceled string }
+type Outcome struct{ Result, Canceled, Dead string }
 
 func (o Outcome) outcome() *outcome {
 	if o.Canceled != "" {
 		return &outcome{failure: &failure{Kind: canceledKind, Codes: []string{"canceled"}, Message: o.Canceled}}
+	}
+	if o.Dead != "" {
+		return &outcome{failure: &failure{Kind: failedKind, Message: o.Dead, Dead: true}}
 	}
 	return &outcome{result: []byte(o.Result)}
 }
@@ -82,4 +86,13 @@ func Bury(ctx context.Context, t testing.TB, c *Client, id, name string) {
 	if _, err := c.js.PublishMsg(ctx, m); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// QueueIsEmpty returns an error if there are jobs.
+func QueueIsEmpty(ctx context.Context, c *Client) error {
+	info, err := c.jobs.Info(ctx)
+	if err == nil && info.State.Msgs > 0 {
+		err = fmt.Errorf("%d jobs are left", info.State.Msgs)
+	}
+	return err
 }

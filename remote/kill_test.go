@@ -107,12 +107,7 @@ func (r *trial) verify(nc *nats.Conn) {
 	if dead := state("DEAD"); dead.Msgs != 0 {
 		r.t.Errorf("%d dead letters", dead.Msgs)
 	}
-	eventually(r.t, r.ctx, func() error {
-		if queue := state("JOBS"); queue.Msgs != 0 {
-			return fmt.Errorf("%d jobs are left", queue.Msgs)
-		}
-		return nil
-	})
+	eventually(r.t, r.ctx, func() error { return remote.QueueIsEmpty(r.ctx, r.c) })
 }
 
 // kills returns how often something is killed.

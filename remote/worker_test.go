@@ -139,19 +139,8 @@ func TestRun_SetsAsideAJobThatIsLostTooOften(t *testing.T) {
 	t.Parallel()
 	ctx, namespace := within(t), newNamespace()
 	c := connect(t, namespace, remote.Lease(100*time.Millisecond))
-	call := remote.Go[int](ctx, c, "double", 0)
-	stop := work(t, c, doubles) // makes the consumer
-	wantValue(t, ctx, call, 0)
-	stop()
-	js, err := jetstream.New(dial(t, node.URL()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cons, err := js.Consumer(ctx, remote.StreamName(c, "JOBS"), "workers")
-	if err != nil {
-		t.Fatal(err)
-	}
-	call = remote.Go[int](ctx, c, "double", 1)
+	cons := consumer(t, ctx, c)
+	call := remote.Go[int](ctx, c, "double", 1)
 	for range remote.MaxLost + 1 { // deliveries without an answer
 		if _, err := cons.Next(jetstream.FetchContext(ctx)); err != nil {
 			t.Fatal(err)
@@ -163,6 +152,54 @@ func TestRun_SetsAsideAJobThatIsLostTooOften(t *testing.T) {
 	work(t, c, doubles)
 	wantError(t, ctx, call, future.Failed, remote.ErrLost, remote.ErrRemote)
 	wantDead(t, ctx, c, "double")
+}
+
+// A worker was lost after it had recorded the outcome: the next one does the rest, and no more.
+func TestRun_CompletesWhatALostWorkerHasBegun(t *testing.T) {
+	t.Parallel()
+	ctx, namespace := within(t), newNamespace()
+	c := connect(t, namespace, remote.Lease(100*time.Millisecond))
+	var runs atomic.Int64
+	handle := func(w *remote.Worker) {
+		remote.Handle(w, "count", func(context.Context, int) (int64, error) { return runs.Add(1), nil })
+	}
+	cons := consumer(t, ctx, c)
+	var calls []*remote.Call[int64]
+	for i, o := range []remote.Outcome{{Result: "7"}, {Dead: "on purpose"}} {
+		call := remote.Go[int64](ctx, c, "count", i)
+		if _, err := cons.Next(jetstream.FetchContext(ctx)); err != nil { // the delivery to the lost worker
+			t.Fatal(err)
+		}
+		if first, err := remote.Record(ctx, c, call.ID, o); !first || err != nil {
+			t.Fatal(first, err)
+		}
+		calls = append(calls, call)
+	}
+	work(t, c, handle)
+	wantValue(t, ctx, calls[0], 7)
+	wantError(t, ctx, calls[1], future.Failed, remote.ErrRemote)
+	wantDead(t, ctx, c, "count")
+	eventually(t, ctx, func() error { return remote.QueueIsEmpty(ctx, c) })
+	if n := runs.Load(); n != 0 {
+		t.Errorf("%d runs", n)
+	}
+}
+
+// consumer returns the consumer of the workers, which the first worker makes.
+func consumer(t testing.TB, ctx context.Context, c *remote.Client) jetstream.Consumer {
+	t.Helper()
+	stop := work(t, c, doubles)
+	wantValue(t, ctx, remote.Go[int](ctx, c, "double", 0), 0)
+	stop()
+	js, err := jetstream.New(dial(t, node.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cons, err := js.Consumer(ctx, remote.StreamName(c, "JOBS"), "workers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cons
 }
 
 // A message that is no job, such as one of another program, does not stop the worker.
