@@ -26,18 +26,20 @@ func TestDeadline_EndsTheCallAndTheHandler(t *testing.T) {
 	wantDead(t, ctx, c)
 }
 
-// The caller is gone: the worker records the end.
+// The caller is gone, and the handler does not return: the worker records the end.
 func TestDeadline_IsKeptByTheWorkerAlone(t *testing.T) {
 	t.Parallel()
 	ctx, namespace, b := within(t), newNamespace(), newBlocker()
 	c, other := connect(t, namespace), connect(t, namespace)
-	work(t, other, func(w *remote.Worker) {
+	release := make(chan struct{})
+	stop := work(t, other, func(w *remote.Worker) {
 		remote.Handle(w, "time", func(ctx context.Context, _ int) (bool, error) {
 			_, ok := ctx.Deadline()
 			b.started <- ""
 			<-ctx.Done()
 			b.ended <- ctx.Err()
-			return ok, ctx.Err()
+			<-release
+			return ok, nil
 		}, remote.Retry(5, 0))
 	})
 	deadline, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
@@ -54,6 +56,8 @@ func TestDeadline_IsKeptByTheWorkerAlone(t *testing.T) {
 	if !errors.As(err, &e) || e.Worker != "w" {
 		t.Errorf("error %#v", err)
 	}
+	close(release)
+	stop()
 }
 
 func TestDeadline_ThatPassedInTheQueue(t *testing.T) {

@@ -74,13 +74,13 @@ func TestRun_GivesBackJobsThatDoNotReturn(t *testing.T) {
 func TestRun_RenewsTheLease(t *testing.T) {
 	t.Parallel()
 	ctx, namespace := within(t), newNamespace()
-	const lease = 1500 * time.Millisecond
+	const lease = 2 * time.Second
 	c := connect(t, namespace, remote.Lease(lease))
 	var runs atomic.Int64
 	handle := func(w *remote.Worker) {
 		remote.Handle(w, "long", func(ctx context.Context, _ int) (int64, error) {
 			n := runs.Add(1)
-			_, err := future.After(ctx, 2*lease).Await(ctx)
+			_, err := future.After(ctx, 3*lease/2).Await(ctx)
 			return n, err
 		})
 	}
