@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/channel-native/future"
 	"github.com/channel-native/future/remote"
 )
 
@@ -24,18 +25,55 @@ func BenchmarkCall(b *testing.B) {
 		})
 	})
 	b.Run("lib=nats", func(b *testing.B) {
-		server, client := dial(b, n.URL()), dial(b, n.URL())
-		if _, err := server.Subscribe("double", func(m *nats.Msg) { _ = m.Respond(m.Data) }); err != nil {
-			b.Fatal(err)
-		}
-		if err := server.Flush(); err != nil {
-			b.Fatal(err)
-		}
+		client := startResponder(b, n.URL())
 		measure(b, func() error {
 			_, err := client.Request("double", []byte("1"), time.Minute)
 			return err
 		})
 	})
+}
+
+// BenchmarkFanOut measures a hundred calls at once, and a hundred requests.
+func BenchmarkFanOut(b *testing.B) {
+	const calls = 100
+	n, stop := startNode(b)
+	defer stop()
+	b.Run("lib=future", func(b *testing.B) {
+		measure(b, func() error {
+			futs := make([]*future.Future[int], calls)
+			for i := range futs {
+				futs[i] = remote.Go[int](b.Context(), n.Client(), "double", i).Future
+			}
+			_, err := future.Gather(futs...).Await(b.Context())
+			return err
+		})
+	})
+	b.Run("lib=nats", func(b *testing.B) {
+		client := startResponder(b, n.URL())
+		measure(b, func() error {
+			futs := make([]*future.Future[*nats.Msg], calls)
+			for i := range futs {
+				futs[i] = future.Go(b.Context(), func(ctx context.Context) (*nats.Msg, error) {
+					return client.RequestWithContext(ctx, "double", []byte("1"))
+				})
+			}
+			_, err := future.Gather(futs...).Await(b.Context())
+			return err
+		})
+	})
+}
+
+// startResponder answers requests to "double", and returns a connection for them.
+func startResponder(b *testing.B, url string) *nats.Conn {
+	b.Helper()
+	server := dial(b, url)
+	if _, err := server.Subscribe("double", func(m *nats.Msg) { _ = m.Respond(m.Data) }); err != nil {
+		b.Fatal(err)
+	}
+	if err := server.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	return dial(b, url)
 }
 
 // measure calls fn b.N times, and reports the median.
