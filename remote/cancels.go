@@ -100,12 +100,18 @@ func (w *Worker) giveBack() {
 	}
 	w.mu.Unlock()
 	for _, r := range runs {
-		r.giveBack()
+		r.giveBack(0)
 	}
 }
 
-func (r *run) giveBack() {
-	if r.decide() {
-		r.handBack(r.past().plus(attempts{Drained: 1}), 0)
+// giveBack gives the job back since the worker stops, if it is not decided.
+func (r *run) giveBack(d time.Duration) {
+	switch {
+	case !r.decide():
+	case r.isRecalled():
+		r.handBack(r.past().plus(attempts{Drained: 1}), d)
+	default: // what a note says is not known, and must not be replaced
+		_ = r.msg.NakWithDelay(d)
+		r.close()
 	}
 }

@@ -96,7 +96,7 @@
 //
 // # When to use something else
 //
-// Plain NATS request-reply is faster, by a factor of about four, and stores nothing. Take it if the
+// Plain NATS request-reply is several times as fast, and stores nothing. Take it if the
 // caller repeats a request whose reply does not come, and if nobody else wants the reply. Take this
 // package if the work takes longer than the callers live, or must not be lost with a worker.
 //

@@ -100,6 +100,18 @@ func (r *run) past() attempts {
 	return r.attempts
 }
 
+func (r *run) noteRecalled() {
+	r.mu.Lock()
+	r.recalled = true
+	r.mu.Unlock()
+}
+
+func (r *run) isRecalled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.recalled
+}
+
 // handBack gives the job back, for a delivery after the time d at the earliest, and closes the
 // run. The server counts deliveries, and not why there is another one; so a note says that. If
 // the note gets lost, the delivery counts as lost.

@@ -34,6 +34,7 @@ type run struct {
 	cancel  atomic.Pointer[context.CancelCauseFunc] // of the handler's context; nil before there is one
 
 	mu       sync.Mutex
+	recalled bool        // attempts are known; set by admit; guarded by mu
 	attempts attempts    // how earlier deliveries have ended; written by recall; guarded by mu
 	lease    *time.Timer // renews the lease; nil when the run is closed; guarded by mu
 }
@@ -119,6 +120,7 @@ func (r *run) admit(ctx context.Context) (*handler, error) {
 			return nil, err
 		}
 	}
+	r.noteRecalled()
 	name, past := r.header.Get(nameHeader), r.past()
 	h := w.handlers[name]
 	switch deadline, ok := deadlineOf(r.header); {

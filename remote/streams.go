@@ -78,7 +78,9 @@ func (c *Client) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) (
 	tries := 0
 	err = c.patiently(ctx, func(ctx context.Context) error {
 		if s, err = c.js.Stream(ctx, cfg.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
-			s, err = c.js.CreateStream(ctx, cfg)
+			if s, err = c.js.CreateStream(ctx, cfg); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+				s, err = c.js.Stream(ctx, cfg.Name) // another client has made it meanwhile
+			}
 		}
 		if tries++; tries == maxUnanswered && isUnanswered(err) {
 			err = errors.Join(errNoJetStream, err)
@@ -110,6 +112,9 @@ func (c *Client) ensureConsumer(ctx context.Context) (cons jetstream.Consumer, l
 				MaxAckPending: -1, // the default bounds the jobs that run in the whole cluster to 1000
 				MaxWaiting:    maxWaiting,
 			})
+		}
+		if errors.Is(err, jetstream.ErrConsumerExists) {
+			cons, err = c.jobs.Consumer(ctx, workers) // another worker has made it meanwhile
 		}
 		return err
 	})

@@ -133,11 +133,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer cancel()
 	_, _ = fed.Await(grace)
 	if p.Shutdown(grace) != nil {
+		<-fed.Done() // it would take what is given back
 		w.giveBack()
 		endJobs(ErrDraining)
 		_ = p.Close()
 	}
-	<-fed.Done()
 	w.open.Wait()
 	return w.result(ctx, nil)
 }
@@ -210,6 +210,6 @@ func (w *Worker) start(ctx context.Context, m jetstream.Msg) {
 		return nil
 	})
 	if f.IsDone() && f.Err() != nil { // the pool is closed
-		r.giveBack()
+		r.giveBack(2 * pullFor)
 	}
 }

@@ -85,7 +85,7 @@ func TestRun_RenewsTheLease(t *testing.T) {
 		})
 	}
 	work(t, c, handle)
-	work(t, connect(t, namespace), handle)
+	work(t, connect(t, namespace, remote.Lease(lease)), handle)
 	wantValue(t, ctx, remote.Go[int64](ctx, c, "long", 0), 1)
 	if n := runs.Load(); n != 1 {
 		t.Errorf("%d runs", n)
@@ -132,6 +132,31 @@ func TestRun_RunsNoMoreThanItsConcurrency(t *testing.T) {
 	if n := most.Load(); n != 3 {
 		t.Errorf("%d jobs ran at once; want 3", n)
 	}
+}
+
+// A worker leaves the jobs that it has no room for to others.
+func TestRun_TakesNoMoreJobsThanItRuns(t *testing.T) {
+	t.Parallel()
+	ctx, namespace := within(t), newNamespace()
+	c := connect(t, namespace)
+	started, release := make(chan string, 2), make(chan struct{})
+	for _, name := range []string{"first", "second"} {
+		work(t, connect(t, namespace), func(w *remote.Worker) {
+			remote.Handle(w, "wait", func(ctx context.Context, _ int) (string, error) {
+				started <- name
+				select {
+				case <-release:
+				case <-ctx.Done():
+				}
+				return name, nil
+			})
+		}, remote.Concurrency(1))
+		remote.Go[string](ctx, c, "wait", 0)
+		if got := receive(t, ctx, started); got != name {
+			t.Errorf("the %s worker has the job; want the %s", got, name)
+		}
+	}
+	close(release)
 }
 
 // A job that is lost again and again, without a word from a worker, is set aside.
