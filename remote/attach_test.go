@@ -37,9 +37,7 @@ func TestAttach_BeforeDuringAndAfterTheRun(t *testing.T) {
 	for _, call := range []*remote.Call[int]{call, before, during, twice, remote.Attach[int](ctx, other, call.ID), remote.Attach[int](ctx, c, call.ID)} {
 		wantValue(t, ctx, call, 7)
 	}
-	if n := remote.Pending(c) + remote.Pending(other); n != 0 {
-		t.Errorf("%d calls are pending", n)
-	}
+	wantNonePending(t, ctx, c, other)
 }
 
 // The caller is gone, and its calls go on.
@@ -63,9 +61,7 @@ func TestAttach_OfACallThatNeverWas(t *testing.T) {
 	for _, id := range []string{"x", "abc.1", "", "a.b.c", "a b", "_.x", "*", ">"} {
 		wantError(t, ctx, remote.Attach[int](ctx, c, id), future.Failed, remote.ErrUnknownID)
 	}
-	if n := remote.Pending(c); n != 0 {
-		t.Errorf("%d calls are pending", n)
-	}
+	wantNonePending(t, ctx, c)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	wantError(t, ctx, remote.Attach[int](ended, c, "x"), future.Cancelled)

@@ -267,9 +267,7 @@ func TestID_MakesOneCallOfSeveral(t *testing.T) {
 	eventually(t, ctx, func() error { return remote.QueueIsEmpty(ctx, a) })
 	wantValue(t, ctx, remote.Go[int64](ctx, b, "count", "after", remote.ID("order-1")), 1)
 	wantValue(t, ctx, remote.Go[int64](ctx, b, "count", "other", remote.ID("order-2")), 2)
-	if n := remote.Pending(a) + remote.Pending(b); n != 0 {
-		t.Errorf("%d calls are pending", n)
-	}
+	wantNonePending(t, ctx, a, b)
 	wantPanic(t, "remote: ID: ", func() { remote.Go[int](ctx, a, "count", "", remote.ID("a.b")) })
 	wantPanic(t, "remote: ID: ", func() { remote.Go[int](ctx, a, "count", "", remote.ID(strings.Repeat("x", 129))) })
 }

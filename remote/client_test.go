@@ -33,9 +33,7 @@ func TestClose_FailsPendingCalls(t *testing.T) {
 	if err := call.Accepted(ctx); err != nil {
 		t.Errorf("Accepted of a call that was: %v", err)
 	}
-	if n := remote.Pending(c); n != 0 {
-		t.Errorf("%d calls are pending", n)
-	}
+	wantNonePending(t, ctx, c)
 }
 
 func TestClose_OfTheConnectionFailsPendingCalls(t *testing.T) {

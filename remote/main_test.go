@@ -150,3 +150,16 @@ func eventually(t testing.TB, ctx context.Context, check func() error) {
 		}
 	}
 }
+
+// wantNonePending waits until clients wait for no call: a call is done before its client forgets it.
+func wantNonePending(t testing.TB, ctx context.Context, clients ...*remote.Client) {
+	t.Helper()
+	for _, c := range clients {
+		eventually(t, ctx, func() error {
+			if n := remote.Pending(c); n != 0 {
+				return fmt.Errorf("%d calls are pending", n)
+			}
+			return nil
+		})
+	}
+}
