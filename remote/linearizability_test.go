@@ -88,7 +88,7 @@ func TestLinearizability_OfSettleAndCancel(t *testing.T) {
 		}
 		g := future.NewGroup(ctx, future.KeepGoing())
 		if round%2 == 0 {
-			canceled := future.GoErr(ctx, func(context.Context) error {
+			canceled := future.GoErr(ctx, func(ctx context.Context) error {
 				do(9, operation{id, "cancel", "enough"}, func() response {
 					call.CancelCause(errors.New("enough"))
 					settledWith(ctx, remote.Attach[string](ctx, clients[0], id))
@@ -125,7 +125,7 @@ func TestLinearizability_OfSettleAndCancel(t *testing.T) {
 				}
 				return err
 			})
-			g.Go(func(context.Context) error {
+			g.Go(func(ctx context.Context) error {
 				do(3*i+2, operation{id: id, kind: "attach"}, func() response {
 					return response{outcome: settledWith(ctx, remote.Attach[string](ctx, c, id))}
 				})

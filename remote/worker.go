@@ -124,7 +124,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	p := pool.New(w.concurrency, pool.WithQueue(0), pool.WithName("remote"))
 	jobs, endJobs := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer endJobs(ErrDraining)
-	fed := future.GoErr(context.Background(), func(context.Context) error {
+	fed := future.GoErr(future.WithExecutor(ctx, future.Goroutines), func(ctx context.Context) error {
 		w.feed(ctx, future.WithExecutor(jobs, p), p, cons)
 		return nil
 	})
