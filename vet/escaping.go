@@ -62,13 +62,26 @@ func findEscaping(pass *analysis.Pass) (any, error) {
 // makeLasting returns the fix that puts Lasting around ctx.
 func (ix *index) makeLasting(ctx ast.Expr) []analysis.SuggestedFix {
 	prefix, ok := ix.qualifier(ctx.Pos())
-	if !ok {
+	if !ok || ix.isLimited(ctx) {
 		return nil
 	}
 	return []analysis.SuggestedFix{{Message: "Keep the context attached after the return", TextEdits: []analysis.TextEdit{
 		{Pos: ctx.Pos(), End: ctx.Pos(), NewText: []byte(prefix + "Lasting(")},
 		{Pos: ctx.End(), End: ctx.End(), NewText: []byte(")")},
 	}}}
+}
+
+// isLimited reports whether ctx is a variable that a call of WithCancel, WithTimeout or the like has
+// set. With Lasting, the cancel function of that call would end the reading, often too soon.
+func (ix *index) isLimited(ctx ast.Expr) bool {
+	for _, d := range ix.defs[ix.varOf(ctx)] {
+		if call, ok := ast.Unparen(orNil(d.rhs)).(*ast.CallExpr); ok {
+			if fn := calleeOf(ix.info, call); fn != nil && fn.Pkg() != nil && fn.Pkg().Path() == "context" && fn.Name() != "WithValue" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // escapes returns the type of a resource that f gets with its context and returns, or nil.

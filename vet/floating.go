@@ -45,12 +45,31 @@ func findFloating(pass *analysis.Pass) (any, error) {
 			continue
 		}
 		var fixes []analysis.SuggestedFix
-		if _, ok := c.Node().(*ast.ExprStmt); ok {
-			fixes = append(fixes, insert("Drop the future visibly", call.Pos(), blanks(ix.info.TypeOf(call))+" = "))
+		if s, ok := c.Node().(*ast.ExprStmt); ok && !facts.reusesSource(call) {
+			fixes = append(fixes, insert("Drop the future visibly", s.Pos(), blanks(ix.info.TypeOf(call))+" = "))
 		}
 		report(pass, call, "the future of "+ix.text(call.Fun)+" is dropped: wait for it, or assign it to _", fixes...)
 	}
 	return nil, nil
+}
+
+// reusesSource reports whether call derives a future from a variable that is used elsewhere in the
+// function: it is the derived future that should have been used there.
+func (f *facts) reusesSource(call *ast.CallExpr) bool {
+	sources := call.Args
+	if x := receiver(call); x != nil {
+		sources = append(sources[:len(sources):len(sources)], x)
+	}
+	for _, x := range sources {
+		if v := f.ix.varOf(x); isFuture(f.ix.info.TypeOf(x)) && isLocal(v) {
+			for _, use := range f.ix.uses[v] {
+				if !within(use.Node().Pos(), call) && use.Node().Pos() > call.Pos() {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // droppingCall returns the call whose results the statement drops, or nil.

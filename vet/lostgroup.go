@@ -116,7 +116,7 @@ func (lg lostGroup) variable(v *types.Var, stmt ast.Node) {
 	if f == nil || !f.contains(v.Pos()) || isResult(lg.index, f, v) {
 		return
 	}
-	if !within(v.Pos(), stmt) && lg.waits(v, f.body) {
+	if !within(v.Pos(), stmt) && !(lg.setOnce(v) && besideDeclaration(v, f.body, stmt)) && lg.waits(v, f.body) {
 		return // it may get the group, and be waited for, under conditions that belong together
 	}
 	w := walk{index: lg.index, f: f,
@@ -134,6 +134,37 @@ func (lg lostGroup) variable(v *types.Var, stmt ast.Node) {
 		message = fmt.Sprintf("Wait of this group is not called if the function returns in line %d: call Cancel and then Wait to leave early", lg.fset.Position(ret.Pos()).Line)
 	}
 	report(lg.pass, lg.at.Node(), message)
+}
+
+// setOnce reports whether one statement gives v a value, apart from its declaration.
+func (ix *index) setOnce(v *types.Var) bool {
+	n := 0
+	for _, d := range ix.defs[v] {
+		if d.rhs != nil {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// besideDeclaration reports whether stmt is in the block in which v is declared, and not in one
+// within that, which may be skipped.
+func besideDeclaration(v *types.Var, body, stmt ast.Node) (beside bool) {
+	ast.Inspect(body, func(n ast.Node) bool {
+		block, ok := n.(*ast.BlockStmt)
+		if !ok {
+			return !beside
+		}
+		declared := false
+		for _, s := range block.List {
+			if _, ok := s.(*ast.DeclStmt); ok && within(v.Pos(), s) {
+				declared = true
+			}
+			beside = beside || declared && s == stmt
+		}
+		return !beside
+	})
+	return beside
 }
 
 // isResult reports whether v is a result of f.

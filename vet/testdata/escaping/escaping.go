@@ -206,3 +206,12 @@ func (c *client) rows(ctx context.Context) *future.Future[int] {
 		return n, rows.Err()
 	})
 }
+
+// There is no fix: the cancel function would end the reading.
+func (c *client) limited(ctx context.Context, url string) (*http.Response, error) {
+	limited, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return future.Go(limited, func(ctx context.Context) (*http.Response, error) { // want `the function returns a`
+		return c.request(ctx, url)
+	}).Await(ctx)
+}

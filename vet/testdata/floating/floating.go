@@ -160,3 +160,12 @@ func nested(ctx context.Context, f *future.Future[*future.Future[int]]) {
 	must(f.Await(ctx)).Cancel()
 	f.Await(ctx)
 }
+
+func useOfTheSource(ctx context.Context, f *future.Future[int]) (int, error) {
+	future.WithTimeout(f, time.Second) // want `the future of future.WithTimeout is dropped`
+	return f.Await(ctx)
+}
+
+func parentheses(f *future.Future[int]) {
+	(future.Shield(f)) // want `the future of future.Shield is dropped`
+}

@@ -187,3 +187,28 @@ func visible(ctx context.Context) {
 	g.Go(work)
 	_ = g // ends with ctx
 }
+
+func declaredFirst(ctx context.Context, mode string) (err error) {
+	var g *future.Group
+	g = future.NewGroup(ctx) // want `Wait of this group is not called`
+	g.Go(work)
+	switch mode {
+	case "sync":
+		err = g.Wait()
+	case "cancel":
+		g.Cancel()
+	}
+	return err
+}
+
+func perhaps(ctx context.Context, some bool) error {
+	var g *future.Group
+	if some {
+		g = future.NewGroup(ctx)
+		g.Go(work)
+	}
+	if some {
+		return g.Wait()
+	}
+	return nil
+}

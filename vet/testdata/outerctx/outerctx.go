@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"example.com/shop/store"
@@ -19,6 +20,7 @@ type service struct {
 	ctx    context.Context // ends when the service stops
 	config *future.Future[page]
 	ads    flight.Group[string, page]
+	later  func()
 }
 
 func fetch(ctx context.Context) (int, error)               { return 0, ctx.Err() }
@@ -239,5 +241,42 @@ func notATask(ctx context.Context, f *future.Future[int]) error {
 	return retry(ctx, func(context.Context) error {
 		_, err := f.Await(ctx)
 		return err
+	})
+}
+
+// Literals that may run when the task has returned: its context is detached then.
+func afterTheTask(ctx context.Context, f *future.Future[int], s *service) *future.Future[func() (int, error)] {
+	return future.Go(ctx, func(task context.Context) (func() (int, error), error) {
+		go func() { _, _ = f.Await(ctx) }()
+		time.AfterFunc(time.Minute, func() { _, _ = f.Await(ctx) })
+		context.AfterFunc(ctx, func() { _, _ = f.Await(context.Background()) })
+		s.later = func() { _, _ = f.Await(ctx) }
+		return func() (int, error) { return f.Await(ctx) }, task.Err()
+	})
+}
+
+// Literals that the task runs itself, or waits for.
+func withinTheTask(ctx context.Context, f *future.Future[int]) *future.Future[int] {
+	return future.Go(ctx, func(task context.Context) (int, error) {
+		var wg sync.WaitGroup
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			_, _ = f.Await(ctx) // want `f.Await gets a context from outside`
+		}()
+		wg.Wait()
+		return func() (int, error) { return f.Await(ctx) }() // want `f.Await gets a context from outside`
+	})
+}
+
+// There is no fix where the error of the other context is asked for.
+func asksForTheError(ctx context.Context, f *future.Future[int]) *future.Future[int] {
+	return future.Go(ctx, func(task context.Context) (int, error) {
+		select {
+		case <-f.Done():
+			return f.Result()
+		case <-ctx.Done(): // want `the select waits for the end of a context from outside`
+			return 0, ctx.Err() // want `its result is lost at random`
+		}
 	})
 }
