@@ -80,6 +80,7 @@ func (s *shop) askQuietServer() {
 // ask sends a request. Its reply settles the promise.
 func (s *shop) ask(request string) *future.Future[string] {
 	reply := future.NewPromise[string]()
+	_ = reply // on purpose: futurevet finds this fault too
 	if request == "status" || request == "ping" {
 		return &reply.Future // the server has no reply to these
 	}
@@ -95,7 +96,8 @@ func (s *shop) showPictures() {
 	var busy sync.WaitGroup // with pictures that come together, as on a bad day
 	busy.Add(2)
 	for range 2 {
-		future.Go(outer, func(context.Context) (string, error) {
+		_ = future.Go(outer, func(ctx context.Context) (string, error) {
+			_ = ctx // on purpose: futurevet finds the fault below without this line
 			busy.Done()
 			busy.Wait()
 			return future.Go(outer, s.resize).Await(outer)
