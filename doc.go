@@ -6,6 +6,7 @@
 // channels. It is the Future of Python's asyncio, made safe for goroutines and native to
 // channels, contexts and generics.
 //
+// In short, f := Go(ctx, fn) starts fn, and v, err := f.Await(ctx) waits for its result.
 // For example, this method of a service builds a page from three requests:
 //
 //	// page returns the two parts of what a user gets to see: the orders are needed,
@@ -48,7 +49,8 @@
 // Every function that runs your code takes a [context.Context] as its first parameter. The
 // context determines where the code runs, and passes its values, its deadline and its
 // cancellation on to the code. [GoIn] uses the context of its group. In this documentation, an
-// error Is another one if [errors.Is] reports true for the two.
+// error Is another one if [errors.Is] reports true for the two. Names are spelled as in asyncio
+// (Cancelled), text as in package context (canceled).
 //
 // # States
 //
@@ -69,6 +71,8 @@
 //     made from other futures, its inputs. A single input is also called the source.
 //   - A combinator is a function that takes several futures: [Gather], [AllOrNothing],
 //     [Join], [Outcomes], [FirstCompleted], [FirstSucceeded] or [Race].
+//   - A bound is the future of [WithTimeout], [WithDeadline] or [WithContext]. A promise is
+//     linked once it was handed to [Promise.CompleteWith].
 //   - A continuation is the function of [Then], [ThenFuture], [Recover], [Handle],
 //     [HandleFuture], [Finally] or [Combine].
 //   - A callback is a function registered with [Future.AddDoneCallback].
@@ -109,7 +113,7 @@
 // # Blocking
 //
 // [Future.Await], [Wait], [Group.Wait], [Set.Next] and ranging over [AsCompleted], [Set.All]
-// and [MapSeq] block, and so do Execute, Shutdown and Close of package pool. A receive from
+// and [MapSeq] block, and so do Execute, Idle, Shutdown and Close of package pool. A receive from
 // [Future.Done] or from the channel of [Chan] blocks too. It has no context, but it can be one
 // case of a select. [Go] blocks only if the executor makes its callers wait for room, as a pool
 // does. The same holds for [WrapFuture] and [EnsureFuture] of a function, and for Go of package
@@ -159,9 +163,9 @@
 // [Race] around the source leaves the value in the source: to read a queue, bound first and
 // chain after.
 //
-// In the other direction, a future that follows a single source is canceled when its source is.
-// A future of several inputs is not: if a canceled input decides its outcome, it fails with an
-// error that Is [ErrCancelled].
+// In the other direction, a future of a single source is canceled when its source is: of a canceled
+// f, Then(ctx, f, fn) is Cancelled. A future of several inputs fails instead: with a canceled input,
+// Gather is Failed, with an error that Is [ErrCancelled].
 //
 // A derived future may be done before all of its inputs are. The function that returned it
 // determines whether the pending inputs are canceled:

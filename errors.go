@@ -43,11 +43,12 @@ var (
 	// does.
 	ErrGoexit = errors.New("future: function called runtime.Goexit")
 
-	// ErrCycle is the error of CompleteWith, ThenFuture, Await and Go of package flight when a
-	// future would wait for itself. Only rings of CompleteWith and of futures that ThenFuture
-	// follows are detected. Rings that lead through another kind of future, such as Shield, or
-	// through tasks that await each other, are not. It is also the error of Idle of package pool
-	// when it is called by a task of that pool.
+	// ErrCycle is the error of CompleteWith, ThenFuture, HandleFuture, Await and Go of package
+	// flight when a future would wait for itself. Detected are rings of CompleteWith and of
+	// futures that ThenFuture and HandleFuture follow, a task that awaits its own future, and
+	// rings of calls of package flight. Other rings are not, such as those that lead through a
+	// Shield, or through tasks that await each other: package inspect shows them. It is also
+	// the error of Idle of package pool when it is called by a task of that pool.
 	ErrCycle = errors.New("future: future waits for itself")
 
 	errNilError   = errors.New("future: SetError: nil error; use SetResult to succeed")

@@ -22,7 +22,7 @@ type Unhandled struct {
 	Future string
 	// Context is the context that the work was started with; of work within a task, that of
 	// the outermost task. Of a callback it is the context that it was registered with. It
-	// is nil for a promise, a combinator and a [TaskFunc].
+	// is nil for a promise, a combinator, a bound and a [TaskFunc].
 	Context context.Context
 	// Created is the stack of the call that made the future, of a promise, a task or a
 	// continuation, as text. It is empty unless package inspect recorded the future.

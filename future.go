@@ -70,9 +70,9 @@ func (f *Future[T]) Err() error {
 //
 // Await changes nothing when it gives up: the future goes on, for other waiters and for another
 // Await, and a later failure is unread. If ctx belongs to a task of this very future, which
-// would wait for itself, the error is [ErrCycle]. If ctx belongs to a running task of package
-// pool, the task lends its slot to others while Await is parked. Await panics if ctx is nil.
-// asyncio: await fut.
+// would wait for itself, the error is [ErrCycle]. If ctx is the context of a running task,
+// or derived from it, the task lends its slot of a pool, and its place under [NewLimited] or
+// [Limit], to others while Await is parked. Await panics if ctx is nil. asyncio: await fut.
 func (f *Future[T]) Await(ctx context.Context) (v T, err error) {
 	if ctx == nil || f.c.state.Load() < succeeded {
 		if err = f.c.await(ctx); err != nil {

@@ -27,8 +27,9 @@ import (
 // also for calls that have returned: so context.AfterFunc in fn releases what they have opened.
 // When the future has succeeded it is detached from ctx, and does not end.
 //
-// One failure ends all. For partial results, return Outcome[B]{Err: err}, nil from fn, which
-// then never fails.
+// One failure ends all. For partial results, return Outcome[B]{Err: err}, nil from fn: an error of
+// one call is then a part of the result. A panic, runtime.Goexit and the end of ctx still end all;
+// where these may be partial too, use Go and Outcomes.
 //
 // The items must not be changed before the calls have returned. After a failure or a
 // cancellation that may be later than the future is done; to wait for the calls, run them in a

@@ -73,7 +73,8 @@ func followInner[U any](dst *cell, inner *Future[U]) effects {
 
 // Recover returns a future of the value of f or, if f failed, of the result of fn, which is
 // called with the error. fn is not called if f was canceled: the derived future is canceled
-// too. See [Then] for the rest.
+// too. A timeout is a failure, so fn is called then. Use [Handle] to replace a cancellation. See
+// [Then] for the rest.
 func Recover[T any](ctx context.Context, f *Future[T], fn func(context.Context, error) (T, error)) *Future[T] {
 	checkArgs("Recover", ctx, f != nil, fn != nil)
 	s, derived := newStage[T]()

@@ -13,6 +13,7 @@ import (
 )
 
 func TestMemory_StaysFlat(t *testing.T) {
+	futuretest.NeedCollector(t)
 	n := 1_000_000
 	if testing.Short() || futuretest.RaceEnabled {
 		n = 50_000

@@ -95,14 +95,19 @@
 // task. When it can go on, it gets a slot again, before all tasks that have not
 // started. This holds for
 //
-//   - Await, Wait and AsCompleted with the context that the task's function received,
-//     or one derived from it;
+//   - Await, Wait, AsCompleted, MapSeq, and Next and All of a Set, with the context that
+//     the task's function received, or one derived from it, also by
+//     context.WithoutCancel;
 //   - Wait of a [future.Group] that was made with such a context;
 //   - waiting for admission with such a context, when the pool is full;
 //   - Idle of another pool with such a context.
 //
-// The context identifies the task: if a second goroutine awaits with the context of a
-// running task, it lends the slot of that task, although the function may be computing.
+// The context is needed because nothing else says which task a goroutine runs: the pool
+// lends the slot of the task whose context is given to the wait. A wait with another
+// context keeps its slot, and if all tasks of the pool wait like that, for tasks in its
+// queue, the pool stands still. Package [github.com/channel-native/future/inspect] shows
+// such waits. If a second goroutine awaits with the context of a running task, it lends
+// the slot of that task, although the function may be computing.
 //
 // No other wait lends a slot, and tasks that wait for each other in another way may
 // deadlock: a wait with a context of other origin, such as context.Background(); a

@@ -558,3 +558,29 @@ func TestErrgroup_MapDoesNotWait(t *testing.T) {
 		time.Sleep(time.Second) // until it has returned
 	})
 }
+
+// Difference: An optional part must not fail in the group.
+func TestErrgroup_OptionalPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := future.NewGroup(t.Context())
+		needed := future.GoIn(g, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
+		optional := future.GoIn(g, func(context.Context) (int, error) { return 0, errFirst })
+		recovered := future.Recover(t.Context(), optional, func(context.Context, error) (int, error) { return 1, nil })
+		if v, err := recovered.Await(t.Context()); v != 1 || err != nil {
+			t.Errorf("Recover gives %d, %v", v, err)
+		}
+		if err := g.Wait(); err != errFirst || !needed.Cancelled() {
+			t.Errorf("Wait returns %v, and the other child is %v; want that the failure has canceled it", err, needed)
+		}
+
+		g = future.NewGroup(t.Context())
+		needed = future.GoIn(g, func(context.Context) (int, error) { time.Sleep(time.Minute); return 1, nil })
+		slow := future.GoIn(g, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() })
+		if err := future.WithTimeout(slow, time.Second); err.Err() == nil {
+			t.Error("the bound is done at once")
+		}
+		if err := g.Wait(); err != nil || needed.State() != future.Succeeded {
+			t.Errorf("Wait returns %v, and the other child is %v; want that it has succeeded", err, needed)
+		}
+	})
+}

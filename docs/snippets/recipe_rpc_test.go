@@ -48,7 +48,7 @@ func (c *rpcClient) Call(ctx context.Context, body string) *future.Future[string
 		return future.FromError[string](err)
 	}
 	inline := future.WithExecutor(ctx, future.Inline)
-	call.AddDoneCallback(inline, func(context.Context, *future.Future[string]) { c.take(call.id) })
+	call.AddDoneCallback(inline, func(context.Context, *future.Future[string]) { _ = c.take(call.id) })
 	f := future.WithContext(ctx, &call.Future) // the end of ctx cancels the call
 
 	select {

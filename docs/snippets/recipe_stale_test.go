@@ -37,7 +37,7 @@ func (c *staleCache[K, V]) Get(ctx context.Context, key K) *future.Future[V] {
 		return c.refresh(ctx, key)
 	}
 	if age > c.fresh {
-		future.WithTimeout(c.refresh(context.WithoutCancel(ctx), key), c.patience)
+		_ = future.WithTimeout(c.refresh(context.WithoutCancel(ctx), key), c.patience)
 	}
 	return future.FromResult(v)
 }
