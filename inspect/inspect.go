@@ -10,7 +10,7 @@ import (
 type Option func(*recorder)
 
 // Depth sets how many calls of the stack that makes a future are recorded, 8 by default. With 0
-// there are none, and recording a future takes about half of the time. Depth panics if frames is
+// there are none, and recording a future takes about a third of the time. Depth panics if frames is
 // negative.
 func Depth(frames int) Option {
 	if frames < 0 {
