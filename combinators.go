@@ -82,7 +82,7 @@ var gatherKind = kind{
 
 // A gatherFunc fills in the values of a Gather, whose future has the values of the inputs that
 // had succeeded before. If the future has settled, it drops these.
-type gatherFunc[T any] struct{}
+type gatherFunc[T any] struct{} // futureName knows the name
 
 func (gatherFunc[T]) call(_ context.Context, _, dst *cell) effects {
 	f := futureOf[[]T](dst)
@@ -135,7 +135,7 @@ var outcomesKind = kind{
 }
 
 // An outcomesFunc makes the value of an Outcomes.
-type outcomesFunc[T any] struct{}
+type outcomesFunc[T any] struct{} // futureName knows the name
 
 func (outcomesFunc[T]) call(_ context.Context, _, dst *cell) effects {
 	if !dst.lockPending(0) {

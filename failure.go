@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"unsafe"
 
@@ -287,8 +288,19 @@ func futureName(t reflect.Type) string {
 		}
 		return t.Elem().String()
 	default:
-		return t.String()
+		return fanName(t.String())
 	}
+}
+
+// fanName returns the name of the future of a fan, if name is that of its function.
+func fanName(name string) string {
+	if arg, ok := strings.CutPrefix(name, "future.gatherFunc["); ok {
+		return "future.Future[[]" + arg
+	}
+	if arg, ok := strings.CutPrefix(name, "future.outcomesFunc["); ok {
+		return "future.Future[[]github.com/channel-native/future.Outcome[" + arg + "]"
+	}
+	return name
 }
 
 // argumentName returns the name of t as the name of a generic type shows it: with the whole

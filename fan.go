@@ -2,6 +2,7 @@ package future
 
 import (
 	"iter"
+	"reflect"
 	"sync/atomic"
 	"unsafe"
 
@@ -41,9 +42,6 @@ func newFan[U any](k *kind, fn function, n int) (*fan, *Future[U]) {
 		future Future[U]
 	})
 	f.fan.prepare(k, fn, n)
-	if recording.On() {
-		f.future.c.record(typeOf[U]())
-	}
 	return &f.fan, &f.future
 }
 
@@ -68,6 +66,9 @@ func fanBefore(c *cell) *fan {
 // watch registers f on its inputs. If f settles during that, the block is released. The count
 // has one more to go when watch returns.
 func (f *fan) watch() (e effects) {
+	if recording.On() && f.kind.name != "" { // else it is one of Wait, and of no future
+		f.cell().record(reflect.TypeOf(f.fn))
+	}
 	for i := range f.inputs {
 		in := &f.inputs[i]
 		in.kind, in.fan = f.kind, f
@@ -207,7 +208,7 @@ func (f *fan) settleAs(src *cell) effects {
 
 // all returns a future that succeeds when all of srcs have, and fails with the first failure.
 func all(srcs ...*cell) *Future[struct{}] {
-	f, future := newFan[struct{}](&allKind, nil, len(srcs))
+	f, future := newFan[struct{}](&allKind, (*Future[struct{}])(nil), len(srcs))
 	for i, src := range srcs {
 		f.inputs[i].src = src
 	}

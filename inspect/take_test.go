@@ -113,6 +113,9 @@ func TestTake_Kinds(t *testing.T) {
 					t.Errorf("a %s was made at %v", f.Kind, f.At)
 				}
 			}
+			if want := wantTypes[f.Kind]; want != "" && f.Type != want {
+				t.Errorf("the type of a %s is %q, want %q", f.Kind, f.Type, want)
+			}
 			if f.Created.IsZero() || f.ID == 0 {
 				t.Errorf("a %s has no time or no ID: %+v", f.Kind, f)
 			}
@@ -129,6 +132,22 @@ func TestTake_Kinds(t *testing.T) {
 			t.Errorf("pending at the end: %s", kinds(s))
 		}
 	})
+}
+
+// wantTypes are the types of the futures in TestTake_Kinds that are not of int.
+var wantTypes = map[string]string{
+	"promise":         "future.Future[int]",
+	"gather":          "future.Future[[]int]",
+	"outcomes":        "future.Future[[]github.com/channel-native/future.Outcome[int]]",
+	"join":            "future.Future[struct {}]",
+	"race":            "future.Future[int]",
+	"first succeeded": "future.Future[int]",
+	"timeout":         "future.Future[int]",
+	"after":           "future.Future[time.Time]",
+	"hedge":           "future.Future[int]",
+	"map":             "future.Future[[]int]",
+	"finally":         "future.Future[int]",
+	"then":            "future.Future[int]",
 }
 
 func serve(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
