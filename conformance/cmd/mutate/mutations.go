@@ -847,7 +847,7 @@ var mutations = []mutation{
 
 	// What package inspect is told, and what it makes of it.
 	{fn: "cell.announce", op: drop("Settled()"),
-		breaks: "a future that has settled is not shown any more", tests: "inspect", run: "TestTake_Kinds"},
+		breaks: "nothing of a future that has settled is kept", tests: "inspect", run: "TestRetention|TestMemory"},
 	{fn: "NewPromise", op: never("On()"),
 		breaks: "a promise is recorded", tests: "inspect", run: "TestTake_"},
 	{fn: "initTask", op: never("On()"),
