@@ -56,7 +56,7 @@ const (
 // for servers that elect a leader or are away, until ctx ends; for two seconds if no server has
 // JetStream. The error is that of ctx or of the server, or tells of an option out of range.
 //
-// The connection stays the caller's, and may be shared. TLS and credentials are its options. It
+// ctx bounds the connecting only. The connection stays the caller's, and may be shared. TLS and credentials are its options. It
 // should be made with nats.MaxReconnects(-1): when it gives up, all pending calls fail with
 // [ErrClosed]. Close the client before the connection.
 func Connect(ctx context.Context, nc *nats.Conn, opts ...Option) (*Client, error) {

@@ -28,7 +28,8 @@ type DeadLetter struct {
 	Header   nats.Header
 }
 
-// DeadLetters returns the dead letters of the namespace, the oldest first. Each step of a range
+// DeadLetters returns the dead letters of the namespace, the oldest first. A dead letter is stored
+// after the outcome of its call, so it may appear a moment after an Await has returned. Each step of a range
 // asks the server. An error, of the server or of ctx, is the last element.
 func (c *Client) DeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {

@@ -48,6 +48,12 @@
 //	client, err := remote.Connect(ctx, nc, remote.Replicas(3))
 //	defer client.Close()
 //
+// A worker in another process connects first. The URL of a Node has a token, and is to be passed
+// like a password:
+//
+//	nc, err := nats.Connect(url, nats.MaxReconnects(-1))
+//	client, err := remote.Connect(ctx, nc)
+//
 // A worker has a function for each name:
 //
 //	w := remote.NewWorker(client, remote.Concurrency(16))

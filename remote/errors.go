@@ -35,8 +35,8 @@ var (
 	// the end of its context.
 	ErrMaxRun = errors.New("remote: handler ran too long")
 
-	// ErrLost is the error of a call whose job was given to many workers, one after the other,
-	// none of which came back with an outcome: it may be the job that kills them.
+	// ErrLost is the error of a call whose job was lost with more than 10 workers, one after the
+	// other: it may be the job that kills them.
 	ErrLost = errors.New("remote: lost by too many workers")
 
 	// ErrUnknownID is the error of [Attach] if there is no call of that id: it was never

@@ -24,7 +24,8 @@ type HandleOption func(*handler)
 // Retry makes a handler whose attempt fails be called again, up to n times: backoff after the
 // first failure, and twice as long after each further one, at most an hour. An attempt fails by
 // an error, a panic, runtime.Goexit, or [MaxRun]. An error that has the mark of
-// future.Permanent, or that Is ErrCancelled, ends the job at once. By default there is no retry.
+// future.Permanent, or that Is ErrCancelled, ends the job at once. By default there is no retry. A
+// job whose worker is lost runs again without Retry.
 //
 // A job whose last attempt fails goes to the dead letters. Attempts that end with the worker do
 // not count, whether it drains or is lost; see [ErrLost].

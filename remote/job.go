@@ -10,7 +10,7 @@ import (
 type Job struct {
 	ID      string      // of the call: the same for all attempts, and no other job's
 	Name    string      // of the handler
-	Attempt int         // 1, and one more for each attempt that has failed
+	Attempt int         // 1, and one more for each attempt that has failed; the loss of a worker does not count
 	Header  nats.Header // of the call, with what Propagation has added; read only
 }
 

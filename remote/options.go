@@ -62,7 +62,11 @@ func Keep(d time.Duration) Option { return func(c *config) { c.keep = d } }
 // Lease sets how long a worker may be silent before its jobs are given to other workers. Workers
 // renew the lease of a job while it runs. A short lease finds a lost worker sooner; a worker
 // that is slower to answer than that has its jobs run twice. The default is 30 seconds, the
-// minimum 100 milliseconds. It applies if the namespace has had no worker yet.
+// minimum 100 milliseconds. It applies if the namespace has had no worker yet; later, all workers
+// take the one that is set there.
+//
+// When a worker is lost, its jobs wait for the end of their leases before they run again. A timeout
+// of a call that should survive this must be longer than the lease and the run together.
 func Lease(d time.Duration) Option { return func(c *config) { c.lease = d } }
 
 // MaxPayload sets the size, in bytes, above which requests and results are refused with
