@@ -322,14 +322,20 @@ func (ix *index) isLasting(call *ast.CallExpr) answer {
 	if called(ix.info, call) == "Lasting" {
 		return yes
 	}
-	switch fullName(ix.info, call) {
-	case "context.WithCancel", "context.WithCancelCause", "context.WithTimeout", "context.WithTimeoutCause",
-		"context.WithDeadline", "context.WithDeadlineCause":
-		if ix.fromNothing(call.Args[0]) {
-			return no
-		}
+	if isLimit(fullName(ix.info, call)) && ix.fromNothing(call.Args[0]) {
+		return no
 	}
 	return perhaps
+}
+
+// isLimit reports whether the function of that name derives a context with a cancel function.
+func isLimit(name string) bool {
+	switch name {
+	case "context.WithCancel", "context.WithCancelCause", "context.WithTimeout", "context.WithTimeoutCause",
+		"context.WithDeadline", "context.WithDeadlineCause":
+		return true
+	}
+	return false
 }
 
 // fromNothing reports whether x is context.Background(), context.TODO(), or derived from it.

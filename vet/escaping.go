@@ -51,7 +51,7 @@ func findEscaping(pass *analysis.Pass) (any, error) {
 				reported[ctx] = true
 				report(pass, ctx, "the function returns a "+types.TypeString(t, types.RelativeTo(pass.Pkg))+
 					" that it got with its context, which is detached after the return: start it with Lasting, so that the context can end the reading",
-					ix.makeLasting(ctx)...)
+					ix.makeLasting(w, ctx, f)...)
 				break
 			}
 		}
@@ -59,10 +59,11 @@ func findEscaping(pass *analysis.Pass) (any, error) {
 	return nil, nil
 }
 
-// makeLasting returns the fix that puts Lasting around ctx.
-func (ix *index) makeLasting(ctx ast.Expr) []analysis.SuggestedFix {
+// makeLasting returns the fix that puts Lasting around ctx, the context of the work w, which calls f.
+// There is none if that may end the reading too soon, or if f gives its own context another value.
+func (ix *index) makeLasting(w work, ctx ast.Expr, f *function) []analysis.SuggestedFix {
 	prefix, ok := ix.qualifier(ctx.Pos())
-	if !ok || ix.isLimited(ctx) {
+	if !ok || ix.isLimited(ctx, make(map[*types.Var]bool)) || len(ix.defs[ix.param(f, 0)]) > 0 || ix.dropsFuture(w) {
 		return nil
 	}
 	return []analysis.SuggestedFix{{Message: "Keep the context attached after the return", TextEdits: []analysis.TextEdit{
@@ -71,17 +72,38 @@ func (ix *index) makeLasting(ctx ast.Expr) []analysis.SuggestedFix {
 	}}}
 }
 
-// isLimited reports whether ctx is a variable that a call of WithCancel, WithTimeout or the like has
-// set. With Lasting, the cancel function of that call would end the reading, often too soon.
-func (ix *index) isLimited(ctx ast.Expr) bool {
-	for _, d := range ix.defs[ix.varOf(ctx)] {
-		if call, ok := ast.Unparen(orNil(d.rhs)).(*ast.CallExpr); ok {
-			if fn := calleeOf(ix.info, call); fn != nil && fn.Pkg() != nil && fn.Pkg().Path() == "context" && fn.Name() != "WithValue" {
+// isLimited reports whether x is derived by context.WithCancel, WithTimeout or the like in this
+// package. With Lasting, the cancel function of that call would end the reading, often too soon.
+func (ix *index) isLimited(x ast.Expr, seen map[*types.Var]bool) bool {
+	if call, ok := ast.Unparen(x).(*ast.CallExpr); ok {
+		if isLimit(fullName(ix.info, call)) {
+			return true
+		}
+		for _, arg := range call.Args {
+			if isContext(ix.info.TypeOf(arg)) && ix.isLimited(arg, seen) {
 				return true
 			}
 		}
+		return false
+	}
+	v := ix.varOf(x)
+	if v == nil || seen[v] {
+		return false
+	}
+	seen[v] = true
+	for _, d := range ix.defs[v] {
+		if d.rhs != nil && ix.isLimited(d.rhs, seen) {
+			return true
+		}
 	}
 	return false
+}
+
+// dropsFuture reports whether the call of w is a statement, whose future is dropped: floating reports
+// it.
+func (ix *index) dropsFuture(w work) bool {
+	c, ok := ix.root.FindNode(w.call)
+	return ok && w.group == nil && droppingCall(unparen(c).Parent().Node()) != nil
 }
 
 // escapes returns the type of a resource that f gets with its context and returns, or nil.

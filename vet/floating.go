@@ -45,7 +45,7 @@ func findFloating(pass *analysis.Pass) (any, error) {
 			continue
 		}
 		var fixes []analysis.SuggestedFix
-		if s, ok := c.Node().(*ast.ExprStmt); ok && !facts.reusesSource(call) {
+		if s, ok := c.Node().(*ast.ExprStmt); ok && !ix.reusesSource(call, enclosing(c)) {
 			fixes = append(fixes, insert("Drop the future visibly", s.Pos(), blanks(ix.info.TypeOf(call))+" = "))
 		}
 		report(pass, call, "the future of "+ix.text(call.Fun)+" is dropped: wait for it, or assign it to _", fixes...)
@@ -53,20 +53,44 @@ func findFloating(pass *analysis.Pass) (any, error) {
 	return nil, nil
 }
 
-// reusesSource reports whether call derives a future from a variable that is used elsewhere in the
-// function: it is the derived future that should have been used there.
-func (f *facts) reusesSource(call *ast.CallExpr) bool {
+// reusesSource reports whether call derives a future from one that the function f uses later: it is
+// the derived future that should be used there.
+func (ix *index) reusesSource(call *ast.CallExpr, f ast.Node) bool {
 	sources := call.Args
 	if x := receiver(call); x != nil {
 		sources = append(sources[:len(sources):len(sources)], x)
 	}
 	for _, x := range sources {
-		if v := f.ix.varOf(x); isFuture(f.ix.info.TypeOf(x)) && isLocal(v) {
-			for _, use := range f.ix.uses[v] {
-				if !within(use.Node().Pos(), call) && use.Node().Pos() > call.Pos() {
-					return true
-				}
+		if !holdsFutures(ix.info.TypeOf(x)) {
+			continue
+		}
+		if inner, ok := ast.Unparen(x).(*ast.CallExpr); ok {
+			if ix.reusesSource(inner, f) {
+				return true
 			}
+			continue
+		}
+		v := ix.varOf(x)
+		if v == nil {
+			v = ix.rootOf(x)
+		}
+		if ix.isUsedAfter(v, call, f) {
+			return true
+		}
+		for _, d := range ix.defs[v] {
+			if d.of != nil && ix.isUsedAfter(ix.rootOf(d.of), call, f) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isUsedAfter reports whether f uses v after n.
+func (ix *index) isUsedAfter(v *types.Var, n, f ast.Node) bool {
+	for _, use := range ix.uses[v] {
+		if pos := use.Node().Pos(); pos >= n.End() && within(pos, f) {
+			return true
 		}
 	}
 	return false

@@ -17,7 +17,8 @@ var LostGroup = &analysis.Analyzer{
 	Doc: `report groups whose Wait is not called on all paths
 
 Wait releases the context of a group and returns the failures of its children. A function
-that returns without Wait leaves children behind, and loses their failures:
+that returns without Wait leaves children behind, and loses their failures, as does one that
+puts another group into the variable before:
 
 	g := future.NewGroup(ctx)
 	g.Go(work)
@@ -56,14 +57,8 @@ func findLostGroups(pass *analysis.Pass) (any, error) {
 // assigned returns the local variable that is given the value at c, and the statement. The variable
 // is nil if the value goes elsewhere.
 func (ix *index) assigned(c inspector.Cursor) (*types.Var, ast.Node) {
+	c = unparen(c)
 	parent := c.Parent().Node()
-	for {
-		if _, ok := parent.(*ast.ParenExpr); !ok {
-			break
-		}
-		c = c.Parent()
-		parent = c.Parent().Node()
-	}
 	var lhs []ast.Expr
 	var rhs []ast.Expr
 	switch s := parent.(type) {
@@ -88,6 +83,16 @@ func (ix *index) assigned(c inspector.Cursor) (*types.Var, ast.Node) {
 	return nil, nil
 }
 
+// unparen returns c with the parentheses around it.
+func unparen(c inspector.Cursor) inspector.Cursor {
+	for {
+		if _, ok := c.Parent().Node().(*ast.ParenExpr); !ok {
+			return c
+		}
+		c = c.Parent()
+	}
+}
+
 // A lostGroup checks the group of one call of NewGroup.
 type lostGroup struct {
 	*index
@@ -99,7 +104,7 @@ type lostGroup struct {
 // isDropped reports whether the call is a statement, or starts a child and is gone:
 // NewGroup(ctx).Go(fn), GoIn(NewGroup(ctx), fn).
 func (lg lostGroup) isDropped() bool {
-	switch p := lg.at.Parent().Node().(type) {
+	switch p := unparen(lg.at).Parent().Node().(type) {
 	case *ast.ExprStmt:
 		return true
 	case *ast.SelectorExpr:
@@ -110,41 +115,56 @@ func (lg lostGroup) isDropped() bool {
 	return false
 }
 
-// variable reports a path from stmt, which makes the group in v, to a return without Wait.
+// variable reports a path from stmt, which makes the group in v, to a return or to another group in v
+// without Wait.
 func (lg lostGroup) variable(v *types.Var, stmt ast.Node) {
 	f := functionOf(enclosing(lg.at))
 	if f == nil || !f.contains(v.Pos()) || isResult(lg.index, f, v) {
 		return
 	}
-	if !within(v.Pos(), stmt) && !(lg.setOnce(v) && besideDeclaration(v, f.body, stmt)) && lg.waits(v, f.body) {
+	if !within(v.Pos(), stmt) && !besideDeclaration(v, f.body, stmt) && lg.waits(v, f.body) {
 		return // it may get the group, and be waited for, under conditions that belong together
 	}
+	var next ast.Node // the statement that makes another group in v
 	w := walk{index: lg.index, f: f,
-		step: func(_ int, n ast.Node) (int, bool) {
-			return 0, !lg.waits(v, n)
+		step: func(lost int, n ast.Node) (int, bool) {
+			switch {
+			case lost == 1:
+			case lg.waits(v, n):
+				return 0, false
+			case n != stmt && lg.makesGroup(v, n) && besideDeclaration(v, f.body, n):
+				next, lost = n, 1
+			}
+			return lost, true
 		},
-		found: func(int, *ast.ReturnStmt) bool { return true },
+		found: func(lost int, _ *ast.ReturnStmt) bool {
+			if lost == 0 {
+				next = nil
+			}
+			return true
+		},
 	}
 	ret := w.from(lg.pass.ResultOf[ctrlflow.Analyzer].(*ctrlflow.CFGs), stmt)
 	if ret == nil {
 		return
 	}
 	message := "nothing calls Wait of this group, which releases its context and returns the failures"
-	if lg.waits(v, f.body) {
+	if next != nil {
+		message = fmt.Sprintf("Wait of this group is not called before the variable gets another one in line %d", lg.fset.Position(next.Pos()).Line)
+	} else if lg.waits(v, f.body) {
 		message = fmt.Sprintf("Wait of this group is not called if the function returns in line %d: call Cancel and then Wait to leave early", lg.fset.Position(ret.Pos()).Line)
 	}
 	report(lg.pass, lg.at.Node(), message)
 }
 
-// setOnce reports whether one statement gives v a value, apart from its declaration.
-func (ix *index) setOnce(v *types.Var) bool {
-	n := 0
-	for _, d := range ix.defs[v] {
-		if d.rhs != nil {
-			n++
+// makesGroup reports whether n assigns a new group to v.
+func (lg lostGroup) makesGroup(v *types.Var, n ast.Node) bool {
+	for _, d := range lg.defs[v] {
+		if call, ok := ast.Unparen(orNil(d.rhs)).(*ast.CallExpr); ok && d.stmt == n && called(lg.info, call) == "NewGroup" {
+			return true
 		}
 	}
-	return n == 1
+	return false
 }
 
 // besideDeclaration reports whether stmt is in the block in which v is declared, and not in one
@@ -157,8 +177,9 @@ func besideDeclaration(v *types.Var, body, stmt ast.Node) (beside bool) {
 		}
 		declared := false
 		for _, s := range block.List {
-			if _, ok := s.(*ast.DeclStmt); ok && within(v.Pos(), s) {
-				declared = true
+			switch s.(type) {
+			case *ast.DeclStmt, *ast.AssignStmt:
+				declared = declared || within(v.Pos(), s)
 			}
 			beside = beside || declared && s == stmt
 		}

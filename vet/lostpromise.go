@@ -42,10 +42,10 @@ func findLostPromises(pass *analysis.Pass) (any, error) {
 	}
 	for c := range ix.root.Preorder((*ast.Ident)(nil)) {
 		v, ok := ix.info.Defs[c.Node().(*ast.Ident)].(*types.Var)
-		if !ok || !isLocal(v) || !isPromise(v.Type()) || len(ix.defs[v]) != 1 {
+		if !ok || !isLocal(v) || !isPromise(v.Type()) {
 			continue
 		}
-		if d := ix.defs[v][0]; ix.makesPromise(d) {
+		if d, ok := ix.firstValue(v, c); ok && ix.makesPromise(d) {
 			lp := lostPromise{index: ix, cfgs: pass.ResultOf[ctrlflow.Analyzer].(*ctrlflow.CFGs), def: c, stmt: d.stmt}
 			if lp.classify(v, false) {
 				lp.check(pass)
@@ -53,6 +53,22 @@ func findLostPromises(pass *analysis.Pass) (any, error) {
 		}
 	}
 	return nil, nil
+}
+
+// firstValue returns what gives v, which is declared at c, its only value. It may be declared first,
+// as in var p *Promise[int], and get it then, without a condition.
+func (ix *index) firstValue(v *types.Var, c inspector.Cursor) (definition, bool) {
+	defs := ix.defs[v]
+	if f := functionOf(enclosing(c)); len(defs) == 2 && f != nil {
+		_, isSpec := defs[0].stmt.(*ast.ValueSpec)
+		if _, isPointer := v.Type().Underlying().(*types.Pointer); isPointer && isSpec && defs[0].rhs == nil && besideDeclaration(v, f.body, defs[1].stmt) {
+			defs = defs[1:]
+		}
+	}
+	if len(defs) != 1 {
+		return definition{}, false
+	}
+	return defs[0], true
 }
 
 // makesPromise reports whether d makes a new promise.
@@ -120,6 +136,9 @@ func (lp *lostPromise) classifyUse(use inspector.Cursor, derived bool) bool {
 		case *ast.CallExpr:
 			return lp.classifyArgument(use, c.Parent(), derived)
 		case *ast.AssignStmt, *ast.ValueSpec:
+			if p == lp.stmt {
+				return true // it gets the promise
+			}
 			v, _ := lp.assigned(c)
 			if v == nil || len(lp.defs[v]) != 1 {
 				lp.reads = append(lp.reads, use)

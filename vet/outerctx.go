@@ -85,12 +85,10 @@ func (o outerCtx) dropsOwn() bool {
 
 // visit looks for waits in n, and in literals that are no tasks of their own.
 func (o outerCtx) visit(n ast.Node, tasks map[ast.Node]bool) {
-	later := make(map[*ast.FuncLit]bool)
 	ast.Inspect(n, func(n ast.Node) bool {
-		o.noteLater(n, later)
 		switch n := n.(type) {
 		case *ast.FuncLit:
-			return !tasks[n] && !later[n]
+			return !tasks[n] && !o.outlives(n)
 		case *ast.DeferStmt:
 			o.visitDeferred(n, tasks)
 			return false
@@ -103,64 +101,13 @@ func (o outerCtx) visit(n ast.Node, tasks map[ast.Node]bool) {
 	})
 }
 
-// noteLater adds the literals of n that may run when the task has returned: its context is detached
-// then, and another one is right. A goroutine that calls Done of a WaitGroup is waited for.
-func (o outerCtx) noteLater(n ast.Node, later map[*ast.FuncLit]bool) {
-	note := func(x ast.Expr) {
-		if lit, ok := ast.Unparen(x).(*ast.FuncLit); ok {
-			later[lit] = true
-		}
-	}
-	switch n := n.(type) {
-	case *ast.GoStmt:
-		if !o.callsDone(n.Call.Fun) {
-			note(n.Call.Fun)
-		}
-	case *ast.ReturnStmt:
-		for _, x := range n.Results {
-			note(x)
-		}
-	case *ast.AssignStmt:
-		for i, x := range n.Rhs {
-			if i < len(n.Lhs) {
-				if _, ok := ast.Unparen(n.Lhs[i]).(*ast.Ident); !ok { // a field, an element
-					note(x)
-				}
-			}
-		}
-	case *ast.CallExpr:
-		fn := calleeOf(o.info, n)
-		if fn != nil && fn.Name() == "AfterFunc" && fn.Pkg() != nil && (fn.Pkg().Path() == "time" || fn.Pkg().Path() == "context") {
-			for _, x := range n.Args {
-				note(x)
-			}
-		}
-	}
-}
-
-// callsDone reports whether the literal x calls Done of a sync.WaitGroup.
-func (o outerCtx) callsDone(x ast.Expr) (found bool) {
-	lit, ok := ast.Unparen(x).(*ast.FuncLit)
-	if !ok {
-		return false
-	}
-	ast.Inspect(lit.Body, func(n ast.Node) bool {
-		if call, ok := n.(*ast.CallExpr); ok {
-			fn := calleeOf(o.info, call)
-			found = found || fn != nil && fn.FullName() == "(*sync.WaitGroup).Done"
-		}
-		return !found
-	})
-	return found
-}
-
 // visitDeferred is visit for deferred code, which may wait with context.Background(): the context
 // of the function may have ended by then.
 func (o outerCtx) visitDeferred(d *ast.DeferStmt, tasks map[ast.Node]bool) {
 	ast.Inspect(d.Call, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncLit:
-			return !tasks[n]
+			return !tasks[n] && !o.outlives(n)
 		case *ast.CallExpr:
 			if x := o.facts.waitContext(n); x != nil && !o.fromNothing(x) {
 				o.call(n)
@@ -252,32 +199,30 @@ func (o outerCtx) fix(x ast.Expr) []analysis.SuggestedFix {
 		}
 		x = receiver(call)
 	}
-	root := o.rootOf(x)
-	if root != nil && !slices.Contains(o.params(o.function), root) && !o.isUsedOutside(root) {
+	if root := o.rootOf(x); root != nil && !slices.Contains(o.params(o.function), root) && !o.isUsedOutside(root) {
 		return nil
 	}
-	if root != nil && o.asksWhy(root) || len(o.defs[o.ctx]) > 0 {
+	if len(o.defs[o.ctx]) > 0 || o.asksWhy() {
 		return nil
 	}
 	return []analysis.SuggestedFix{fix}
 }
 
-// asksWhy reports whether the function asks the context x for its error or cause, which would be nil
-// when another context has ended the wait.
-func (o outerCtx) asksWhy(x *types.Var) bool {
-	return slices.ContainsFunc(o.uses[x], func(use inspector.Cursor) bool {
-		if !o.contains(use.Node().Pos()) {
-			return false
+// asksWhy reports whether the function asks a context from outside for its error or cause, which
+// would be nil when the context of the task has ended the wait.
+func (o outerCtx) asksWhy() (found bool) {
+	ast.Inspect(o.body, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			switch fullName(o.info, call) {
+			case "(context.Context).Err":
+				found = found || o.originOf(receiver(call)) == outside
+			case "context.Cause":
+				found = found || o.originOf(call.Args[0]) == outside
+			}
 		}
-		switch p := use.Parent().Node().(type) {
-		case *ast.SelectorExpr:
-			return p.Sel.Name == "Err"
-		case *ast.CallExpr:
-			fn := calleeOf(o.info, p)
-			return fn != nil && fn.FullName() == "context.Cause"
-		}
-		return false
+		return !found
 	})
+	return found
 }
 
 // isUsedOutside reports whether x is used outside of the function.

@@ -4,6 +4,6 @@ go 1.26.0
 
 require github.com/channel-native/future v0.0.0
 
-require golang.org/x/sync v0.24.0 // indirect
+require golang.org/x/sync v0.24.0
 
 replace github.com/channel-native/future => ../../

@@ -215,3 +215,33 @@ func (c *client) limited(ctx context.Context, url string) (*http.Response, error
 		return c.request(ctx, url)
 	}).Await(ctx)
 }
+
+// There is no fix for contexts that are derived from one with a cancel function.
+func (c *client) limitedToo(ctx context.Context) (*http.Response, error) {
+	limited, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	named := context.WithValue(limited, client{}, 1)
+	f := future.Go(named, c.home)                                        // want `returns a \*net/http.Response`
+	g := future.Go(future.WithTaskTimeout(limited, time.Second), c.home) // want `returns a \*net/http.Response`
+	return future.FirstCompleted(f, g).Await(ctx)
+}
+
+// Nor is there where the function gives its own context another value.
+func (c *client) reassigned(ctx context.Context, url string) *future.Future[*http.Response] {
+	return future.Go(ctx, func(ctx context.Context) (*http.Response, error) { // want `returns a \*net/http.Response`
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		return c.request(ctx, url)
+	})
+}
+
+// A statement has the fix of floating only.
+func (c *client) dropped(ctx context.Context) {
+	future.Go(ctx, c.home) // want `returns a \*net/http.Response` `the future of future.Go is dropped`
+}
+
+func (c *client) droppedChild(ctx context.Context) error {
+	g := future.NewGroup(ctx) // want `returns a \*net/http.Response`
+	future.GoIn(g, c.home)
+	return g.Wait()
+}

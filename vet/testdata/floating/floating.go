@@ -15,6 +15,7 @@ type order struct{ id int }
 type shop struct {
 	db      database
 	started []*future.Future[int]
+	last    *future.Future[int]
 	cache   flight.Group[int, order]
 	stock   *store.Store
 	refresh func(context.Context) *future.Future[int]
@@ -168,4 +169,20 @@ func useOfTheSource(ctx context.Context, f *future.Future[int]) (int, error) {
 
 func parentheses(f *future.Future[int]) {
 	(future.Shield(f)) // want `the future of future.Shield is dropped`
+}
+
+func (s *shop) lastSource(ctx context.Context) {
+	_, _ = s.last.Await(ctx)
+	future.WithTimeout(s.last, time.Second) // want `the future of future.WithTimeout is dropped`
+}
+
+// There is no fix where the source, or a part of it, is used later: in a field, in a call, in a list.
+func (s *shop) sources(ctx context.Context, p *future.Promise[int], all []*future.Future[int]) error {
+	future.WithTimeout(s.last, time.Second)                   // want `the future of future.WithTimeout is dropped`
+	future.Shield(future.WithTimeout(&p.Future, time.Second)) // want `the future of future.Shield is dropped`
+	for _, f := range all {
+		future.WithTimeout(f, time.Second) // want `the future of future.WithTimeout is dropped`
+	}
+	_, _, err := future.Wait(ctx, future.WhenAllCompleted, append(all, &p.Future, s.last)...)
+	return err
 }

@@ -212,3 +212,71 @@ func perhaps(ctx context.Context, some bool) error {
 	}
 	return nil
 }
+
+func again(ctx context.Context) error {
+	g := future.NewGroup(ctx) // want `Wait of this group is not called before the variable gets another one in line \d+`
+	g.Go(work)
+	g = future.NewGroup(ctx)
+	g.Go(work)
+	return g.Wait()
+}
+
+func againOnSomePath(ctx context.Context, quick bool) error {
+	var g *future.Group
+	g = future.NewGroup(ctx) // want `Wait of this group is not called before the variable gets another one in line \d+`
+	g.Go(work)
+	if !quick {
+		_ = g.Wait()
+	}
+	g = future.NewGroup(ctx) // want `Wait of this group is not called if the function returns in line \d+`
+	if quick {
+		return nil
+	}
+	return g.Wait()
+}
+
+func parentheses(ctx context.Context) {
+	(future.NewGroup(ctx)).Go(work) // want `nothing calls Wait of this group`
+}
+
+func inTurn(ctx context.Context, batches [][]item) error {
+	g := future.NewGroup(ctx)
+	g.Go(work)
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	g = future.NewGroup(ctx)
+	for _, batch := range batches {
+		g.Go(work)
+		if len(batch) > 0 {
+			_ = g.Wait()
+			g = future.NewGroup(ctx)
+		}
+	}
+	return g.Wait()
+}
+
+func declaredInLoop(ctx context.Context, batches [][]item) {
+	for _, batch := range batches {
+		var g *future.Group
+		g = future.NewGroup(ctx) // want `Wait of this group is not called if the function returns in line \d+`
+		g.Go(work)
+		if len(batch) > 0 {
+			_ = g.Wait()
+		}
+	}
+}
+
+func againIfWaited(ctx context.Context, batches [][]item) error {
+	g := future.NewGroup(ctx)
+	g.Go(work)
+	waited := false
+	for range batches {
+		_ = g.Wait()
+		waited = true
+	}
+	if waited {
+		g = future.NewGroup(ctx)
+	}
+	return g.Wait()
+}

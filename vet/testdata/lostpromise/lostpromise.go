@@ -229,3 +229,37 @@ func placeholder() *future.Future[int] {
 	_ = p // pending for ever
 	return &p.Future
 }
+
+func (c *conn) declaredFirst(ok bool) *future.Future[reply] {
+	var p *future.Promise[reply] // want `nothing settles this promise if the function returns in line \d+`
+	p = future.NewPromise[reply]()
+	if ok {
+		_ = p.SetResult(reply{})
+	}
+	return &p.Future
+}
+
+func (c *conn) declaredFirstAndSettled(ok bool) *future.Future[reply] {
+	var p *future.Promise[reply]
+	p = future.NewPromise[reply]()
+	if ok {
+		_ = p.SetResult(reply{})
+	} else {
+		p.Cancel()
+	}
+	return &p.Future
+}
+
+func (c *conn) perhaps(ok bool) *future.Future[reply] {
+	var p *future.Promise[reply]
+	if ok {
+		p = future.NewPromise[reply]()
+	}
+	if p == nil {
+		return future.FromResult(reply{})
+	}
+	if ok {
+		_ = p.SetResult(reply{})
+	}
+	return &p.Future
+}

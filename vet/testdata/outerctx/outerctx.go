@@ -10,6 +10,7 @@ import (
 	"example.com/shop/store"
 	"github.com/channel-native/future"
 	"github.com/channel-native/future/flight"
+	"golang.org/x/sync/errgroup"
 )
 
 var errStopped = errors.New("stopped")
@@ -21,6 +22,7 @@ type service struct {
 	config *future.Future[page]
 	ads    flight.Group[string, page]
 	later  func()
+	queue  []func()
 }
 
 func fetch(ctx context.Context) (int, error)               { return 0, ctx.Err() }
@@ -278,5 +280,82 @@ func asksForTheError(ctx context.Context, f *future.Future[int]) *future.Future[
 		case <-ctx.Done(): // want `the select waits for the end of a context from outside`
 			return 0, ctx.Err() // want `its result is lost at random`
 		}
+	})
+}
+
+type step struct{ run func() }
+
+// Functions that go elsewhere, in other ways.
+func afterTheTaskToo(ctx context.Context, f *future.Future[int], s *service, work chan func(), all *sync.WaitGroup, eg *errgroup.Group) *future.Future[func()] {
+	return future.Go(ctx, func(task context.Context) (func(), error) {
+		s.queue = append(s.queue, func() { _, _ = f.Await(ctx) })
+		work <- func() { _, _ = f.Await(ctx) }
+		s.queue = []func(){func() { _, _ = f.Await(ctx) }}
+		s.queue = append(s.queue, step{run: func() { _, _ = f.Await(ctx) }}.run)
+		all.Go(func() { _, _ = f.Await(ctx) }) // the caller waits
+		eg.Go(func() error { _, err := f.Await(ctx); return err })
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			_, _ = f.Await(ctx)
+		}()
+		started := func() { _, _ = f.Await(ctx) }
+		go started()
+		called := func() { _, _ = f.Await(ctx) }
+		go func() { called() }()
+		timed := func() { _, _ = f.Await(ctx) }
+		time.AfterFunc(time.Second, timed)
+		defer func() {
+			go func() { _, _ = f.Await(ctx) }()
+		}()
+		returned := func() { _, _ = f.Await(ctx) }
+		return returned, task.Err()
+	})
+}
+
+// Functions that run within the task, in other ways.
+func withinTheTaskToo(ctx context.Context, f *future.Future[int]) *future.Future[int] {
+	return future.Go(ctx, func(task context.Context) (int, error) {
+		called := func() { _, _ = f.Await(ctx) } // want `f.Await gets a context from outside`
+		called()
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		wg.Go(func() { _, _ = f.Await(ctx) }) // want `f.Await gets a context from outside`
+		eg, _ := errgroup.WithContext(task)
+		eg.Go(func() error {
+			_, err := f.Await(ctx) // want `f.Await gets a context from outside`
+			return err
+		})
+		var once sync.Once
+		once.Do(func() { _, _ = f.Await(ctx) }) // want `f.Await gets a context from outside`
+		return 1, eg.Wait()
+	})
+}
+
+// There is no fix where the error or the cause of a context from outside is asked for.
+func (s *service) asksForTheErrorToo(ctx context.Context, r *http.Request, f *future.Future[int]) *future.Future[int] {
+	first := future.Go(s.ctx, func(task context.Context) (int, error) {
+		v, err := f.Await(s.ctx) // want `f.Await gets a context from outside`
+		if err != nil {
+			return 0, context.Cause(s.ctx)
+		}
+		return v, nil
+	})
+	return future.Then(r.Context(), first, func(task context.Context, _ int) (int, error) {
+		v, err := f.Await(r.Context()) // want `f.Await gets a context from outside`
+		if err != nil {
+			return 0, r.Context().Err()
+		}
+		return v, nil
+	})
+}
+
+// There is no fix where the own context gets another value, which may have ended.
+func reassigned(ctx context.Context, f *future.Future[int]) *future.Future[int] {
+	return future.Go(ctx, func(task context.Context) (int, error) {
+		task, cancel := context.WithTimeout(task, time.Second)
+		cancel()
+		_, _ = f.Await(task)
+		return f.Await(ctx) // want `f.Await gets a context from outside`
 	})
 }
