@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,19 @@ func rounds(n int) int {
 		return n / 10
 	}
 	return n
+}
+
+// meetingOf returns a function for n goroutines, which returns when all have called it: at the same
+// time, as nearly as can be.
+func meetingOf(n int32) func() {
+	var here atomic.Int32
+	return func() {
+		for i := here.Add(1); here.Load() < n; i++ {
+			if i%1000 == 0 {
+				runtime.Gosched()
+			}
+		}
+	}
 }
 
 // yield gives other goroutines n opportunities to run, so that a race has many orders.

@@ -46,7 +46,7 @@ type queued struct {
 
 // Execute hands task over. It blocks for as long as on does.
 func (l *limited) Execute(ctx context.Context, task Task) error {
-	d, number := l.enqueue(task, true)
+	d, number, _ := l.enqueue(task, true)
 	if d == nil {
 		return nil
 	}
@@ -56,7 +56,7 @@ func (l *limited) Execute(ctx context.Context, task Task) error {
 // TryExecute never refuses, so that settles keep their order: another goroutine waits for
 // admission instead.
 func (l *limited) TryExecute(task Task) error {
-	d, _ := l.enqueue(task, true)
+	d, _, _ := l.enqueue(task, true)
 	switch {
 	case d == nil:
 	case l.on.try == nil:
@@ -73,28 +73,38 @@ func (l *limited) executeNow(task Task) error {
 	if !l.lends {
 		return l.TryExecute(task)
 	}
-	d, number := l.enqueue(task, false)
-	if d == nil {
+	d, number, ok := l.enqueue(task, false)
+	if !ok {
 		return errNoRoom
 	}
 	if t, ok := task.(runnable); ok && l.on.spawns {
 		t.scope().beginLater()
 	}
+	if d == nil {
+		return nil
+	}
 	return l.offer(d, l.withdraw(number), func() error { return executeNow(l.on.executor, d) })
 }
 
 // enqueue appends task to the queue, and returns its number. It returns a drain to be offered to
-// on if there is a place for the task. If wait is not set and there is none, it does nothing.
-func (l *limited) enqueue(task Task, wait bool) (d *drain, number uint64) {
+// on if there is a place for the task that no drain was offered for. If wait is not set and there
+// is no place, it does nothing, and reports false.
+func (l *limited) enqueue(task Task, wait bool) (d *drain, number uint64, ok bool) {
 	checkTask(task)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !wait && (l.busy+l.offered >= l.n || l.waiting() > l.offered) {
-		return nil, 0
+	if !wait && !l.hasRoom() {
+		return nil, 0, false
 	}
 	l.last++
 	l.queue = append(l.queue, queued{task, l.last})
-	return l.another(), l.last
+	return l.another(), l.last, true
+}
+
+// hasRoom reports whether another task would find a place. Drains that were offered and will find
+// no task, as others took them, leave room. l.mu is held.
+func (l *limited) hasRoom() bool {
+	return l.busy+l.waiting() < l.n && l.waiting() <= l.offered
 }
 
 func (l *limited) waiting() int { return len(l.resumed) + len(l.queue) }
@@ -253,12 +263,13 @@ const (
 
 // Run runs tasks in a place, until there is none left or the place is needed.
 func (d *drain) Run() {
-	if !d.start() {
+	t, ok := d.start()
+	if !ok {
 		return
 	}
 	defer d.end() // also if a task ends the goroutine with runtime.Goexit
 	pieces := 0
-	for t := d.next(); t != nil; t = d.next() {
+	for ; t != nil; t = d.next() {
 		if r, ok := t.(runnable); ok && r.IsDone() {
 			continue // it was canceled, and is no turn
 		}
@@ -269,16 +280,18 @@ func (d *drain) Run() {
 	}
 }
 
-func (d *drain) start() bool {
+// start takes a place and the first task in it, at once: a task that is about to be taken does not
+// wait for a place.
+func (d *drain) start() (first Task, ok bool) {
 	l := d.limited
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !d.giveUp() || l.busy == l.n {
-		return false
+		return nil, false
 	}
 	d.state = drainRuns
 	l.busy++
-	return true
+	return d.nextLocked(), true
 }
 
 // giveUp ends d, and reports whether it had not started. limited.mu is held.
@@ -307,9 +320,13 @@ func (d *drain) refused(then refusal, err error) error {
 
 // next returns the next task for d to run, or nil if d is to end.
 func (d *drain) next() Task {
+	d.limited.mu.Lock()
+	defer d.limited.mu.Unlock()
+	return d.nextLocked()
+}
+
+func (d *drain) nextLocked() Task {
 	l := d.limited
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	d.current = nil
 	if !d.stopped && len(l.reclaimers) == 0 {
 		d.current = l.take()

@@ -29,7 +29,7 @@ type Group struct {
 	running  int            // how many children have not been counted by done
 	errs     []error        // of children, each once
 	seen     map[error]bool // the comparable ones of errs
-	stopped  bool           // canceled, from outside or by a failure
+	stopped  error          // the cause of the first cancellation, from outside or by a failure; nil: none
 	missed   bool           // a child was canceled, or never ran, because the group was
 	idle     chan struct{}  // closed when running drops to 0; nil if nobody waits
 	backlog  []*child       // children that wait for admission, in order
@@ -384,14 +384,16 @@ func (g *Group) stop(cause error) (e effects) {
 		cause = ErrCancelled
 	}
 	g.mu.Lock()
-	if g.stopped {
-		g.mu.Unlock()
-		return e
+	first := g.stopped == nil
+	if first {
+		g.stopped = cause
 	}
-	g.stopped = true
+	cause = g.stopped
 	g.mu.Unlock()
-	g.cancel(cause) // a child that enters from now on finds the context ended; the others are listed
-	e.cancel(nil, g.pending(), cause)
+	g.cancel(cause) // not only by the first: a child that failed too frees its place after the end
+	if first {      // a child that enters from now on finds the context ended; the others are listed
+		e.cancel(nil, g.pending(), cause)
+	}
 	return e
 }
 

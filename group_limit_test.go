@@ -594,3 +594,39 @@ func TestLimit_Lasting(t *testing.T) {
 		}
 	})
 }
+
+// TryGoIn has room while a place is free, also while other children take theirs.
+// Scenario O3
+func TestTryGoIn_WhileOthersStart(t *testing.T) {
+	const n = 1000
+	for range rounds(100) {
+		g := future.NewGroup(context.Background(), future.Limit(n))
+		for i := range n {
+			if _, ok := future.TryGoIn(g, returning(1)); !ok {
+				t.Fatalf("no room for child %d of %d", i+1, n)
+			}
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatalf("Wait() = %v", err)
+		}
+	}
+}
+
+// A child that fails while another failure ends the group frees its place after the group has
+// ended.
+// Scenarios J19, O3
+func TestLimit_TwoFailuresAtOnce(t *testing.T) {
+	p := pool.New(2)
+	defer p.Close()
+	ctx := future.WithExecutor(context.Background(), p)
+	for range rounds(150_000) {
+		g := future.NewGroup(ctx, future.Limit(2))
+		meet := meetingOf(2)
+		for range 2 {
+			g.Go(func(context.Context) error { meet(); return errE })
+		}
+		waiting := g.Go(func(context.Context) error { t.Error("it ran"); return nil })
+		_ = g.Wait()
+		futuretest.WantCancelled(t, waiting, errE)
+	}
+}

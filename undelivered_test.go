@@ -67,25 +67,17 @@ func TestHedge_LoserThatSucceededIsTold(t *testing.T) {
 			ctx := executor(t)
 			var winners []*resource
 			for range rounds(3_000) {
-				gate := make(chan struct{})
-				var ready, opened sync.WaitGroup
-				ready.Add(2)
-				opened.Add(2)
+				meet := meetingOf(2)
 				opens := make([]*resource, 2)
 				f := future.Hedge(ctx, 0, 2, func(ctx context.Context, i int) (int, error) {
-					ready.Done()
-					<-gate
 					opens[i] = open(ctx)
-					opened.Done()
+					meet()
 					return i, nil
 				})
-				ready.Wait()
-				close(gate)
 				won, err := f.Await(context.Background())
 				if err != nil {
 					t.Fatal(err)
 				}
-				opened.Wait()
 				opens[1-won].wantReleased(t, "the losing attempt")
 				winners = append(winners, opens[won])
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -347,4 +348,37 @@ func TestUnhandled_HandlersThatLeaveEarly(t *testing.T) {
 		})
 		wantReports(t, r, map[error]int{driver: 0, missing: 0})
 	})
+}
+
+// Two futures settle with one failure at the same time. It is tracked once for both: the runtime
+// ends the process if an object gets a second finalizer.
+func TestUnhandled_BranchesThatSettleAtOnce(t *testing.T) {
+	var branches []*future.Promise[int]
+	for range rounds(5_000) {
+		source := future.FromError[int](errE)
+		_ = source.Err()
+		displaceLatestFailures()
+		meet := meetingOf(2)
+		var settles sync.WaitGroup
+		for range 2 {
+			p := future.NewPromise[int]()
+			branches = append(branches, p)
+			settles.Go(func() {
+				meet()
+				_ = p.CompleteWith(source)
+			})
+		}
+		settles.Wait()
+		displaceLatestFailures()
+	}
+	for _, p := range branches {
+		futuretest.WantFailed(t, &p.Future, errE)
+	}
+}
+
+// displaceLatestFailures makes so many failures that earlier ones are tracked by finalizers.
+func displaceLatestFailures() {
+	for range 64 {
+		_ = future.FromError[int](errE1).Err()
+	}
 }

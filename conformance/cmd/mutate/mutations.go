@@ -449,6 +449,8 @@ var mutations = []mutation{
 		breaks: "Group.Wait waits for the children", run: "TestGroup_WaitWaitsForAll"},
 	{fn: "Group.stop", op: drop("e.cancel()"),
 		breaks: "a failure cancels the children that have not started", run: "TestGroup_WaitIgnoresChildrenThatNeverStart"},
+	{fn: "Group.stop", op: replace("g.cancel(_)", "if first { g.cancel(cause) }"),
+		breaks: "a child that fails too frees its place after the group has ended", run: "TestLimit_TwoFailuresAtOnce"},
 	{fn: "Group.enter", op: rewrite("watch()", "defer func() { g.mu.Unlock(); $0; g.mu.Lock() }()"),
 		breaks: "a child that is canceled before its start is removed from the group", run: "TestGoIn_RacesCancel"},
 	{fn: "Group.enter", op: replace("_.watch(_, takenOver)", "$1.watch($2, 0)"),
@@ -602,8 +604,8 @@ var mutations = []mutation{
 		breaks: "a failure that was read is not reported", run: "TestUnhandled_AnyReadHandles"},
 	{fn: "cell.takeNotice", op: rewrite(".unread", "fl.unread.Store(0)"),
 		breaks: "a failure that one of two branches has read is still unread in the other", run: "TestUnhandled_"},
-	{fn: "failure.addUnread", op: always("Or()"),
-		breaks: "a failure that several futures share is tracked once", run: "TestUnhandled_|TestChain_Unhandled"},
+	{fn: "failure.addUnread", op: replace("_ && _", "fl.flags.Or(tracked) >= 0"),
+		breaks: "a failure that several futures share is tracked once", run: "TestUnhandled_Branches"},
 
 	// Slots.
 	{fn: "receiveLending", op: replace("slot.Lend()", "false"),
