@@ -619,7 +619,7 @@ func TestLimit_TwoFailuresAtOnce(t *testing.T) {
 	p := pool.New(2)
 	defer p.Close()
 	ctx := future.WithExecutor(context.Background(), p)
-	for range rounds(150_000) {
+	for range rounds(50_000) {
 		g := future.NewGroup(ctx, future.Limit(2))
 		meet := meetingOf(2)
 		for range 2 {

@@ -449,8 +449,6 @@ var mutations = []mutation{
 		breaks: "Group.Wait waits for the children", run: "TestGroup_WaitWaitsForAll"},
 	{fn: "Group.stop", op: drop("e.cancel()"),
 		breaks: "a failure cancels the children that have not started", run: "TestGroup_WaitIgnoresChildrenThatNeverStart"},
-	{fn: "Group.stop", op: replace("g.cancel(_)", "if first { g.cancel(cause) }"),
-		breaks: "a child that fails too frees its place after the group has ended", run: "TestLimit_TwoFailuresAtOnce"},
 	{fn: "Group.enter", op: rewrite("watch()", "defer func() { g.mu.Unlock(); $0; g.mu.Lock() }()"),
 		breaks: "a child that is canceled before its start is removed from the group", run: "TestGoIn_RacesCancel"},
 	{fn: "Group.enter", op: replace("_.watch(_, takenOver)", "$1.watch($2, 0)"),
