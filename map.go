@@ -230,6 +230,7 @@ var mapKind = kind{
 
 	name:    "map",
 	sources: fanSources,
+	code:    func(r *registration) uintptr { return mappingOf(fanOf(r)).code },
 	fails:   true,
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"runtime"
+	"runtime/trace"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -162,8 +164,8 @@ func (r *runner) runCurrent() {
 		}
 	}
 	var e effects
-	if s.place.inline && recording.On() {
-		e = r.timeCurrent(ctx)
+	if trace.IsEnabled() || s.place.inline && recording.On() {
+		e = observed(r.cur, ctx)
 	} else {
 		e = r.cur.call(ctx)
 	}
@@ -447,7 +449,11 @@ func runAlone(t runnable) (e effects) {
 	}()
 	s := t.scope()
 	code := s.openIfAsking(t)
-	e = t.call(s)
+	if trace.IsEnabled() {
+		e = observed(t, s)
+	} else {
+		e = t.call(s)
+	}
 	t = nil // has returned
 	s.leave(code)
 	return e
@@ -496,27 +502,63 @@ func (r *runner) runCallback() {
 		return
 	}
 	r.callback = callbackOf(reg)
-	if recording.On() {
-		r.timeCallback()
+	if trace.IsEnabled() || recording.On() {
+		r.callback.observed(r.on)
 	} else {
 		r.callback.call(r.on)
 	}
 	r.callback = nil
 }
 
-// timeCallback calls the current callback, and tells package inspect how long it took.
-func (r *runner) timeCallback() {
-	code, start := codeOf(r.callback.fn), time.Now()
-	r.callback.call(r.on)
+// observed calls the function of t in a region of the execution trace, which has the name of the
+// function and ends with it, also by a panic or by runtime.Goexit. It tells package inspect how
+// long an inline function took.
+//
+//go:noinline
+func observed(t runnable, ctx context.Context) effects {
+	code, start := t.scope().code(t), time.Now()
+	inline := t.scope().place.inline
+	defer startRegion(ctx, t.scope().codeOfCaller(code)).End()
+	e := t.call(ctx)
+	if inline {
+		noteRan(code, start)
+	}
+	return e
+}
+
+// observed is call, and tells the execution trace and package inspect.
+func (cb *Callback) observed(on *placement) {
+	code, start := codeOf(cb.fn), time.Now()
+	defer startRegion(cb.ctx, code).End()
+	cb.call(on)
 	noteRan(code, start)
 }
 
-// timeCurrent is timeCallback for the current runnable.
-func (r *runner) timeCurrent(ctx context.Context) effects {
-	code, start := r.cur.scope().code(r.cur), time.Now()
-	e := r.cur.call(ctx)
-	noteRan(code, start)
-	return e
+// codeOfCaller returns the code of the caller's function that the function of s with the given code
+// calls: of a task of a Map that has not settled, it is that of the Map.
+func (s *scope) codeOfCaller(code uintptr) uintptr {
+	if s.cell().state.Load()&sharesContext == 0 {
+		return code
+	}
+	calls := s.parent.(*scope).cell()
+	calls.mu.Lock()
+	defer calls.mu.Unlock()
+	if producer := (*registration)(calls.companion); producer != nil {
+		code = producer.kind.code(producer)
+	}
+	return code
+}
+
+// startRegion starts a region that has the name of the function with that code.
+func startRegion(ctx context.Context, code uintptr) *trace.Region {
+	if !trace.IsEnabled() {
+		return trace.StartRegion(ctx, "")
+	}
+	name := "future.Finally"
+	if fn := runtime.FuncForPC(code); fn != nil {
+		name = fn.Name()
+	}
+	return trace.StartRegion(ctx, name)
 }
 
 func noteRan(code uintptr, start time.Time) {

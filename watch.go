@@ -50,8 +50,9 @@ type kind struct {
 	// when it is called. Nil of what waits for none, and of what produces nothing.
 	name    string
 	sources func(r *registration) iter.Seq[*cell]
-	fails   bool // the future settles with the first failure of a source
-	any     bool // the future may settle with any one of the sources
+	code    func(r *registration) uintptr // of the function that the sources call; nil of most
+	fails   bool                          // the future settles with the first failure of a source
+	any     bool                          // the future may settle with any one of the sources
 }
 
 // effects are what a settle leaves to be done when its lock is released. A settle calls nobody:

@@ -543,7 +543,7 @@ var mutations = []mutation{
 		breaks: "a parked task waits for a place to go on", run: "TestLimited_"},
 	{fn: "limited.free", op: always("reclaimers len() #1"),
 		breaks: "a place that becomes free goes to a parked task", run: "TestLimited_"},
-	{fn: "drain.next", op: always("reclaimers"),
+	{fn: "drain.nextLocked", op: always("reclaimers"),
 		breaks: "a parked task takes the next place", run: "TestLimited_"},
 	{fn: "places.Yields", op: never("preempt"),
 		breaks: "a parked task takes the place of a run", run: "TestLimited_RunsMakeWay"},
