@@ -35,6 +35,11 @@ func drawCharts(r *run, dir string) (charts []chart, err error) {
 			return nil, err
 		}
 	}
+	if f := service(r, looks); f != nil {
+		if err := save(f, chart{"Service", "service.svg", "CPU time of a request to a service relative to hand-written code, by load"}); err != nil {
+			return nil, err
+		}
+	}
 	for _, group := range r.kinds() {
 		f, err := bySize(group, looks)
 		if err != nil {
@@ -170,11 +175,27 @@ func legendOrder(libs []string) []string {
 // overview returns a figure of the ratio of each library to the fastest hand-written code, for each
 // kind of scenario. It returns nil if no scenario has hand-written code.
 func overview(r *run, looks map[string]look) *figure {
-	var kinds []string
+	return ratios("Cost relative to the fastest hand-written code (geometric mean over sizes; left is better)", r.kinds(), (*block).kind, looks)
+}
+
+// service returns a figure of these ratios for each load of the service, or nil.
+func service(r *run, looks map[string]look) *figure {
+	var loads [][]*block
+	for _, b := range r.blocks {
+		if b.measuresService() {
+			loads = append(loads, []*block{b})
+		}
+	}
+	load := func(b *block) string { return b.params[0].value }
+	return ratios("A service: CPU time of a request, relative to hand-written code (left is better)", loads, load, looks)
+}
+
+// ratios returns a figure with a line for each group that has hand-written code, or nil if there is
+// none.
+func ratios(title string, groups [][]*block, name func(*block) string, looks map[string]look) *figure {
+	var names []string
 	points := map[string]plotter.XYs{}
-	groups := r.kinds()
-	slices.Reverse(groups) // the first kind is at the top
-	for _, group := range groups {
+	for _, group := range slices.Backward(groups) { // the first one is at the top
 		ratios := map[string][]float64{}
 		for _, b := range group {
 			for _, row := range b.rows {
@@ -187,15 +208,15 @@ func overview(r *run, looks map[string]look) *figure {
 			continue
 		}
 		for lib, vs := range ratios {
-			points[lib] = append(points[lib], plotter.XY{X: mean(vs), Y: float64(len(kinds))})
+			points[lib] = append(points[lib], plotter.XY{X: mean(vs), Y: float64(len(names))})
 		}
-		kinds = append(kinds, group[0].kind())
+		names = append(names, name(group[0]))
 	}
-	if len(kinds) == 0 {
+	if len(names) == 0 {
 		return nil
 	}
-	f := newFigure("Cost relative to the fastest hand-written code (geometric mean over sizes; left is better)", 760, vg.Length(90+19*len(kinds)))
-	f.NominalY(kinds...)
+	f := newFigure(title, 760, max(vg.Length(90+19*len(names)), 190))
+	f.NominalY(names...)
 	f.Y.Padding = vg.Points(8)
 	f.X.Scale = plot.LogScale{}
 	f.X.Tick.Marker = decades{1, 2, 5}
@@ -203,7 +224,7 @@ func overview(r *run, looks map[string]look) *figure {
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{225}, color.Gray{240}
 	f.Add(grid)
-	top := float64(len(kinds)) - 0.5
+	top := float64(len(names)) - 0.5
 	one := &plotter.Line{XYs: plotter.XYs{{X: 1, Y: -0.5}, {X: 1, Y: top}}, LineStyle: draw.LineStyle{Color: grey, Width: vg.Points(1.5)}}
 	f.Add(one)
 	f.legend.Add("by hand", one)

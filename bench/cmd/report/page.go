@@ -75,6 +75,7 @@ func render(w io.Writer, r *run, charts []chart, more extras) {
 	p.f("Costs are medians. **future** is this library. Names that begin with *bare* are hand-written code, which does less: ")
 	p.f("it does not recover panics, and its futures cannot be canceled. A ratio below %.1f is a tie.\n", tie)
 	services(p, r)
+	show(p, charts, "Service")
 	summary(p, r)
 	show(p, charts, "")
 	showTargets(p, r)

@@ -82,6 +82,7 @@ func TestPageOfCannedResults(t *testing.T) {
 	}{
 		{"overview.svg", []string{"Chains", "rival", "by hand", "future"}},
 		{"size-chains.svg", []string{"bare-cell", "100"}},
+		{"service.svg", []string{"http", "by hand", "future"}},
 	} {
 		texts := svgTexts(t, filepath.Join(dir, "docs", "charts", chart.file))
 		for _, want := range chart.texts {
