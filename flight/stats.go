@@ -3,7 +3,7 @@ package flight
 // Stats holds the figures of a group at one moment, and counts since its first use.
 type Stats struct {
 	Calls   int // that have callers. A call that all callers have left does not count, even if fn still runs.
-	Callers int // futures that Go has returned and that are not done
+	Callers int // that wait for a call. A caller counts for a moment after its future is done.
 
 	Started uint64 // calls
 	Shared  uint64 // callers that joined a call of another

@@ -56,17 +56,20 @@ func TestStats_CountForgottenAndNaN(t *testing.T) {
 }
 
 func TestStats_DoNotCountWhatNeitherStartsNorJoins(t *testing.T) {
-	var g group
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	g.Go(ended, "k", never(t)).Cancel()
-	f := g.Go(t.Context(), "k", func(ctx context.Context) (int, error) {
-		return g.Go(ctx, "k", never(t)).Await(ctx)
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		g.Go(ended, "k", never(t)).Cancel()
+		f := g.Go(t.Context(), "k", func(ctx context.Context) (int, error) {
+			return g.Go(ctx, "k", never(t)).Await(ctx)
+		})
+		if _, err := f.Await(t.Context()); !errors.Is(err, future.ErrCycle) {
+			t.Fatalf("Await: %v; want ErrCycle", err)
+		}
+		synctest.Wait()
+		wantStats(t, g.Stats(), flight.Stats{Started: 1})
 	})
-	if _, err := f.Await(t.Context()); !errors.Is(err, future.ErrCycle) {
-		t.Fatalf("Await: %v; want ErrCycle", err)
-	}
-	wantStats(t, g.Stats(), flight.Stats{Started: 1})
 }
 
 func TestStats_Allocations(t *testing.T) {
