@@ -12,7 +12,8 @@ import (
 	"github.com/channel-native/future/promfuture"
 )
 
-// A scrape of ten pools and 100,000 pending futures, next to one of the collector of the Go runtime.
+// A scrape of ten pools and 100,000 pending futures, next to one of the collector of the Go
+// runtime.
 func BenchmarkScrape(b *testing.B) {
 	defer inspect.Start()()
 	pending := make([]*future.Promise[int], 100_000)
