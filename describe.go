@@ -14,6 +14,7 @@ func init() {
 	recording.Describe = func(p unsafe.Pointer, d *recording.Description) bool {
 		return (*cell)(p).describeTo(d)
 	}
+	recording.KindOf = func(p unsafe.Pointer) string { return (*cell)(p).kindName() }
 	recording.NameOf = futureName
 	recording.TaskOf = func(ctx context.Context) unsafe.Pointer { return unsafe.Pointer(taskOf(ctx)) }
 	recording.Ends = mayEnd
@@ -30,20 +31,16 @@ func (c *cell) describeTo(d *recording.Description) bool {
 	}
 	sources := one(nil)
 	state := c.state.Load()
-	d.Kind, d.State = "promise", "pending"
 	callbacks, owner := c.watchers.count()
+	d.Kind, d.State = c.kindNameLocked(owner), "pending"
 	switch {
 	case state&isTask != 0:
 		s := scopeOf(c)
-		d.Kind = owner
-		if state&sharesContext != 0 {
-			d.Kind = "map task"
-		}
 		d.Code, d.State = s.taskCode(), stateOfWork(state)
 		describeExecutor(d, s.place)
 	case c.companion != nil:
 		producer := (*registration)(c.companion)
-		d.Kind, d.Any, d.Failing = producer.kind.name, producer.kind.any, producer.kind.fails
+		d.Any, d.Failing = producer.kind.any, producer.kind.fails
 		if producer.kind.sources != nil {
 			sources = producer.kind.sources(producer)
 		}
@@ -60,18 +57,49 @@ func (c *cell) describeTo(d *recording.Description) bool {
 	return true
 }
 
+// kindName returns the kind of c, or "" if c is not pending.
+func (c *cell) kindName() string {
+	if !c.lockPending(0) {
+		return ""
+	}
+	defer c.mu.Unlock()
+	owner := ""
+	if c.state.Load()&isTask != 0 {
+		_, owner = c.watchers.count()
+	}
+	return c.kindNameLocked(owner)
+}
+
+// kindNameLocked returns the kind of c, which is owner if c is a task of no Map. The mutex of c is
+// held.
+func (c *cell) kindNameLocked(owner string) string {
+	switch state := c.state.Load(); {
+	case state&isTask != 0 && state&sharesContext != 0:
+		return "map task"
+	case state&isTask != 0:
+		return owner
+	case c.companion == nil:
+		return "promise"
+	}
+	producer := (*registration)(c.companion)
+	if producer.kind == &boundKind {
+		switch b := boundOf(producer); {
+		case b.timer != nil:
+			return "timeout"
+		case b.stop != nil:
+			return "context"
+		}
+	}
+	return producer.kind.name
+}
+
 // describeProducer describes what is particular to the kind of the producer r of c. The mutex of
 // c is held.
 func (c *cell) describeProducer(r *registration, state uint32, d *recording.Description) {
 	switch r.kind {
 	case &boundKind:
 		b := boundOf(r)
-		switch {
-		case b.timer != nil:
-			d.Kind, d.Ends = "timeout", true
-		case b.stop != nil:
-			d.Kind, d.Ends = "context", true
-		}
+		d.Ends = b.timer != nil || b.stop != nil
 	case &afterKind:
 		d.Ends = true
 	case &mapKind:

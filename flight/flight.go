@@ -20,6 +20,7 @@ type Group[K comparable, V any] struct {
 	// method of an executor is called.
 	mu    sync.Mutex
 	calls map[K]*call[V] // the running calls; guarded by mu
+	stats Stats          // guarded by mu
 }
 
 // A call is one run of a function, shared by its callers.
@@ -128,6 +129,7 @@ func (g *Group[K, V]) join(ctx context.Context, key K, asker *node) (c *call[V],
 		return nil, false
 	}
 	c.callers++
+	g.stats.joined(first)
 	return c, first
 }
 
@@ -137,6 +139,7 @@ func (g *Group[K, V]) leave(key K, c *call[V], f *future.Future[V]) {
 	g.mu.Lock()
 	c.callers--
 	last := c.callers == 0
+	g.stats.left(last)
 	c.delivered = c.delivered || f.State() == future.Succeeded
 	undelivered := last && !c.delivered
 	if (last || c.result.IsDone()) && g.calls[key] == c {

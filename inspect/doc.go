@@ -19,7 +19,8 @@
 //	curl localhost:8080/debug/futures?format=json    a Snapshot
 //	go tool pprof localhost:8080/debug/futures?format=pprof
 //
-// are useful too. [Take] returns the same as a [Snapshot].
+// are useful too. [Take] returns the same as a [Snapshot], and [Count] only the number of each
+// kind, for a monitor.
 //
 // # What is seen
 //

@@ -102,7 +102,7 @@ func (r *recorder) Created(cell unsafe.Pointer, of reflect.Type) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.young) >= len(s.records)/2+64 {
-		r.sweepLocked(s)
+		r.sweepLocked(s, func(*record, unsafe.Pointer) {})
 	}
 	if s.records[uintptr(cell)] != nil { // of a future that lay here before
 		r.abandoned.Add(1)
@@ -130,9 +130,10 @@ func (r *recorder) Settled(cell unsafe.Pointer) {
 	s.mu.Unlock()
 }
 
-func (r *recorder) sweepLocked(s *shard) {
+// sweepLocked sweeps s, and visits what is left.
+func (r *recorder) sweepLocked(s *shard, visit func(*record, unsafe.Pointer)) {
 	r.letGoLocked(s)
-	r.dropCollectedLocked(s, func(*record, unsafe.Pointer) {})
+	r.dropCollectedLocked(s, visit)
 }
 
 // letGoLocked gives the young records of s weak pointers.
@@ -186,8 +187,7 @@ func (r *recorder) pending() []kept {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		r.letGoLocked(s)
-		r.dropCollectedLocked(s, func(rec *record, cell unsafe.Pointer) {
+		r.sweepLocked(s, func(rec *record, cell unsafe.Pointer) {
 			all = append(all, kept{rec, rec.id, cell, s.deadlines[uintptr(cell)]})
 		})
 		s.mu.Unlock()

@@ -124,6 +124,8 @@
 //
 //	expvar.Publish("thumbs", expvar.Func(func() any { return p.Stats() }))
 //
+// The module promfuture, beside this package, shows them to Prometheus.
+//
 // If Active is Limit for long, and Queued grows, the pool is the bottleneck; tasks that are
 // Parked wait for other tasks and use no slot. [WithObserver] sets a function that is told
 // how long each task was queued and how long it ran, for histograms:

@@ -117,6 +117,7 @@ type Pool struct {
 
 	completed, cancelled, refused uint64 // without the counts of registered workers
 	handedBack                    uint64 // runs that were handed back and queued again
+	reported                      uint64 // the last Stats.Completed
 }
 
 // New returns a pool that runs up to workers tasks at once. It starts no goroutine:

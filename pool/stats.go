@@ -22,8 +22,9 @@ type Stats struct {
 
 // Stats returns the figures of the pool. Running is the sum of Active and Parked. While
 // no task starts or ends, Submitted is the sum of Completed, Cancelled, Queued and
-// Running. Stats does not block, does not allocate, and is cheap enough to be called
-// every second. It is safe for concurrent use, and works on a closed pool.
+// Running. The counts since the pool was made never decrease. Stats does not block, does
+// not allocate, and is cheap enough to be called every second. It is safe for concurrent
+// use, and works on a closed pool.
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -47,7 +48,9 @@ func (p *Pool) Stats() Stats {
 		s.Cancelled += w.cancelled
 		w.mu.Unlock()
 	}
-	s.Completed -= min(s.Completed, p.handedBack) // a run counts once
+	// A run counts once. It is handed back before its worker counts the first part.
+	p.reported = max(p.reported, s.Completed-min(s.Completed, p.handedBack))
+	s.Completed = p.reported
 	return s
 }
 

@@ -226,3 +226,26 @@ func TestStats_AllocatesNothing(t *testing.T) {
 		t.Fatalf("%v allocations; want 0", got)
 	}
 }
+
+// A monitor takes a count that decreases for one that was reset. A run counts once, and is handed
+// back before its worker counts the first part as completed.
+func TestStats_CountsNeverDecrease(t *testing.T) {
+	p, ctx := newPool(t, 2)
+	if _, err := future.Go(ctx, func(context.Context) (int, error) { return 0, nil }).Await(bg); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // the rest of each comes after the others
+		future.Map(ctx, 1, make([]int, 20_000), func(context.Context, int) (int, error) { return 0, nil })
+	}
+	last := p.Stats()
+	for {
+		s := p.Stats()
+		if s.Submitted < last.Submitted || s.Completed < last.Completed || s.Cancelled < last.Cancelled || s.Refused < last.Refused {
+			t.Fatalf("%+v; before it was %+v", s, last)
+		}
+		if s.Running+s.Queued == 0 {
+			return
+		}
+		last = s
+	}
+}

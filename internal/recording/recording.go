@@ -108,6 +108,8 @@ func StackText(pcs []uintptr) string {
 var (
 	// Describe describes the future with that cell, or returns false if it is not pending.
 	Describe func(cell unsafe.Pointer, d *Description) bool
+	// KindOf returns the Kind of the Description, or "" if the future is not pending.
+	KindOf func(cell unsafe.Pointer) string
 	// NameOf returns the name of the type of a future, of which Created was told.
 	NameOf func(of reflect.Type) string
 	// TaskOf returns the future of the task or continuation that ctx belongs to, or nil.
