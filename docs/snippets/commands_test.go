@@ -47,6 +47,7 @@ var runners = map[string]runner{
 	"go test -race -shuffle=on -short -count=3 . ./pool ./flight": {".ci/run", "go test -race -shuffle=on -short . ./pool ./flight"},
 	"go test ./conformance -run TestCPython -v":                   {"conformance", "TestCPython"},
 	"go test ./conformance -run TestModels -v":                    {"conformance", "TestModels_AllInterleavings"},
+	"go test ./conformance -run TestPeers -v":                     {"conformance", "TestPeers"},
 	"go test ./conformance -run TestPromisesAPlus -v":             {"conformance", "TestPromisesAPlus"},
 
 	`GOOS=js GOARCH=wasm go test -short -exec "$(go env GOROOT)/lib/wasm/go_js_wasm_exec" . ./pool ./flight`: {".ci/run", "GOOS=js GOARCH=wasm go test -short"},
