@@ -120,19 +120,24 @@ func newSpanner(caller string, isNil bool, name string, opts []trace.SpanStartOp
 	}
 	s.tracer = s.provider.Tracer(scopeName)
 	if s.linked {
-		s.opts = append(s.opts, trace.WithNewRoot())
+		s.tracer = linking{s.tracer}
+		s.opts = slices.Clip(append(s.opts, trace.WithNewRoot())) // linking appends to it, concurrently
 	}
-	s.opts = slices.Clip(s.opts) // start appends to it, concurrently
 	return s
 }
 
-// start returns the context of the function, with the span in it.
+// start returns the context of the function, with the span in it. It is inlined and its frame is
+// small, so that the stack of a new goroutine need not grow for it.
 func (s *spanner) start(ctx context.Context) (context.Context, trace.Span) {
-	opts := s.opts
-	if s.linked {
-		if link := trace.LinkFromContext(ctx); link.SpanContext.IsValid() {
-			opts = append(opts, trace.WithLinks(link))
-		}
+	return s.tracer.Start(ctx, s.name, s.opts...)
+}
+
+// A linking tracer starts spans with a link to the span in the context, if there is one.
+type linking struct{ trace.Tracer }
+
+func (l linking) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
+	if link := trace.LinkFromContext(ctx); link.SpanContext.IsValid() {
+		opts = append(opts, trace.WithLinks(link))
 	}
-	return s.tracer.Start(ctx, s.name, opts...)
+	return l.Tracer.Start(ctx, name, opts...)
 }
