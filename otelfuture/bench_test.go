@@ -40,3 +40,13 @@ func BenchmarkSpan(b *testing.B) {
 		})
 	})
 }
+
+// The wrapper alone, without a task.
+func BenchmarkSpan_Call(b *testing.B) {
+	wrapped := otelfuture.Span("f", seven, otelfuture.WithTracerProvider(noop.NewTracerProvider()))
+	ctx := context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = wrapped(ctx)
+	}
+}
