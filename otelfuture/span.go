@@ -132,12 +132,10 @@ func (s *spanner) start(ctx context.Context) (context.Context, trace.Span) {
 	return s.tracer.Start(ctx, s.name, s.opts...)
 }
 
-// A linking tracer starts spans with a link to the span in the context, if there is one.
+// A linking tracer starts spans with a link to the span in the context.
 type linking struct{ trace.Tracer }
 
 func (l linking) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
-	if link := trace.LinkFromContext(ctx); link.SpanContext.IsValid() {
-		opts = append(opts, trace.WithLinks(link))
-	}
-	return l.Tracer.Start(ctx, name, opts...)
+	link := trace.LinkFromContext(ctx) // tracers ignore a link to no span
+	return l.Tracer.Start(ctx, name, append(opts, trace.WithLinks(link))...)
 }

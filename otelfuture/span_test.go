@@ -287,6 +287,22 @@ func TestSpan_AgreesWithTheFutureAboutCancellation(t *testing.T) {
 	}
 }
 
+func TestSpan_OfACanceledContextWithoutACause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to, r := record()
+		ctx, cancel := context.WithCancel(t.Context())
+		f := future.Go(ctx, otelfuture.Span("f", untilDone, to))
+		synctest.Wait()
+		wantStarted(t, r, 1)
+		cancel()
+		synctest.Wait()
+		if !f.Cancelled() {
+			t.Errorf("the future is %v", f.State())
+		}
+		wantTree(t, r, "f future.canceled=true")
+	})
+}
+
 func TestSpan_OfADeadlineHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to, r := record()
@@ -294,7 +310,7 @@ func TestSpan_OfADeadlineHasFailed(t *testing.T) {
 		defer cancel()
 		f := future.Go(ctx, otelfuture.Span("slow", untilDone, to))
 		synctest.Wait()
-		wantTreeOfStarted(t, r, 1)
+		wantStarted(t, r, 1)
 		_, err := f.Await(t.Context())
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
@@ -305,8 +321,8 @@ func TestSpan_OfADeadlineHasFailed(t *testing.T) {
 	})
 }
 
-// wantTreeOfStarted asserts that n spans have started, and none has ended.
-func wantTreeOfStarted(t *testing.T, r *tracetest.SpanRecorder, n int) {
+// wantStarted asserts that n spans have started, and none has ended.
+func wantStarted(t *testing.T, r *tracetest.SpanRecorder, n int) {
 	t.Helper()
 	if started, ended := len(r.Started()), len(r.Ended()); started != n || ended != 0 {
 		t.Errorf("%d spans have started and %d have ended, want %d and 0", started, ended, n)
@@ -376,9 +392,12 @@ func TestSpan_ThatIsNotSampled(t *testing.T) {
 	if _, err := otelfuture.Span("f", func(context.Context) (int, error) { return 0, text }, to)(t.Context()); err != text || *text.calls != 0 {
 		t.Errorf("%d calls of Error", *text.calls)
 	}
-	wantPanic(t, "on purpose", func() {
-		_, _ = otelfuture.Span("f", func(context.Context) (int, error) { panicHere(); return 0, nil }, to)(t.Context())
+	wantPanic(t, text, func() {
+		_, _ = otelfuture.Span("f", func(context.Context) (int, error) { panic(text) }, to)(t.Context())
 	})
+	if *text.calls != 0 {
+		t.Errorf("%d calls of Error after a panic", *text.calls)
+	}
 	wantTree(t, r, "")
 }
 
