@@ -79,15 +79,9 @@ func Encoding(codec Codec) Option { return func(c *config) { c.codec = codec } }
 
 // Propagation sets two functions that carry values of contexts from callers to handlers, such as
 // a trace: inject adds headers to a call, from the context of the call, and extract derives the
-// context of a handler from them. For OpenTelemetry:
+// context of a handler from them. For OpenTelemetry, module otelfuture has both:
 //
-//	remote.Propagation(
-//		func(ctx context.Context, h nats.Header) {
-//			otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(h))
-//		},
-//		func(ctx context.Context, h nats.Header) context.Context {
-//			return otel.GetTextMapPropagator().Extract(ctx, propagation.HeaderCarrier(h))
-//		})
+//	remote.Propagation(otelfuture.Propagation[nats.Header](nil))
 //
 // The functions are called on the goroutines of callers and of handlers. Headers whose names
 // begin with "Future-" or "Nats-" are not theirs.

@@ -61,6 +61,7 @@ var runners = map[string]runner{
 	"cd conformance && go test . -run='^$' -fuzz=FuzzModel -fuzztime=1000000x -fuzzminimizetime=1000x": {".ci/long", "-fuzz=FuzzModel -fuzztime=1000000x"},
 	"go test ./pool -v -run TestSoak -timeout 20m -soak=10m":                                           {".ci/long", "-soak=10m"},
 	"cd remote && go test . -run 'Kill|Cluster|Memory' -long -timeout=1h":                              {".ci/long", "go test . -run 'Kill|Cluster|Memory"},
+	"cd otelfuture && go test . -run='^$' -bench=Span":                                                 {".ci/long", "(cd otelfuture && go test . -run='^$' -bench=Span)"},
 	"cd remote && go test . -run='^$' -bench=Call":                                                     {".ci/long", "-bench=Call"},
 
 	"go run ./examples/hashtree [dir]":                     {"examples/hashtree", "TestRun"},
