@@ -3,7 +3,7 @@ module github.com/channel-native/future/otelfuture
 go 1.26.0
 
 require (
-	github.com/channel-native/future v0.0.0
+	github.com/channel-native/future v0.1.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/metric v1.47.0
 	go.opentelemetry.io/otel/sdk v1.47.0

@@ -163,3 +163,17 @@ func TestDocuments(t *testing.T) {
 		}
 	}
 }
+
+// The modules that users get require the version of the root module that the changelog has last.
+func TestDocuments_ReleasedVersions(t *testing.T) {
+	latest := regexp.MustCompile(`(?m)^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$`).FindStringSubmatch(read(t, "CHANGELOG.md"))
+	if latest == nil {
+		t.Fatal("CHANGELOG.md has no version")
+	}
+	for _, module := range []string{"otelfuture", "promfuture", "remote"} {
+		want := "\tgithub.com/channel-native/future v" + latest[1] + "\n"
+		if !strings.Contains(read(t, module+"/go.mod"), want) {
+			t.Errorf("%s/go.mod does not require %s", module, strings.TrimSpace(want))
+		}
+	}
+}

@@ -3,7 +3,7 @@ module github.com/channel-native/future/otelfuture/remotetest
 go 1.26.0
 
 require (
-	github.com/channel-native/future v0.0.0
+	github.com/channel-native/future v0.1.0
 	github.com/channel-native/future/otelfuture v0.0.0
 	github.com/channel-native/future/remote v0.0.0
 	github.com/nats-io/nats.go v1.55.0
