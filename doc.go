@@ -52,6 +52,29 @@
 // error Is another one if [errors.Is] reports true for the two. Names are spelled as in asyncio
 // (Cancelled), text as in package context (canceled).
 //
+// # What to use
+//
+//	To                                                  use
+//	start one piece of work                             Go, GoErr
+//	settle a future from outside                        NewPromise
+//	own several tasks, and wait for all of them         NewGroup, with GoIn and Group.Go
+//	call a function for each item of a list             Map, ForEach
+//	the same, with results as they come                 MapSeq
+//	go on with a result, or with a failure              Then, Recover, Handle, Finally
+//	collect all results, or the first failure           Gather; AllOrNothing cancels the rest
+//	collect values of different types                   Join, Combine
+//	collect what has arrived, failures too              Outcomes
+//	take the first result                               FirstCompleted, FirstSucceeded, Race
+//	try again if the first attempt is slow              Hedge
+//	take results as they come                           AsCompleted, Set
+//	limit how long a result is waited for               WithTimeout, WithDeadline, WithContext
+//	limit how long the work takes                       WithTaskTimeout
+//	limit how much runs at once                         Limit, NewLimited, package pool
+//	share one call among callers that ask the same      package flight
+//	let a result outlive the task that made it          Lasting
+//	receive from a channel as a future, and vice versa  WrapFuture, Chan
+//	see what is pending, and why                        package inspect
+//
 // # States
 //
 // A future is pending until it settles. It settles once: it succeeds, fails, or is canceled.
