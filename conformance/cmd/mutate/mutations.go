@@ -748,6 +748,10 @@ var mutations = []mutation{
 		breaks: "a caller that leaves an old call does not remove the new one", run: "TestLeave_|TestGo_OneCallAtATime|TestGo_DoneCall"},
 	{in: "flight", fn: "Group.Go", op: replace("future.Shield(_)", "$1"),
 		breaks: "a caller that leaves does not cancel the call", run: "TestLeave_OneCaller"},
+	{in: "flight", fn: "Group.join", op: drop("joined()"),
+		breaks: "calls and their callers are counted", run: "TestStats"},
+	{in: "flight", fn: "Group.leave", op: drop("left()"),
+		breaks: "a caller that has left is not counted", run: "TestStats"},
 	{in: "flight", fn: "call.start", op: rewrite("SetResult()", "go $0"),
 		breaks: "with Inline the function has returned when Go returns", run: "TestGo_"},
 
@@ -834,6 +838,8 @@ var mutations = []mutation{
 		breaks: "after Forget the next caller starts a fresh call", run: "Forget"},
 
 	// Fairness, links, refusals, groups.
+	{in: "pool", fn: "Pool.Stats", op: replace("max(_, _)", "$2"),
+		breaks: "the number of completed tasks never decreases", run: "TestStats_CountsNeverDecrease"},
 	{in: "pool", fn: "slots.Yields", op: never("preempt"),
 		breaks: "a parked task goes on before the next piece of another run", run: "TestFair_"},
 	{in: "pool", fn: "slots.Yields", op: replace("p.hasTasks()", "false"),
@@ -872,6 +878,12 @@ var mutations = []mutation{
 		breaks: "a Gather with another input is no certain ring", run: "TestRings_"},
 	{in: "inspect", fn: "graph.runs", op: replace("!g.busy[n.Code]", "true"),
 		breaks: "a task with two goroutines that wait is in no certain ring", run: "TestRings_"},
+	{in: "inspect", fn: "Count", op: replace("f.created < oldest", "f.created > oldest"),
+		breaks: "the oldest pending future is found", run: "TestCount"},
+	{fn: "cell.kindNameLocked", op: never("sharesContext"),
+		breaks: "the tasks of a Map are counted as such", tests: "inspect", run: "TestCount"},
+	{fn: "cell.kindName", op: never("isTask"),
+		breaks: "the children of a group are counted as such", tests: "inspect", run: "TestCount"},
 	{in: "inspect", fn: "recorder.letGoLocked", op: drop("old young"),
 		breaks: "abandoned futures are collected", run: "TestAbandoned"},
 	{in: "inspect", fn: "shard.shrinkLocked", op: never("peak"),
