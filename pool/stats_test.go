@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,5 +248,6 @@ func TestStats_CountsNeverDecrease(t *testing.T) {
 			return
 		}
 		last = s
+		runtime.Gosched() // to the tasks, where there is no preemption
 	}
 }
