@@ -52,6 +52,7 @@ func source(text string) string {
 // them.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
+		"bar":      barOf,
 		"comma":    comma[int],
 		"comma64":  comma[uint64],
 		"cut":      cut,
