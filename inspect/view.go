@@ -236,7 +236,7 @@ func (v *view) Recorded() stamp { return v.stamp(v.Since) }
 type bar struct{ Active, Limit, Parked, Waiting, Queued float64 }
 
 // barOf returns the bar of a pool. A queue of more than twice the limit is cut off.
-func barOf(p *PoolItem) bar {
+func barOf(p PoolItem) bar {
 	room := max(p.Limit, p.Active)
 	queued := min(p.Queued, 2*room)
 	unit := 100 / float64(max(1, room+p.Parked+queued))
