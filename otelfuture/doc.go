@@ -48,6 +48,19 @@
 // treat canceled HTTP requests in the same way. An error after a deadline is an error as any
 // other. A panic goes on with the same value after the span has ended.
 //
+// A span ends when its function returns. That may be after the future has settled, as with
+// [future.WithTimeout], and after the span of the request: the future does not wait for a function
+// that it has asked to stop. A test waits for the functions before it looks at their spans, for
+// example with a [future.Group].
+//
+// The input is not recorded. A function may add what it knows to its span, such as the number of an
+// attempt of a Hedge:
+//
+//	trace.SpanFromContext(ctx).SetAttributes(attribute.Int("attempt", attempt))
+//
+// Package inspect and execution traces know the function that they see: they show a wrapped one as
+// Span of this package, and by the place where its future was made.
+//
 // # Work that outlives its caller
 //
 // With the option [Linked], a span begins a trace of its own, with a link to the span in its

@@ -37,8 +37,9 @@
 //	future_abandoned_total                   counter  futures that nobody can settle any more
 //
 // All of them count, except for the timestamp, which is in seconds. A kind of which no future is
-// pending has no metric, and without a pending future there is no timestamp. While nothing is
-// recorded, all three are missing. A recording that starts anew resets the counter.
+// pending has no metric, so a rule needs "or vector(0)". Without a pending future there is no
+// timestamp. While nothing is recorded, all three are missing. A recording that starts anew resets
+// the counter.
 //
 // There are about thirty kinds, such as task, then and timeout. No label has a value that grows
 // with the number of futures.

@@ -84,7 +84,11 @@ var runners = map[string]runner{
 	"futurevet help NAME":     {"docs/snippets", "TestCommands_InAProject"},
 	"go vet":                  {"docs/snippets", "TestCommands_InAProject"},
 	"go tool futurevet ./...": {"docs/snippets", "TestCommands_InAProject"},
-	"go vet -vettool=$(go tool -n futurevet) ./...":                          {"docs/snippets", "TestCommands_InAProject"},
+	`tool=$(go tool -n futurevet) && go vet -vettool="$tool" ./...`:                         {"docs/snippets", "TestCommands_InAProject"},
+	"go build -o /tmp/futurevet ./vet/cmd/futurevet":                                        {".ci/run", "go build -o \"$tmp/futurevet\" ./vet/cmd/futurevet"},
+	"go mod edit -replace github.com/channel-native/future=../future":                       {"docs/snippets", "TestCommands_InAProject"},
+	"go mod edit -replace github.com/channel-native/future/otelfuture=../future/otelfuture": {"docs/snippets", "TestCommands_InAProject"},
+	"go mod tidy": {"docs/snippets", "TestCommands_InAProject"},
 	"go vet -vettool=$(which futurevet) ./...":                               {"docs/snippets", "TestCommands_InAProject"},
 	"go run github.com/channel-native/future/vet/cmd/futurevet ./...":        {"docs/snippets", "TestCommands_InAProject"},
 	"go run github.com/channel-native/future/vet/cmd/futurevet@latest ./...": {"docs/snippets", "TestCommands_InAProject"}, // of this state
@@ -120,7 +124,7 @@ func TestDocuments_CommandsAreRun(t *testing.T) {
 	}
 }
 
-const command = "((?:(?:[A-Z]+=\\S+|cd [\\w./]+ &&) )*(?:go (?:run|test|doc|get|vet|tool|build)|curl|futurevet|\\.ci/\\w+|apt-get)\\b"
+const command = "((?:[a-z]+=\\$\\([^)]*\\) && )?(?:(?:[A-Z]+=\\S+|cd [\\w./]+ &&) )*(?:go (?:run|test|doc|get|mod|vet|tool|build)|curl|futurevet|\\.ci/\\w+|apt-get)\\b"
 
 var (
 	ownLine = regexp.MustCompile("(?m)^[ \t]*" + command + "[^\n]*)$")
@@ -262,25 +266,29 @@ import (
 	"context"
 
 	"github.com/channel-native/future"
+	"github.com/channel-native/future/otelfuture"
 )
 
 func main() {
-	f := future.Go(context.Background(), func(context.Context) (int, error) { return 1, nil })
+	one := func(context.Context) (int, error) { return 1, nil }
+	f := future.Go(context.Background(), otelfuture.Span("one", one))
 	future.Then(context.Background(), f, func(context.Context, int) (int, error) { return 2, nil })
 }
 `)
 	const module = "github.com/channel-native/future"
-	run(t, dir, "go mod edit -replace "+module+"="+here+" -replace "+module+"/vet="+here+"/vet")
-	run(t, dir, "go mod edit -require "+module+"@v0.0.0 -require "+module+"/vet@v0.0.0")
+	for _, path := range []string{"", "/otelfuture", "/vet"} {
+		run(t, dir, "go mod edit -replace "+module+path+"="+here+path)
+	}
+	run(t, dir, "go mod edit -require "+module+"/vet@v0.0.0")                    // go get -tool would ask for the latest
 	run(t, dir, "go mod edit -tool "+module+"/vet/cmd/futurevet && go mod tidy") // what go get -tool does
 
-	const reported = "main.go:11:2"
+	const reported = "main.go:13:2"
 	bin := t.TempDir()
 	run(t, dir, "go build -o "+bin+" "+module+"/vet/cmd/futurevet")
 	for _, command := range []string{
 		"go run " + module + "/vet/cmd/futurevet ./...",
 		"go tool futurevet ./...",
-		"go vet -vettool=$(go tool -n futurevet) ./...",
+		`tool=$(go tool -n futurevet) && go vet -vettool="$tool" ./...`,
 		"PATH=" + bin + ":$PATH; go vet -vettool=$(which futurevet) ./...",
 		bin + "/futurevet ./...",
 	} {
