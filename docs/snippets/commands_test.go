@@ -89,7 +89,7 @@ var runners = map[string]runner{
 	"go mod edit -replace github.com/channel-native/future=../future":                       {"docs/snippets", "TestCommands_InAProject"},
 	"go mod edit -replace github.com/channel-native/future/otelfuture=../future/otelfuture": {"docs/snippets", "TestCommands_InAProject"},
 	"go mod tidy": {"docs/snippets", "TestCommands_InAProject"},
-	"go vet -vettool=$(command -v futurevet) ./...":                               {"docs/snippets", "TestCommands_InAProject"},
+	"go vet -vettool=$(command -v futurevet) ./...":                          {"docs/snippets", "TestCommands_InAProject"},
 	"go run github.com/channel-native/future/vet/cmd/futurevet ./...":        {"docs/snippets", "TestCommands_InAProject"},
 	"go run github.com/channel-native/future/vet/cmd/futurevet@latest ./...": {"docs/snippets", "TestCommands_InAProject"}, // of this state
 	"go get -tool github.com/channel-native/future/vet/cmd/futurevet@latest": {"docs/snippets", "TestCommands_InAProject"}, // of this state
