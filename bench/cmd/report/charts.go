@@ -82,7 +82,7 @@ func newFigure(title string, width, height vg.Length) *figure {
 }
 
 const (
-	legendWidth = vg.Length(130)
+	legendWidth = vg.Length(180)
 	margin      = vg.Length(6)
 )
 
@@ -215,11 +215,10 @@ func ratios(title string, groups [][]*block, name func(*block) string, looks map
 	if len(names) == 0 {
 		return nil
 	}
-	f := newFigure(title, 760, max(vg.Length(90+19*len(names)), 190))
+	f := newFigure(title, 810, max(vg.Length(90+19*len(names)), 190))
 	f.NominalY(names...)
 	f.Y.Padding = vg.Points(8)
 	f.X.Scale = plot.LogScale{}
-	f.X.Tick.Marker = decades{1, 2, 5}
 	// The axis has no label: package plot would place it as if the axis were linear.
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{225}, color.Gray{240}
@@ -238,6 +237,10 @@ func ratios(title string, groups [][]*block, name func(*block) string, looks map
 	}
 	f.Y.Min, f.Y.Max = -0.5, top
 	f.X.Min, f.X.Max = min(f.X.Min, 0.5)*0.9, f.X.Max*1.1
+	f.X.Tick.Marker = decades{1, 2, 5}
+	if f.X.Max < 5 {
+		f.X.Tick.Marker = nearOne{}
+	}
 	return f
 }
 
@@ -261,7 +264,7 @@ func bySize(group []*block, looks map[string]look) (*figure, error) {
 			points[row.lib] = append(points[row.lib], plotter.XY{X: float64(n), Y: row.cost})
 		}
 	}
-	f := newFigure(group[0].kind(), 620, 360)
+	f := newFigure(group[0].kind(), 670, 360)
 	f.X.Scale, f.Y.Scale = plot.LogScale{}, plot.LogScale{}
 	f.X.Tick.Marker, f.Y.Tick.Marker = decades{1}, decades{1, 2, 5}
 	f.X.Label.Text = key
@@ -303,6 +306,18 @@ func (d decades) Ticks(lo, hi float64) (ticks []plot.Tick) {
 				label = strconv.FormatFloat(v, 'g', 6, 64)
 			}
 			ticks = append(ticks, plot.Tick{Value: v, Label: label})
+		}
+	}
+	return ticks
+}
+
+// nearOne has ticks for ratios that are close to 1.
+type nearOne struct{}
+
+func (nearOne) Ticks(lo, hi float64) (ticks []plot.Tick) {
+	for _, v := range []float64{0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 2, 3, 4} {
+		if lo <= v && v <= hi {
+			ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 2, 64)})
 		}
 	}
 	return ticks
