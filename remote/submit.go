@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -75,12 +76,16 @@ func (c *Client) sendIfWanted(m *nats.Msg) {
 	}
 }
 
-// sendAgain sends m, which may be stored.
+// sendAgain sends m, which may be stored. It sends a copy: the goroutine that has sent m may not be
+// done with it when the answer comes.
 func (c *Client) sendAgain(m *nats.Msg) {
+	again := nats.NewMsg(m.Subject)
+	again.Data = m.Data
+	maps.Copy(again.Header, m.Header)
 	if kind, _ := parseSubject(m.Subject); kind == jobKind {
-		expectNew(m)
+		expectNew(again)
 	}
-	c.sendIfWanted(m)
+	c.sendIfWanted(again)
 }
 
 // expectNew makes m be refused if its subject has a message, and a worker look for an outcome
