@@ -389,7 +389,10 @@ func TestIdle_OwnTask(t *testing.T) {
 			future.Then(ctx, future.Go(ctx, value(1)), func(ctx context.Context, _ int) (int, error) { idle(ctx); return 0, nil })
 		},
 		"link on Inline": func(ctx context.Context, idle func(context.Context)) {
-			future.Then(inline, future.Go(ctx, value(1)), func(ctx context.Context, _ int) (int, error) { idle(ctx); return 0, nil })
+			linked := make(chan struct{}) // else the task may be done, and the link runs here
+			task := future.Go(ctx, func(context.Context) (int, error) { <-linked; return 1, nil })
+			future.Then(inline, task, func(ctx context.Context, _ int) (int, error) { idle(ctx); return 0, nil })
+			close(linked)
 		},
 		"task on Inline in a task": func(ctx context.Context, idle func(context.Context)) {
 			future.Go(ctx, func(ctx context.Context) (int, error) {
