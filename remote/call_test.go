@@ -332,7 +332,7 @@ func wantDead(t testing.TB, ctx context.Context, c *remote.Client, names ...stri
 			dead = append(dead, d)
 		}
 		slices.Sort(got)
-		if fmt.Sprint(got) != fmt.Sprint(names) {
+		if !slices.Equal(got, names) {
 			return fmt.Errorf("dead letters of %q; want %q", got, names)
 		}
 		return nil
