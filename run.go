@@ -516,9 +516,11 @@ func (r *runner) runCallback() {
 //
 //go:noinline
 func observed(t runnable, ctx context.Context) effects {
-	code, start := t.scope().code(t), time.Now()
-	inline := t.scope().place.inline
-	defer startRegion(ctx, t.scope().codeOfCaller(code)).End()
+	s := t.scope()
+	code, start, inline := s.code(t), time.Now(), s.place.inline
+	if trace.IsEnabled() {
+		defer startRegion(ctx, s.codeOfCaller(code)).End()
+	}
 	e := t.call(ctx)
 	if inline {
 		noteRan(code, start)
@@ -529,7 +531,9 @@ func observed(t runnable, ctx context.Context) effects {
 // observed is call, and tells the execution trace and package inspect.
 func (cb *Callback) observed(on *placement) {
 	code, start := codeOf(cb.fn), time.Now()
-	defer startRegion(cb.ctx, code).End()
+	if trace.IsEnabled() {
+		defer startRegion(cb.ctx, code).End()
+	}
 	cb.call(on)
 	noteRan(code, start)
 }
@@ -551,9 +555,6 @@ func (s *scope) codeOfCaller(code uintptr) uintptr {
 
 // startRegion starts a region that has the name of the function with that code.
 func startRegion(ctx context.Context, code uintptr) *trace.Region {
-	if !trace.IsEnabled() {
-		return trace.StartRegion(ctx, "")
-	}
 	name := "future.Finally"
 	if fn := runtime.FuncForPC(code); fn != nil {
 		name = fn.Name()
