@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -32,9 +33,6 @@ func tracedCleanup(context.Context) error                 { return nil }
 // While the program is traced, each function of the caller's runs in a region that has its name
 // and ends with it, whatever the executor is and however the function ends.
 func TestTrace_RegionsHaveTheNamesOfTheFunctions(t *testing.T) {
-	if trace.IsEnabled() {
-		t.Skip("the test is traced itself")
-	}
 	p := pool.New(2)
 	defer p.Close()
 	for name, ex := range map[string]future.Executor{
@@ -42,10 +40,7 @@ func TestTrace_RegionsHaveTheNamesOfTheFunctions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			if err := trace.Start(&log); err != nil {
-				t.Fatal(err)
-			}
-			defer trace.Stop()
+			startTrace(t, &log)
 			ctx := future.WithExecutor(t.Context(), ex)
 			f := future.Go(ctx, tracedTask)
 			called := make(chan struct{})
@@ -86,6 +81,18 @@ func TestTrace_RegionsHaveTheNamesOfTheFunctions(t *testing.T) {
 	}
 }
 
+// startTrace traces the program until the test ends.
+func startTrace(t *testing.T, log io.Writer) {
+	t.Helper()
+	if trace.IsEnabled() {
+		t.Skip("the test is traced itself: there is one trace at a time")
+	}
+	if err := trace.Start(log); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(trace.Stop)
+}
+
 // regions returns the names of the regions in an execution trace, and how many of each are open
 // at its end.
 func regions(t *testing.T, log []byte) map[string]int {
@@ -108,13 +115,7 @@ var regionEvent = regexp.MustCompile(`Region(Begin|End) .*Type="([^"]*)"`)
 
 // A task of a Map that starts after the Map was canceled is traced too.
 func TestTrace_TaskOfACanceledMap(t *testing.T) {
-	if trace.IsEnabled() {
-		t.Skip("the test is traced itself")
-	}
-	if err := trace.Start(new(bytes.Buffer)); err != nil {
-		t.Fatal(err)
-	}
-	defer trace.Stop()
+	startTrace(t, io.Discard)
 	for range 1000 {
 		f := future.Map(t.Context(), 4, make([]int, 8), tracedItem)
 		f.Cancel()

@@ -32,38 +32,38 @@ func Pending() prometheus.Collector { return pending{} }
 
 func newPool(name string, read func() pool.Stats) prometheus.Collector {
 	c := figures[pool.Stats]{read: read, labels: prometheus.Labels{"pool": name}}
-	c.gauge("future_pool_tasks_limit", "How many tasks may run at once, apart from parked ones.",
+	c.add(gauge, "future_pool_tasks_limit", "How many tasks may run at once, apart from parked ones.",
 		func(s *pool.Stats) float64 { return float64(s.Limit) })
-	c.gauge("future_pool_workers", "Goroutines of the pool, including idle and parked ones.",
+	c.add(gauge, "future_pool_workers", "Goroutines of the pool, including idle and parked ones.",
 		func(s *pool.Stats) float64 { return float64(s.Workers) })
-	c.gauge("future_pool_tasks_running", "Tasks that have started and not returned: the active and the parked ones.",
+	c.add(gauge, "future_pool_tasks_running", "Tasks that have started and not returned: the active and the parked ones.",
 		func(s *pool.Stats) float64 { return float64(s.Running) })
-	c.gauge("future_pool_tasks_active", "Running tasks that have a slot.",
+	c.add(gauge, "future_pool_tasks_active", "Running tasks that have a slot.",
 		func(s *pool.Stats) float64 { return float64(s.Active) })
-	c.gauge("future_pool_tasks_parked", "Running tasks that wait and have lent their slots, or wait for a slot to go on.",
+	c.add(gauge, "future_pool_tasks_parked", "Running tasks that wait and have lent their slots, or wait for a slot to go on.",
 		func(s *pool.Stats) float64 { return float64(s.Parked) })
-	c.gauge("future_pool_tasks_queued", "Tasks that were admitted and have not started.",
+	c.add(gauge, "future_pool_tasks_queued", "Tasks that were admitted and have not started.",
 		func(s *pool.Stats) float64 { return float64(s.Queued) })
-	c.counter("future_pool_tasks_submitted_total", "Tasks that were admitted.",
+	c.add(counter, "future_pool_tasks_submitted_total", "Tasks that were admitted.",
 		func(s *pool.Stats) float64 { return float64(s.Submitted) })
-	c.counter("future_pool_tasks_completed_total", "Tasks that have been finished, with any outcome.",
+	c.add(counter, "future_pool_tasks_completed_total", "Tasks that have been finished, with any outcome.",
 		func(s *pool.Stats) float64 { return float64(s.Completed) })
-	c.counter("future_pool_tasks_cancelled_total", "Tasks that were canceled before they started.",
+	c.add(counter, "future_pool_tasks_cancelled_total", "Tasks that were canceled before they started.",
 		func(s *pool.Stats) float64 { return float64(s.Cancelled) })
-	c.counter("future_pool_refusals_total", "Refusals of tasks; a task may be refused and admitted later.",
+	c.add(counter, "future_pool_refusals_total", "Refusals of tasks; a task may be refused and admitted later.",
 		func(s *pool.Stats) float64 { return float64(s.Refused) })
 	return &c
 }
 
 func newFlight(name string, read func() flight.Stats) prometheus.Collector {
 	c := figures[flight.Stats]{read: read, labels: prometheus.Labels{"flight": name}}
-	c.gauge("future_flight_calls", "Calls that have callers.",
+	c.add(gauge, "future_flight_calls", "Calls that have callers.",
 		func(s *flight.Stats) float64 { return float64(s.Calls) })
-	c.gauge("future_flight_callers", "Callers that wait for the result of a call.",
+	c.add(gauge, "future_flight_callers", "Callers that wait for the result of a call.",
 		func(s *flight.Stats) float64 { return float64(s.Callers) })
-	c.counter("future_flight_calls_started_total", "Calls that were started.",
+	c.add(counter, "future_flight_calls_started_total", "Calls that were started.",
 		func(s *flight.Stats) float64 { return float64(s.Started) })
-	c.counter("future_flight_callers_shared_total", "Callers that joined a running call.",
+	c.add(counter, "future_flight_callers_shared_total", "Callers that joined a running call.",
 		func(s *flight.Stats) float64 { return float64(s.Shared) })
 	return &c
 }
@@ -81,12 +81,13 @@ type metric[S any] struct {
 	value func(*S) float64
 }
 
-func (f *figures[S]) gauge(name, help string, value func(*S) float64) {
-	f.metrics = append(f.metrics, metric[S]{prometheus.NewDesc(name, help, nil, f.labels), prometheus.GaugeValue, value})
-}
+const (
+	gauge   = prometheus.GaugeValue
+	counter = prometheus.CounterValue
+)
 
-func (f *figures[S]) counter(name, help string, value func(*S) float64) {
-	f.metrics = append(f.metrics, metric[S]{prometheus.NewDesc(name, help, nil, f.labels), prometheus.CounterValue, value})
+func (f *figures[S]) add(kind prometheus.ValueType, name, help string, value func(*S) float64) {
+	f.metrics = append(f.metrics, metric[S]{prometheus.NewDesc(name, help, nil, f.labels), kind, value})
 }
 
 // Describe is part of [prometheus.Collector].
@@ -129,11 +130,11 @@ func (pending) Collect(metrics chan<- prometheus.Metric) {
 		return
 	}
 	for kind, n := range c.Pending {
-		metrics <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(n), kind)
+		metrics <- prometheus.MustNewConstMetric(pendingDesc, gauge, float64(n), kind)
 	}
 	if !c.Oldest.IsZero() {
 		seconds := float64(c.Oldest.UnixNano()) / 1e9
-		metrics <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, seconds)
+		metrics <- prometheus.MustNewConstMetric(oldestDesc, gauge, seconds)
 	}
-	metrics <- prometheus.MustNewConstMetric(abandonedDesc, prometheus.CounterValue, float64(c.Abandoned))
+	metrics <- prometheus.MustNewConstMetric(abandonedDesc, counter, float64(c.Abandoned))
 }

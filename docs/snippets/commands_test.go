@@ -21,6 +21,12 @@ import (
 // which has that name.
 type runner struct{ where, what string }
 
+// The commands of docs/debugging.md and docs/vet.md have a test each.
+var (
+	ofDebugging = runner{"docs/snippets", "TestCommands_OfDebugging"}
+	inAProject  = runner{"docs/snippets", "TestCommands_InAProject"}
+)
+
 // runners has every command that a document shows. What stands there for a value, such as URL, has
 // one in the script or in the test. Commands that begin with go doc are run by
 // TestDocuments_CommandsAreRun.
@@ -68,31 +74,31 @@ var runners = map[string]runner{
 	"go run ./examples/hashtree [directory]":               {"examples/hashtree", "TestRun"},
 	"go run ./examples/fanout -serve -addr localhost:8080": {"examples/fanout", "TestServe"},
 
-	"go run ./examples/stuck":                                          {"docs/snippets", "TestCommands_OfDebugging"},
-	"go run ./examples/stuck -addr localhost:8080":                     {"docs/snippets", "TestCommands_OfDebugging"},
-	"curl 'localhost:8080/debug/futures?format=tree'":                  {"docs/snippets", "TestCommands_OfDebugging"},
-	"curl 'localhost:8080/debug/futures?format=text'":                  {"docs/snippets", "TestCommands_OfDebugging"},
-	"curl 'localhost:8080/debug/futures?format=json'":                  {"docs/snippets", "TestCommands_OfDebugging"},
-	"go tool pprof 'http://localhost:8080/debug/futures?format=pprof'": {"docs/snippets", "TestCommands_OfDebugging"},
-	"curl localhost:8080/debug/futures?format=tree":                    {"docs/snippets", "TestCommands_OfDebugging"},
-	"curl localhost:8080/debug/futures?format=text":                    {"docs/snippets", "TestCommands_OfDebugging"},
-	"curl localhost:8080/debug/futures?format=json":                    {"docs/snippets", "TestCommands_OfDebugging"},
-	"go tool pprof localhost:8080/debug/futures?format=pprof":          {"docs/snippets", "TestCommands_OfDebugging"},
+	"go run ./examples/stuck":                                          ofDebugging,
+	"go run ./examples/stuck -addr localhost:8080":                     ofDebugging,
+	"curl 'localhost:8080/debug/futures?format=tree'":                  ofDebugging,
+	"curl 'localhost:8080/debug/futures?format=text'":                  ofDebugging,
+	"curl 'localhost:8080/debug/futures?format=json'":                  ofDebugging,
+	"go tool pprof 'http://localhost:8080/debug/futures?format=pprof'": ofDebugging,
+	"curl localhost:8080/debug/futures?format=tree":                    ofDebugging,
+	"curl localhost:8080/debug/futures?format=text":                    ofDebugging,
+	"curl localhost:8080/debug/futures?format=json":                    ofDebugging,
+	"go tool pprof localhost:8080/debug/futures?format=pprof":          ofDebugging,
 	"go tool trace": {"conformance", "TestTrace_RegionsHaveTheNamesOfTheFunctions"},
 
-	"futurevet":               {"docs/snippets", "TestCommands_InAProject"},
-	"futurevet help NAME":     {"docs/snippets", "TestCommands_InAProject"},
-	"go vet":                  {"docs/snippets", "TestCommands_InAProject"},
-	"go tool futurevet ./...": {"docs/snippets", "TestCommands_InAProject"},
-	`tool=$(go tool -n futurevet) && go vet -vettool="$tool" ./...`:                         {"docs/snippets", "TestCommands_InAProject"},
+	"futurevet":               inAProject,
+	"futurevet help NAME":     inAProject,
+	"go vet":                  inAProject,
+	"go tool futurevet ./...": inAProject,
+	`tool=$(go tool -n futurevet) && go vet -vettool="$tool" ./...`:                         inAProject,
 	"go build -o /tmp/futurevet ./vet/cmd/futurevet":                                        {".ci/run", "go build -o \"$tmp/futurevet\" ./vet/cmd/futurevet"},
-	"go mod edit -replace github.com/channel-native/future=../future":                       {"docs/snippets", "TestCommands_InAProject"},
-	"go mod edit -replace github.com/channel-native/future/otelfuture=../future/otelfuture": {"docs/snippets", "TestCommands_InAProject"},
-	"go mod tidy": {"docs/snippets", "TestCommands_InAProject"},
-	"go vet -vettool=$(command -v futurevet) ./...":                          {"docs/snippets", "TestCommands_InAProject"},
-	"go run github.com/channel-native/future/vet/cmd/futurevet ./...":        {"docs/snippets", "TestCommands_InAProject"},
-	"go run github.com/channel-native/future/vet/cmd/futurevet@latest ./...": {"docs/snippets", "TestCommands_InAProject"}, // of this state
-	"go get -tool github.com/channel-native/future/vet/cmd/futurevet@latest": {"docs/snippets", "TestCommands_InAProject"}, // of this state
+	"go mod edit -replace github.com/channel-native/future=../future":                       inAProject,
+	"go mod edit -replace github.com/channel-native/future/otelfuture=../future/otelfuture": inAProject,
+	"go mod tidy": inAProject,
+	"go vet -vettool=$(command -v futurevet) ./...":                          inAProject,
+	"go run github.com/channel-native/future/vet/cmd/futurevet ./...":        inAProject,
+	"go run github.com/channel-native/future/vet/cmd/futurevet@latest ./...": inAProject, // of this state
+	"go get -tool github.com/channel-native/future/vet/cmd/futurevet@latest": inAProject, // of this state
 }
 
 // Each command that a document shows is run by the gate, by its long form or by a test.
@@ -181,10 +187,11 @@ func sources(t *testing.T) (files []string) {
 // command succeeds.
 func run(t *testing.T, dir, command string) string {
 	t.Helper()
-	return runs(t, dir, command, true)
+	return runTo(t, true, dir, command)
 }
 
-func runs(t *testing.T, dir, command string, want bool) string {
+// runTo is run for a command that is to succeed or, if want is false, to fail.
+func runTo(t *testing.T, want bool, dir, command string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 	cmd.Dir = dir
@@ -292,7 +299,7 @@ func main() {
 		"PATH=" + bin + ":$PATH; go vet -vettool=$(command -v futurevet) ./...",
 		bin + "/futurevet ./...",
 	} {
-		if out := runs(t, dir, command, false); !strings.Contains(out, reported) {
+		if out := runTo(t, false, dir, command); !strings.Contains(out, reported) {
 			t.Errorf("%s does not report %s:\n%s", command, reported, out)
 		}
 	}
