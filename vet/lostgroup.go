@@ -17,8 +17,8 @@ var LostGroup = &analysis.Analyzer{
 	Doc: `report groups whose Wait is not called on all paths
 
 Wait releases the context of a group and returns the failures of its children. A function
-that returns without Wait leaves children behind, and loses their failures, as does one that
-puts another group into the variable before:
+that returns without Wait leaves children behind, and loses their failures. So does a function
+that assigns another group to the variable before it has called Wait:
 
 	g := future.NewGroup(ctx)
 	g.Go(work)
